@@ -1,0 +1,110 @@
+package field
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/art32/art32/internal/aead"
+)
+
+const (
+	// KeySize is the length of a data key in bytes.
+	KeySize = aead.KeySize
+	// Overhead is by how many bytes a ciphertext is longer than its plaintext.
+	Overhead = aead.Overhead
+)
+
+var (
+	// ErrOpen says that a ciphertext does not open. It is one error for a wrong
+	// key, a wrong scope, a changed byte and a wrong length: which one it was is
+	// of use to an attacker only.
+	ErrOpen = errors.New("field: ciphertext does not open")
+	// ErrScope says that a scope lacks tenant, table, column or row, or that one
+	// of them is longer than 65,536 bytes. A field without a place could be moved.
+	ErrScope = errors.New("field: scope incomplete or too long")
+)
+
+// Scope is the one place where a ciphertext opens. All four are needed: what
+// is bound to its row alone could be moved between columns.
+type Scope struct {
+	Tenant string // the tenant's id
+	Table  string // the table's name, without quotes
+	Column string // the column's name, without quotes
+	Row    string // the row's primary key as text; it must exist before INSERT
+}
+
+func (s Scope) valid() bool {
+	return s.Tenant != "" && s.Table != "" && s.Column != "" && s.Row != ""
+}
+
+// Budget counts the messages of a key that many rows share: a random nonce
+// carries at most 2^32 of them. It must be safe for concurrent use.
+type Budget interface {
+	// Take is called before each message; an error keeps it from being sealed.
+	Take() error
+}
+
+// Cipher seals and opens fields under one data key. It is safe for concurrent
+// use and takes about 1.7 KiB; the key's bytes cannot be read from it.
+type Cipher struct {
+	aead   *aead.AEAD
+	budget Budget // nil: not counted
+}
+
+// NewCipher returns the cipher of a data key of [KeySize] random bytes, which
+// it neither keeps nor changes: the caller should clear them. The version
+// stands in every ciphertext and must match on opening. The caller must not
+// seal more than 2^32 fields with one key; see [NewCountedCipher].
+func NewCipher(version uint32, key []byte) (*Cipher, error) {
+	return NewCountedCipher(version, key, nil)
+}
+
+// NewCountedCipher is [NewCipher] for a key that may come near 2^32 messages:
+// Seal asks the budget first and returns its error. A nil budget counts nothing.
+func NewCountedCipher(version uint32, key []byte, b Budget) (*Cipher, error) {
+	a, err := aead.New(aead.LabelField, version, key)
+	if err != nil {
+		return nil, fmt.Errorf("field: new cipher: %w", err)
+	}
+	return &Cipher{aead: a, budget: b}, nil
+}
+
+// Version is the version of the data key.
+func (c *Cipher) Version() uint32 { return c.aead.Version() }
+
+// Seal appends the ciphertext of plaintext to dst; it opens with the same key
+// and scope only. The rest of dst's capacity must not overlap plaintext. It
+// returns [ErrScope] or the budget's error.
+func (c *Cipher) Seal(dst, plaintext []byte, s Scope) ([]byte, error) {
+	if !s.valid() {
+		return nil, ErrScope
+	}
+	if c.budget != nil {
+		if err := c.budget.Take(); err != nil {
+			return nil, fmt.Errorf("field: seal: %w", err)
+		}
+	}
+	out, err := c.aead.Seal(dst, plaintext, s.Tenant, s.Table, s.Column, s.Row)
+	if errors.Is(err, aead.ErrScope) {
+		return nil, ErrScope
+	}
+	return out, err
+}
+
+// Open appends the plaintext of ciphertext to dst, or returns [ErrOpen]. The
+// rest of dst's capacity must not overlap ciphertext.
+func (c *Cipher) Open(dst, ciphertext []byte, s Scope) ([]byte, error) {
+	out, err := c.aead.Open(dst, ciphertext, s.Tenant, s.Table, s.Column, s.Row)
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return out, nil
+}
+
+// KeyVersion reads from a ciphertext, without opening it, the version of the
+// data key that sealed it; false when it is no field ciphertext.
+func KeyVersion(ciphertext []byte) (uint32, bool) { return aead.KeyVersion(ciphertext) }
+
+func (c *Cipher) equal(o *Cipher) bool {
+	return c == o || (c != nil && o != nil && c.aead.Equal(o.aead))
+}

@@ -1,0 +1,150 @@
+package field
+
+import (
+	"crypto/subtle"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+var (
+	// ErrErased says that the field's data key was destroyed: the row stands,
+	// its content cannot be read by us any more.
+	ErrErased = errors.New("field: erased")
+	// ErrUnattached says that a field was scanned from raw SQL and does not know
+	// yet with which key and scope to open; see [Sealable].
+	ErrUnattached = errors.New("field: scanned but not attached to a key and scope")
+	// ErrUnsealed says that a field holds plaintext only and was about to be
+	// written: it can be sealed where key, table and row are known, not in Value.
+	ErrUnsealed = errors.New("field: not sealed; write it through a repository or seal it first")
+)
+
+type state uint8
+
+const (
+	null     state = iota
+	fresh          // plain is set; ciphertext once sealed
+	raw            // ciphertext as it came from the database
+	attached       // raw, with cipher and scope
+	erased         // raw, its key destroyed
+)
+
+// Encrypted is a value that is stored encrypted. The zero Encrypted is NULL,
+// which is not the same as an empty value. It opens only in [Encrypted.Reveal];
+// fmt, slog, JSON and text show [Redacted]. Copies are independent; a single
+// one is for one goroutine while it is written.
+//
+// T is a string, []byte, integer, bool, float64, [time.Time], a type of such a
+// kind, or one that implements both [encoding.TextMarshaler] and
+// [encoding.TextUnmarshaler]; see [CheckType].
+type Encrypted[T any] struct {
+	plain      *T // behind a pointer: fmt prints unexported fields without asking us
+	ciphertext []byte
+	cipher     *Cipher
+	scope      Scope
+	state      state
+}
+
+var (
+	_ Sealable      = (*Encrypted[string])(nil)
+	_ driver.Valuer = Encrypted[string]{}
+	_ sql.Scanner   = (*Encrypted[string])(nil)
+)
+
+// New returns v as a field that is not sealed yet.
+func New[T any](v T) Encrypted[T] {
+	return Encrypted[T]{plain: &v, state: fresh}
+}
+
+// Reveal returns the plaintext, and decrypts it each time: a reveal is a read.
+// NULL gives the zero value. It returns [ErrErased], [ErrUnattached] or
+// [ErrOpen].
+func (e Encrypted[T]) Reveal() (T, error) {
+	var v T
+	switch e.state {
+	case null:
+		return v, nil
+	case fresh:
+		return *e.plain, nil
+	case raw:
+		return v, ErrUnattached
+	case erased:
+		return v, ErrErased
+	case attached:
+		err := e.reveal(&v)
+		return v, err
+	}
+	return v, ErrOpen
+}
+
+// IsNull reports whether the field is NULL.
+func (e Encrypted[T]) IsNull() bool { return e.state == null }
+
+// Equal reports whether both hold the same plaintext, in time that depends on
+// the lengths alone. NULL equals NULL; what does not reveal equals nothing,
+// not even itself.
+func (e Encrypted[T]) Equal(o Encrypted[T]) bool {
+	if e.IsNull() || o.IsNull() {
+		return e.IsNull() && o.IsNull()
+	}
+	a, errA := e.encoding()
+	b, errB := o.encoding()
+	defer clear(a)
+	defer clear(b)
+	return errA == nil && errB == nil && subtle.ConstantTimeCompare(a, b) == 1
+}
+
+// Value implements [driver.Valuer]: the ciphertext, nil for NULL, and
+// [ErrUnsealed] while the field holds plaintext only, since a Valuer knows
+// neither key nor row.
+func (e Encrypted[T]) Value() (driver.Value, error) {
+	switch {
+	case e.state == null:
+		return nil, nil //nolint:nilnil // database/sql spells NULL so
+	case e.ciphertext == nil:
+		return nil, ErrUnsealed
+	}
+	return e.ciphertext, nil
+}
+
+// Scan implements [sql.Scanner]: it keeps a copy of the ciphertext, which
+// opens after [Sealable.Attach].
+func (e *Encrypted[T]) Scan(src any) error {
+	switch src := src.(type) {
+	case nil:
+		e.Load(nil)
+	case []byte:
+		e.Load(append(make([]byte, 0, len(src)), src...))
+	default:
+		return fmt.Errorf("field: scan: column is %T instead of bytes", src)
+	}
+	return nil
+}
+
+// PlainType is T, for code that finds the field by reflection.
+func (e Encrypted[T]) PlainType() reflect.Type { return reflect.TypeFor[T]() }
+
+func (e Encrypted[T]) encoding() ([]byte, error) {
+	switch e.state {
+	case fresh:
+		return appendPlain(nil, e.plain)
+	case attached:
+		return e.cipher.Open(nil, e.ciphertext, e.scope)
+	case null, raw:
+		return nil, ErrUnattached
+	case erased:
+	}
+	return nil, ErrErased
+}
+
+func (e *Encrypted[T]) reveal(v *T) error {
+	buf := getBuffer(len(e.ciphertext))
+	defer putBuffer(buf)
+	plain, err := e.cipher.Open(buf.b[:0], e.ciphertext, e.scope)
+	if err != nil {
+		return err
+	}
+	return parsePlain(plain, v)
+}

@@ -1,0 +1,108 @@
+package field
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/art32/art32/internal/aead"
+)
+
+// ErrFewRows says that a truncated blind index was asked for fewer than
+// [MinRows] expected rows.
+var ErrFewRows = errors.New("field: blind index needs at least 16 expected rows; declare it unique or do without")
+
+// MinRows is the fewest expected rows of a truncated blind index.
+const MinRows = 16
+
+const indexLabel = "art32/index/v1"
+
+// Width returns by CipherSweet's rule how many bits a blind index may keep: R
+// rows under b bits give R/2^b coincidences per value, which should lie between
+// 2, so that a match is no proof, and √R, so that a search stays selective.
+// The most selective width within is floor(log2(R/2)). Fewer rows than
+// [MinRows] give [ErrFewRows]. Several indexes over one plaintext add up: the
+// rule holds for the sum of their bits.
+//
+// Source: CipherSweet, Blind Index Planning, https://ciphersweet.paragonie.com/php/blind-index-planning.
+func Width(expectedRows int) (int, error) {
+	if expectedRows < MinRows {
+		return 0, ErrFewRows
+	}
+	return min(bits.Len(uint(expectedRows/2))-1, 8*sha256.Size), nil
+}
+
+// Index computes a blind index: a keyed, truncated hash by which the rows with
+// equal plaintext are found without decrypting. It is safe for concurrent use.
+type Index struct {
+	mac       *aead.MAC
+	transform Transform
+	bits      int
+}
+
+// NewIndex returns a truncated index. The key is the tenant's index key of
+// [KeySize] bytes, which is not kept; the label names the index within the
+// tenant ("customers.email") and makes its values unlike those of any other.
+// Matches are candidates: the caller must compare [Index.Normalize] of the
+// decrypted plaintexts.
+func NewIndex(key []byte, label string, t Transform, expectedRows int) (*Index, error) {
+	width, err := Width(expectedRows)
+	if err != nil {
+		return nil, err
+	}
+	return newIndex(key, label, t, width)
+}
+
+// NewUniqueIndex returns an index of full width, which can carry a UNIQUE
+// constraint and serve a tenant with few rows. It shows to whoever reads the
+// table which rows have equal plaintexts, and how many.
+func NewUniqueIndex(key []byte, label string, t Transform) (*Index, error) {
+	return newIndex(key, label, t, 8*sha256.Size)
+}
+
+// Sum returns the index value of text: [Index.Width] bits, the rest of the last
+// byte zero.
+func (x *Index) Sum(text string) []byte {
+	n := (x.bits + 7) / 8
+	sum, err := x.mac.Append(make([]byte, 0, n), x.Normalize(text), n)
+	if err != nil {
+		return nil // NULL: matches nothing
+	}
+	if rest := x.bits % 8; rest != 0 {
+		sum[n-1] &= 0xff << (8 - rest)
+	}
+	return sum
+}
+
+// Normalize returns what is hashed of text.
+func (x *Index) Normalize(text string) string { return x.transform.Apply(text) }
+
+// Width is the number of bits kept.
+func (x *Index) Width() int { return x.bits }
+
+func newIndex(key []byte, label string, t Transform, width int) (*Index, error) {
+	if len(key) != KeySize || label == "" {
+		return nil, fmt.Errorf("field: new index: key of %d bytes, label %q", len(key), label)
+	}
+	if _, err := ParseTransform(string(t)); err != nil {
+		return nil, err
+	}
+	info := appendPart(appendPart([]byte(indexLabel), label), string(t))
+	derived, err := hkdf.Expand(sha256.New, key, string(info), KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("field: new index: %w", err)
+	}
+	defer clear(derived)
+	mac, err := aead.NewMAC(derived)
+	if err != nil {
+		return nil, fmt.Errorf("field: new index: %w", err)
+	}
+	return &Index{mac: mac, transform: t, bits: width}, nil
+}
+
+func appendPart(dst []byte, part string) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(part))), part...)
+}

@@ -1,0 +1,172 @@
+package aead
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"sync"
+)
+
+const (
+	hashSize  = sha256.Size
+	blockSize = sha256.BlockSize
+	stateSize = 108 // of a marshalled SHA-256
+)
+
+// errState cannot happen while crypto/sha256 reads the states it has written.
+var errState = errors.New("aead: SHA-256 state not accepted")
+
+func errKeySize(key []byte) error {
+	return fmt.Errorf("aead: key of %d bytes instead of %d", len(key), KeySize)
+}
+
+// macKey is an HMAC-SHA256 key (FIPS 198-1) as the two hash states after its
+// pads. crypto/hmac would need an object per key and goroutine; with the states
+// one pool of hashes serves all keys, and a cold list of many data subjects
+// does not wait for the collector.
+type macKey struct {
+	inner, outer [stateSize]byte
+}
+
+type digest interface {
+	hash.Hash
+	encoding.BinaryAppender
+	encoding.BinaryUnmarshaler
+}
+
+// scratch holds what one operation needs; its keys are cleared before it goes
+// back into the pool.
+type scratch struct {
+	hash digest
+	ad   []byte // associated data: header, then the scope
+	msg  []byte // what goes into the hash and must not escape one by one
+	sum  [hashSize]byte
+	pad  [blockSize]byte
+	keys [2 * KeySize]byte
+}
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{hash: sha256.New().(digest), ad: make([]byte, 0, 256), msg: make([]byte, 0, 512)}
+}}
+
+func getScratch() *scratch { return scratches.Get().(*scratch) }
+
+func putScratch(s *scratch) {
+	clear(s.keys[:])
+	clear(s.pad[:])
+	s.hash.Reset()
+	if cap(s.ad) <= 4<<10 && cap(s.msg) <= 4<<10 {
+		scratches.Put(s)
+	}
+}
+
+// setScope writes format version, key version and the length-prefixed parts.
+func (s *scratch) setScope(version uint32, scope []string) error {
+	s.ad = binary.BigEndian.AppendUint32(append(s.ad[:0], formatVersion), version)
+	for _, part := range scope {
+		if len(part) > maxPart {
+			return ErrScope
+		}
+		s.ad = binary.BigEndian.AppendUint32(s.ad, uint32(len(part)))
+		s.ad = append(s.ad, part...)
+	}
+	return nil
+}
+
+// commitment returns the HMAC over label, header, nonce, tag and scope; it
+// stands until the next use of s.
+func (s *scratch) commitment(a *AEAD, nonce, tag []byte) ([]byte, error) {
+	s.msg = append(s.msg[:0], a.label...)
+	s.msg = append(s.msg, s.ad[:headerSize]...)
+	s.msg = append(s.msg, nonce...)
+	s.msg = append(s.msg, tag...)
+	s.msg = append(s.msg, s.ad[headerSize:]...)
+	return s.mac(&a.commit, s.msg)
+}
+
+// expand is HKDF-Expand (RFC 5869) of 64 bytes: encryption key, commitment key.
+func (s *scratch) expand(key []byte, info string) (enc, com []byte, err error) {
+	var k macKey
+	if err := s.initMAC(&k, key); err != nil {
+		return nil, nil, err
+	}
+	enc, com = s.keys[:KeySize], s.keys[KeySize:]
+	s.msg = append(append(s.msg[:0], info...), 1)
+	if err := s.macInto(enc, &k); err != nil {
+		return nil, nil, err
+	}
+	s.msg = append(append(append(s.msg[:0], enc...), info...), 2)
+	if err := s.macInto(com, &k); err != nil {
+		return nil, nil, err
+	}
+	clear(s.msg)
+	return enc, com, nil
+}
+
+func (s *scratch) macInto(dst []byte, k *macKey) error {
+	sum, err := s.mac(k, s.msg)
+	copy(dst, sum)
+	return err
+}
+
+func (s *scratch) initMAC(k *macKey, key []byte) error {
+	return errors.Join(s.padState(&k.inner, key, 0x36), s.padState(&k.outer, key, 0x5c))
+}
+
+func (s *scratch) padState(state *[stateSize]byte, key []byte, x byte) error {
+	clear(s.pad[:])
+	copy(s.pad[:], key)
+	for i := range s.pad {
+		s.pad[i] ^= x
+	}
+	s.hash.Reset()
+	s.hash.Write(s.pad[:])
+	out, err := s.hash.AppendBinary(state[:0])
+	if err != nil || len(out) != stateSize {
+		return errState
+	}
+	return nil
+}
+
+func (s *scratch) mac(k *macKey, msg []byte) ([]byte, error) {
+	if s.hash.UnmarshalBinary(k.inner[:]) != nil {
+		return nil, errState
+	}
+	s.hash.Write(msg)
+	s.hash.Sum(s.sum[:0])
+	if s.hash.UnmarshalBinary(k.outer[:]) != nil {
+		return nil, errState
+	}
+	s.hash.Write(s.sum[:])
+	return s.hash.Sum(s.sum[:0]), nil
+}
+
+// MAC is an HMAC-SHA256 key for many short messages, safe for concurrent use.
+type MAC struct{ key macKey }
+
+// NewMAC returns the MAC under key, which it does not keep.
+func NewMAC(key []byte) (*MAC, error) {
+	if len(key) != KeySize {
+		return nil, errKeySize(key)
+	}
+	s := getScratch()
+	defer putScratch(s)
+	m := new(MAC)
+	return m, s.initMAC(&m.key, key)
+}
+
+// Append appends the first n bytes, at most 32, of the MAC of text to dst.
+func (m *MAC) Append(dst []byte, text string, n int) ([]byte, error) {
+	s := getScratch()
+	defer putScratch(s)
+	s.msg = append(s.msg[:0], text...)
+	sum, err := s.mac(&m.key, s.msg)
+	clear(s.msg)
+	if err != nil {
+		return nil, err
+	}
+	return append(dst, sum[:min(n, hashSize)]...), nil
+}
