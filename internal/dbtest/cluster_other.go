@@ -1,0 +1,16 @@
+//go:build !unix
+
+package dbtest
+
+import (
+	"context"
+	"errors"
+)
+
+func startCluster(context.Context, string) (*Server, error) {
+	return nil, errors.New("dbtest: this system runs no throw-away cluster; name a server in " + envServer)
+}
+
+func lock(string) (unlock func(), err error) {
+	return nil, errors.New("dbtest: this system has no apt-get")
+}

@@ -1,0 +1,54 @@
+package dbtest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// createclusterFolder holds settings of Debian's pg_createcluster.
+const createclusterFolder = "/etc/postgresql-common/createcluster.d"
+
+// mayInstall reports whether the machine is one that a test may change.
+func mayInstall() bool {
+	_, err := exec.LookPath("apt-get")
+	return err == nil && (os.Geteuid() == 0 || os.Getenv("CI") == "true")
+}
+
+// install fetches PostgreSQL with apt-get, without the cluster that the package
+// would start on port 5432. Processes that install at once wait for each other.
+func install(ctx context.Context) error {
+	unlock, err := lock(filepath.Join(os.TempDir(), fmt.Sprintf("art32-install-%d.lock", os.Geteuid())))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := programs(); err == nil {
+		return nil
+	}
+	command := installCommand()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("dbtest: install PostgreSQL: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// installCommand returns the command, through sudo when we are not root.
+func installCommand() []string {
+	off := createclusterFolder + "/art32-test.conf"
+	script := "set -e\n" +
+		"mkdir -p " + createclusterFolder + "\n" +
+		"echo 'create_main_cluster = false' > " + off + "\n" +
+		"trap 'rm -f " + off + "' EXIT\n" +
+		"export DEBIAN_FRONTEND=noninteractive\n" +
+		"apt-get -o DPkg::Lock::Timeout=300 update -q\n" +
+		"apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends postgresql\n"
+	command := []string{"/bin/sh", "-c", script}
+	if os.Geteuid() != 0 {
+		command = append([]string{"sudo", "-n"}, command...)
+	}
+	return command
+}

@@ -1,0 +1,41 @@
+# Keeps one throw-away cluster: $1 the folder of the programs, $2 a folder to
+# create, $3 on or off for fsync. The first line on standard input is the
+# password of the superuser; each further line is a port to (re)start on. At the
+# end of the input, which is the end of the process that writes it, the cluster
+# is stopped and the folder removed.
+umask 077
+mkdir "$2" || exit 1
+
+postmaster=
+stop() {
+	if [ -n "$postmaster" ]; then
+		kill -QUIT "$postmaster" 2>/dev/null
+		wait "$postmaster" 2>/dev/null
+		postmaster=
+	fi
+}
+trap 'stop; cd /; rm -rf "$2"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$2" || exit 1
+
+read -r password || exit 1
+printf '%s\n' "$password" >password
+"$1/initdb" -D "$2/data" -U postgres -E UTF8 --locale=C -A scram-sha-256 --pwfile=password --no-sync \
+	>>log 2>&1 || echo 'FATAL: initdb failed' >>log
+rm -f password
+cat >>data/postgresql.conf <<END
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 300
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+fsync = $3
+full_page_writes = $3
+timezone = 'UTC'
+log_timezone = 'UTC'
+END
+while read -r port; do
+	stop
+	"$1/postgres" -D "$2/data" -p "$port" >>log 2>&1 &
+	postmaster=$!
+done
