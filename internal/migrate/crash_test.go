@@ -49,7 +49,7 @@ func TestKilledUp(t *testing.T) {
 	t.Parallel()
 	migratetest.Each(t, func(t *testing.T, db migratetest.Database) {
 		kills := 0
-		for wait := 30 * time.Millisecond; ; wait += 17 * time.Millisecond {
+		for wait := 40 * time.Millisecond; ; wait += wait / 3 {
 			cmd := db.Child(t, "TestKilledUpChild", db.Owner)
 			if killedAfter(t, cmd, wait) {
 				kills++

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/art32/art32/internal/migrate"
@@ -154,7 +153,7 @@ func TestFileMayNotCommit(t *testing.T) {
 func TestInstancesAtOnce(t *testing.T) {
 	t.Parallel()
 	migratetest.Each(t, func(t *testing.T, db migratetest.Database) {
-		app := counting(10)
+		app := slow(db.Dialect)
 		var wg sync.WaitGroup
 		var applied sync.Map
 		for range 6 {
@@ -172,23 +171,10 @@ func TestInstancesAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := db.Int(t, "SELECT count(*) FROM counted"); n != 10 {
-			t.Errorf("%d files ran, want 10", n)
+		if n := db.Int(t, "SELECT count(*) FROM counted"); n != 2*slowFiles {
+			t.Errorf("%d rows, want %d", n, 2*slowFiles)
 		}
 	})
-}
-
-// counting is a line whose every file adds one row, not unique.
-func counting(n int) migrate.Line {
-	fsys := fstest.MapFS{}
-	for i := 1; i <= n; i++ {
-		text := fmt.Sprintf("INSERT INTO counted VALUES (%d);", i)
-		if i == 1 {
-			text = "CREATE TABLE counted (n integer);" + text
-		}
-		fsys[fmt.Sprintf("%04d_f.sql", i)] = &fstest.MapFile{Data: []byte(text)}
-	}
-	return migrate.Line{Name: "app", FS: fsys}
 }
 
 func TestWaitsUntilContextEnds(t *testing.T) {
@@ -234,6 +220,36 @@ func TestErrorHidesStoredValues(t *testing.T) {
 			if err == nil || strings.Contains(err.Error(), canary) {
 				t.Errorf("%s: error = %v", text, err)
 			}
+		}
+	})
+}
+
+// TestCreationRace lets another session create the schema while Up is about to:
+// PostgreSQL answers the second one with a violated unique index.
+func TestCreationRace(t *testing.T) {
+	t.Parallel()
+	migratetest.Each(t, func(t *testing.T, db migratetest.Database) {
+		if db.Dialect == migrate.SQLite {
+			return // BEGIN IMMEDIATE leaves no such race
+		}
+		holder := migratetest.Conn(t, db.Open(t, db.Owner))
+		if _, err := holder.ExecContext(t.Context(), "BEGIN; CREATE SCHEMA art32"); err != nil {
+			t.Fatal(err)
+		}
+		c := migratetest.Conn(t, db.Open(t, db.Owner))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := migrate.Up(t.Context(), c, db.Dialect, line("app", "0001_one.sql", one))
+			ended <- err
+		}()
+		for db.Int(t, "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.datname = current_database() JOIN pg_stat_activity a ON a.pid = l.pid AND a.datid = d.oid WHERE NOT granted") == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if _, err := holder.ExecContext(t.Context(), "COMMIT"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }
