@@ -1,0 +1,191 @@
+// Package engine is the private seam between package tenancy and the two
+// databases below it. A repository builds fixed statements; an engine runs
+// them scoped to one tenant, in as few round trips as the database allows.
+package engine
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/internal/migrate"
+)
+
+// Key admits the library's own packages to statements under the library role.
+// Code outside the module can neither name nor make one.
+type Key struct{ library bool }
+
+// Library is the [Key] that the library's packages pass.
+//
+//nolint:gochecknoglobals // a constant of a struct type
+var Library = Key{library: true}
+
+// Scope says for whom and by whom a transaction runs. A nil Tenant is the
+// platform itself: accounts, tenants, the platform's log.
+type Scope struct {
+	Tenant  uuid.UUID
+	Actor   string
+	Session string
+}
+
+// Stmt is one statement with its bind parameters ($1, $2, … in both dialects):
+// nil, bool, int64, float64, string, []byte, [time.Time] or [uuid.UUID].
+type Stmt struct {
+	SQL  string
+	Args []any
+	// Rows, when not zero, is the exact number of rows that the statement must
+	// affect or return; any other number fails the transaction.
+	Rows int64
+	// Once says that the text is not worth preparing: its shape depends on the
+	// number of its parameters.
+	Once bool
+}
+
+// End says whether a transaction goes on after a statement.
+type End int
+
+// The two ends of [Tx.Run].
+const (
+	Continue End = iota // the transaction stays open
+	Commit              // it commits in the same round trip
+)
+
+// Role is the login that a transaction runs under.
+type Role int
+
+// The two roles: fixed text of the library, and text a caller wrote or shaped.
+const (
+	RoleLibrary Role = iota + 1
+	RoleApp
+)
+
+// Row is the current row of a result; it is valid inside the callback only.
+type Row interface {
+	// Scan stores the columns into dest, pointers to Go values, in order. A
+	// []byte destination receives bytes that the caller may keep.
+	Scan(dest ...any) error
+}
+
+// Tx is one transaction in one database, begun lazily: nothing is sent before
+// the first Run or Commit. A Tx is used by one goroutine at a time.
+type Tx interface {
+	Dialect() migrate.Dialect
+	Role() Role
+	// Queue holds a statement back until the next Run or Commit, with which it
+	// travels, before that call's own statement. If it fails, that call fails.
+	Queue(s Stmt)
+	// Run executes the queue and s in one round trip and hands each row of s to
+	// row (which may be nil). It returns the number of rows affected or read.
+	// A Tx that failed is rolled back and refuses further use.
+	Run(ctx context.Context, s Stmt, end End, row func(Row) error) (int64, error)
+	// Commit executes what is queued and commits. Without anything sent or
+	// queued it does nothing.
+	Commit(ctx context.Context) error
+	// Rollback ends the transaction; after a Commit it does nothing.
+	Rollback(ctx context.Context) error
+}
+
+// SQLTx is a [Tx] under the caller's role that also carries text of callers.
+type SQLTx interface {
+	Tx
+	SQLX() *sqlx.Tx
+	// Denied counts the statements that the database refused as [Forbidden].
+	Denied() int
+}
+
+// Engine runs transactions on one database system.
+type Engine interface {
+	Dialect() migrate.Dialect
+	// Begin prepares a transaction of library text; it sends nothing.
+	// An unknown tenant fails here or in the first Run with [UnknownTenant].
+	Begin(ctx context.Context, s Scope) (Tx, error)
+	// BeginSQL prepares a transaction of caller text under the sealed context.
+	BeginSQL(ctx context.Context, s Scope) (SQLTx, error)
+	// Platform is the library's own handle on the platform database, for
+	// leases and the outbox.
+	Platform() *sql.DB
+	Close() error
+}
+
+// Table is the name of a control table in dialect d: art32.events in
+// PostgreSQL, art32_events in SQLite.
+func Table(d migrate.Dialect, name string) string {
+	if d == migrate.SQLite {
+		return "art32_" + name
+	}
+	return "art32." + name
+}
+
+// Kind classifies what a database refused, without its text: messages of
+// databases quote values.
+type Kind int
+
+// The kinds of [Error].
+const (
+	Other         Kind = iota
+	Unique             // a unique or primary key exists already
+	Constraint         // another constraint: foreign key, not null, check
+	Forbidden          // row-level security, privilege, authorizer
+	UnknownTenant      // the tenant does not exist or is closed
+	WrongRows          // a statement hit another number of rows than it must
+	Unavailable        // connection lost or refused before anything could commit
+	Unknown            // connection lost while a commit was under way
+	BadValue           // a value does not fit its column
+)
+
+// Error is a database's refusal in words that hold no value of any row.
+type Error struct {
+	Kind   Kind
+	Code   string // SQLSTATE, or SQLite's extended code in decimal
+	Table  string
+	Column string
+	Name   string // constraint
+	// Text is the database's own message where its class cannot quote values
+	// of rows; else empty.
+	Text string
+	// Cause is set for errors of the client or network only.
+	Cause error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	s := e.Kind.String()
+	if e.Table != "" {
+		s += " in " + e.Table
+	}
+	if e.Column != "" {
+		s += "." + e.Column
+	}
+	if e.Name != "" {
+		s += " (" + e.Name + ")"
+	}
+	if e.Code != "" {
+		s += " [" + e.Code + "]"
+	}
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap gives the client's or network's error, if it was one.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// String names the kind.
+func (k Kind) String() string {
+	names := [...]string{
+		"database error", "key exists already", "constraint violated", "forbidden",
+		"unknown tenant", "wrong number of rows", "database unavailable",
+		"outcome of commit unknown", "value does not fit",
+	}
+	if k < 0 || int(k) >= len(names) {
+		return fmt.Sprintf("kind %d", int(k))
+	}
+	return names[k]
+}

@@ -1,0 +1,75 @@
+package tenancy
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/migrate"
+)
+
+// Class says what a column holds in the sense of the GDPR.
+type Class int
+
+// The classes of columns. The zero Class is invalid.
+const (
+	Open      Class = iota + 1 // no personal data
+	Personal                   // personal data in clear
+	Encrypted                  // personal data, sealed under the data subject's key
+)
+
+// Outcome says whether what an event describes was done.
+type Outcome int
+
+// The outcomes. The zero Outcome is invalid.
+const (
+	Done    Outcome = iota + 1 // done, if the transaction commits
+	Refused                    // refused; recorded though the transaction rolls back
+)
+
+// Change is one change of one row, or the refusal of one, as a
+// [ChangeRecorder] sees it.
+type Change struct {
+	// Action is table and verb: "customers.insert", "customers.update",
+	// "customers.delete", "tenant.create", "subject.erase".
+	Action string
+	// Table is the declared name of the table; empty for actions on none.
+	Table string
+	// Object is the id of the row.
+	Object uuid.UUID
+	// Subject is the data subject whom the row is about; nil for none.
+	Subject uuid.UUID
+	// Fields is what changed, in the order of the declaration.
+	Fields []FieldChange
+	// Outcome is Done or Refused.
+	Outcome Outcome
+	// Detail says in words of the code, without data, why it was refused.
+	Detail string
+}
+
+// FieldChange is one column before and after. Old is nil for an insert, New for
+// a delete; both hold the plain values, which may be personal data whatever
+// their class: a recorder encrypts them.
+type FieldChange struct {
+	Column   string
+	Class    Class
+	Old, New any
+}
+
+// ChangeRecorder is the audit log as tenancy sees it; *audit.Log is one.
+type ChangeRecorder interface {
+	// Change queues the event of c in tx, so that it commits with the change or
+	// not at all. The caller must not perform the change if an error is
+	// returned. Actor, session and reason come from ctx.
+	Change(ctx context.Context, tx *Tx, c Change) error
+}
+
+// LineRecorder is a [ChangeRecorder] that keeps tables of its own; engines
+// migrate its lines together with theirs.
+type LineRecorder interface {
+	ChangeRecorder
+	Lines() []Line
+}
+
+// Line is a package's own line of migrations, in both dialects.
+type Line = migrate.Line

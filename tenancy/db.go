@@ -1,0 +1,174 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/engine"
+)
+
+// DB is a database of many tenants. It is made by the Open of an engine package
+// and is safe for concurrent use.
+type DB struct {
+	eng    engine.Engine
+	schema Schema
+	keys   *keyring.Ring
+	log    ChangeRecorder
+}
+
+// New joins an engine with the tables, the keys and the log. The Open functions
+// of the engine packages call it; an engine can be made inside the module only.
+func New(e engine.Engine, schema Schema, keys *keyring.Ring, log ChangeRecorder) (*DB, error) {
+	err := errors.Join(schema.check(), required("keys", keys), required("log", log))
+	if err != nil {
+		return nil, err
+	}
+	return &DB{eng: e, schema: schema, keys: keys, log: log}, nil
+}
+
+// required refuses a collaborator that is nil, also inside an interface.
+func required(name string, v any) error {
+	rv := reflect.ValueOf(v)
+	if !rv.IsValid() || rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return fmt.Errorf("tenancy: open: %s must not be nil", name)
+	}
+	return nil
+}
+
+// Engine gives the library's own packages the engine below. The key can be had
+// inside the module only.
+func (db *DB) Engine(engine.Key) engine.Engine { return db.eng }
+
+// Close closes the connections. Transactions under way fail.
+func (db *DB) Close() error { return db.eng.Close() }
+
+// In runs fn in one transaction of the context's tenant and commits if fn
+// returns nil. An error or a panic rolls back; what fn had refused is recorded
+// all the same, before In returns. Inside another In of the same tenant fn
+// joins that transaction; of another tenant, In returns [ErrOtherTenant].
+func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	if outer := TxFrom(ctx); outer != nil && outer.db == db {
+		return outer.join(ctx, fn)
+	}
+	scope, err := tenantScope(ctx)
+	if err != nil {
+		return err
+	}
+	tx, err := db.begin(ctx, scope)
+	if err != nil {
+		return err
+	}
+	return tx.do(ctx, func(ctx context.Context) error { return fn(ctx, tx) })
+}
+
+// InSQL is [DB.In] for a function that needs SQL of its own. The transaction
+// runs under the role of callers' text: the database confines it to the tenant
+// and refuses it the library's tables. It does not join an outer transaction,
+// whose role differs: inside one it returns [ErrTxInUse].
+func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) error {
+	if outer := TxFrom(ctx); outer != nil && outer.db == db {
+		return fmt.Errorf("tenancy: InSQL inside In: %w", ErrTxInUse)
+	}
+	scope, err := tenantScope(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := db.eng.BeginSQL(ctx, scope)
+	if err != nil {
+		return wrap("begin", "transaction", err)
+	}
+	tx := &SQLTx{Tx: &Tx{db: db, eng: e, scope: scope}, sqlx: e.SQLX()}
+	return tx.do(ctx, func(ctx context.Context) error { return fn(ctx, tx) })
+}
+
+func (db *DB) begin(ctx context.Context, scope engine.Scope) (*Tx, error) {
+	e, err := db.eng.Begin(ctx, scope)
+	if err != nil {
+		return nil, wrap("begin", "transaction", err)
+	}
+	return &Tx{db: db, eng: e, scope: scope}, nil
+}
+
+// tenantScope is the scope of a context that must name a tenant.
+func tenantScope(ctx context.Context) (engine.Scope, error) {
+	id, err := TenantFrom(ctx)
+	if err != nil {
+		return engine.Scope{}, err
+	}
+	return scopeOf(ctx, id), nil
+}
+
+func scopeOf(ctx context.Context, id ID) engine.Scope {
+	s := engine.Scope{Tenant: id.UUID(), Session: SessionFrom(ctx)}
+	if a, err := ActorFrom(ctx); err == nil {
+		s.Actor = a.String()
+	}
+	return s
+}
+
+// join runs fn in the open transaction tx.
+func (tx *Tx) join(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	id, err := TenantFrom(ctx)
+	if err != nil {
+		return err
+	}
+	if id != tx.Tenant() {
+		return fmt.Errorf("tenancy: In inside In: %w", ErrOtherTenant)
+	}
+	if tx.done.Load() {
+		return ErrTxDone
+	}
+	return fn(ctx, tx)
+}
+
+// do runs fn and ends the transaction by its outcome.
+func (tx *Tx) do(ctx context.Context, fn func(ctx context.Context) error) (err error) {
+	finished := false
+	defer func() {
+		if !finished { // fn panicked
+			_ = tx.end(ctx, errPanic)
+		}
+	}()
+	err = fn(context.WithValue(ctx, keyTx, tx))
+	finished = true
+	return tx.end(ctx, err)
+}
+
+var errPanic = errors.New("tenancy: panic in transaction")
+
+// end commits if err is nil, else rolls back, and records what was refused.
+func (tx *Tx) end(ctx context.Context, err error) error {
+	if !tx.busy.CompareAndSwap(false, true) {
+		tx.done.Store(true)
+		return errors.Join(err, ErrTxInUse, tx.eng.Rollback(context.WithoutCancel(ctx)))
+	}
+	tx.done.Store(true)
+	if err == nil {
+		err = wrap("commit", "transaction", tx.eng.Commit(ctx))
+	} else if rbErr := tx.eng.Rollback(context.WithoutCancel(ctx)); rbErr != nil {
+		err = errors.Join(err, wrap("roll back", "transaction", rbErr))
+	}
+	return errors.Join(err, tx.recordRefusals(ctx))
+}
+
+// recordRefusals writes the refused changes in a fresh transaction, also when
+// the context was cancelled meanwhile.
+func (tx *Tx) recordRefusals(ctx context.Context) error {
+	if len(tx.refused) == 0 {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	fresh, err := tx.db.begin(ctx, tx.scope)
+	if err != nil {
+		return fmt.Errorf("tenancy: record refusal: %w", err)
+	}
+	for _, c := range tx.refused {
+		if err := tx.db.log.Change(ctx, fresh, c); err != nil {
+			return errors.Join(fmt.Errorf("tenancy: record refusal: %w", err), fresh.eng.Rollback(ctx))
+		}
+	}
+	return wrap("record", "refusal", fresh.eng.Commit(ctx))
+}

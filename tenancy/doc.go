@@ -1,0 +1,44 @@
+// Package tenancy keeps the data of one customer apart from every other's,
+// and makes every measure follow from one declaration of a table.
+//
+// It carries clause TOM-8.1 ("Logische Mandantentrennung in der
+// SaaS-Anwendung") and is the ground of TOM-5.1 and TOM-7.2: a [Repository]
+// scopes each statement to the tenant of the context, seals encrypted fields,
+// and hands each change to the audit log inside the same transaction.
+//
+// Declare a struct whose fields carry db and art32 tags, make a [Repository]
+// of it, list it in a [Schema], and open an engine: package tenancy/postgres
+// or tenancy/sqlite. Put tenant, actor and reason into the context with
+// [WithTenant], [WithActor] and [WithReason]; then call the repository's verbs
+// with a [DB] (one statement, one transaction), or inside [DB.In] and
+// [DB.InSQL] with the transaction.
+//
+// # Tags
+//
+//	art32:"key"               the row's id, a random UUID
+//	art32:"subject"           the id of the data subject whom the row is about
+//	art32:"tenant"            the tenant; the library fills it
+//	art32:"personal"          personal data that is not encrypted
+//	art32:"open"              no personal data
+//	art32:"index=COL:HOW"     blind index of an encrypted column, see package field
+//	art32:"unique=COL:HOW"    the same at full width, for a unique constraint
+//
+// A field of type [field.Encrypted] needs no class. Every other column needs
+// one; an unclassified column or an unknown word fails at declaration.
+//
+// # Guarantees
+//
+// Without a tenant in the context every verb fails with [ErrNoTenant]. A row of
+// another tenant is [ErrNotFound]. A change whose audit event cannot be written
+// does not happen. Refusals are recorded even though their transaction rolls
+// back. No error text holds a value of a row.
+//
+// # Not covered
+//
+// Code execution inside the process, and a superuser of the database.
+//
+// # Compatibility
+//
+// The API may change before version 1. What is stored follows docs/formats and
+// stays readable.
+package tenancy

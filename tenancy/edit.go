@@ -1,0 +1,138 @@
+package tenancy
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// Edit reads the row under a lock, lets fn change it, and writes what changed
+// with its event: no update of another is lost. If fn changes nothing, nothing
+// is written. Tenant, key and data subject of a row cannot be changed.
+func (r *Repository[T]) Edit(ctx context.Context, c Conn, id any, fn func(row *T) error) error {
+	key, err := r.rowKey(id)
+	if err != nil {
+		return err
+	}
+	u, err := r.writer(ctx, c)
+	if err != nil {
+		return err
+	}
+	return u.finish(ctx, r.edit(ctx, u, key, fn))
+}
+
+func (r *Repository[T]) edit(ctx context.Context, u *unit, key uuid.UUID, fn func(row *T) error) error {
+	var old T
+	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
+		return err
+	}
+	row := r.t.clone(reflect.ValueOf(&old).Elem())
+	if err := fn(row.Addr().Interface().(*T)); err != nil { //nolint:forcetypeassert // clone of a T
+		return err
+	}
+	return r.store(ctx, u, reflect.ValueOf(&old).Elem(), row)
+}
+
+// clone copies a row, also what its pointers and slices hold, so that changing
+// the copy leaves the original for the comparison.
+func (t *table) clone(row reflect.Value) reflect.Value {
+	n := reflect.New(t.typ).Elem()
+	n.Set(row)
+	for i := range t.cols {
+		f := n.Field(t.cols[i].field)
+		switch {
+		case f.Kind() == reflect.Pointer && !f.IsNil():
+			p := reflect.New(f.Type().Elem())
+			p.Elem().Set(f.Elem())
+			f.Set(p)
+		case f.Kind() == reflect.Slice && !f.IsNil():
+			f.Set(reflect.AppendSlice(reflect.MakeSlice(f.Type(), 0, f.Len()), f))
+		}
+	}
+	return n
+}
+
+// Update writes all of *row over the row with its key, which must exist, with
+// the event of what differs. It reads the old row under a lock first, as
+// [Repository.Edit] does; where the new values depend on the old, use Edit.
+func (r *Repository[T]) Update(ctx context.Context, c Conn, row *T) error {
+	v := reflect.ValueOf(row).Elem()
+	u, err := r.writer(ctx, c)
+	if err != nil {
+		return err
+	}
+	return u.finish(ctx, r.replace(ctx, u, v))
+}
+
+func (r *Repository[T]) replace(ctx context.Context, u *unit, v reflect.Value) error {
+	key := r.t.keyOf(v)
+	if err := r.claim(u.tx, v, r.change("update", key, r.t.subjectOf(v))); err != nil {
+		return err
+	}
+	var old T
+	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
+		return err
+	}
+	return r.store(ctx, u, reflect.ValueOf(&old).Elem(), v)
+}
+
+// store writes the difference between the locked row and the new one.
+func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Value) error {
+	if err := u.tx.enter(); err != nil {
+		return err
+	}
+	defer u.tx.leave()
+	key, subject := r.t.keyOf(old), r.t.subjectOf(old)
+	c := r.change("update", key, subject)
+	if r.t.keyOf(row) != key || r.t.subjectOf(row) != subject {
+		return fmt.Errorf("tenancy: %s: key and data subject of a row cannot be changed", c.Action)
+	}
+	if err := r.claim(u.tx, row, c); err != nil {
+		return err
+	}
+	var err error
+	if c.Fields, err = r.t.diff(old, row); err != nil || len(c.Fields) == 0 {
+		return wrap("update", r.t.name, err)
+	}
+	args, err := r.seal(ctx, u.tx, row)
+	if err != nil {
+		return wrap("update", r.t.name, err)
+	}
+	return r.write(ctx, u, c, engine.Stmt{SQL: r.texts(u.tx.eng.Dialect()).update, Args: args, Rows: 1})
+}
+
+// Delete removes the row with the given id and records what it held.
+func (r *Repository[T]) Delete(ctx context.Context, c Conn, id any) error {
+	key, err := r.rowKey(id)
+	if err != nil {
+		return err
+	}
+	u, err := r.writer(ctx, c)
+	if err != nil {
+		return err
+	}
+	return u.finish(ctx, r.remove(ctx, u, key))
+}
+
+func (r *Repository[T]) remove(ctx context.Context, u *unit, key uuid.UUID) error {
+	var old T
+	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
+		return err
+	}
+	if err := u.tx.enter(); err != nil {
+		return err
+	}
+	defer u.tx.leave()
+	v := reflect.ValueOf(&old).Elem()
+	c := r.change("delete", key, r.t.subjectOf(v))
+	var err error
+	if c.Fields, err = r.t.diff(v, reflect.Value{}); err != nil {
+		return wrap("delete", r.t.name, err)
+	}
+	s := engine.Stmt{SQL: r.texts(u.tx.eng.Dialect()).delete, Args: []any{u.tx.scope.Tenant, key}, Rows: 1}
+	return r.write(ctx, u, c, s)
+}

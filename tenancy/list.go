@@ -1,0 +1,246 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/internal/engine"
+)
+
+// pageSize is the number of rows that a list holds in memory at once.
+const pageSize = 500
+
+// List yields the rows for which all filters hold, in the order of their keys.
+// It reads pages of 500 rows into memory, so that the loop's body may query;
+// outside a transaction each page is a statement of its own. An error ends the
+// list.
+func (r *Repository[T]) List(ctx context.Context, c Conn, filters ...Filter) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		after := uuid.Nil
+		for {
+			page, err := r.page(ctx, c, after, filters)
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for i := range page.rows {
+				if !yield(page.rows[i], nil) {
+					return
+				}
+			}
+			if !page.more {
+				return
+			}
+			after = page.last
+		}
+	}
+}
+
+// Count counts the rows for which all filters hold. A filter by a narrow blind
+// index reads and decrypts the rows that it finds.
+func (r *Repository[T]) Count(ctx context.Context, c Conn, filters ...Filter) (int, error) {
+	if exact(filters) {
+		return r.count(ctx, c, filters)
+	}
+	n := 0
+	for _, err := range r.List(ctx, c, filters...) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// exact reports whether the database alone can decide all filters.
+func exact(filters []Filter) bool {
+	for _, f := range filters {
+		if f.c.sealed() && !f.null {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *Repository[T]) count(ctx context.Context, c Conn, filters []Filter) (int, error) {
+	u, err := c.unit(ctx, false)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	err = r.query(ctx, u, "count(*)", filters, "", nil, func(row engine.Row) error { return row.Scan(&n) })
+	return n, u.finish(ctx, err)
+}
+
+// page is one bounded piece of a list.
+type page[T any] struct {
+	rows []T
+	last uuid.UUID
+	more bool
+}
+
+func (r *Repository[T]) page(ctx context.Context, c Conn, after uuid.UUID, filters []Filter) (page[T], error) {
+	u, err := c.unit(ctx, false)
+	if err != nil {
+		return page[T]{}, err
+	}
+	p, err := r.readPage(ctx, u, after, filters)
+	return p, u.finish(ctx, err)
+}
+
+func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, filters []Filter) (page[T], error) {
+	var p page[T]
+	l := newLoader(r.t)
+	key := quote(r.t.cols[r.t.key].name)
+	tail := fmt.Sprintf(" ORDER BY %s LIMIT %d", key, pageSize)
+	var args []any
+	if after != uuid.Nil {
+		tail = " AND " + key + " > $2" + tail
+		args = append(args, after)
+	}
+	keep, err := r.scanPage(ctx, u, l, &p, filters, tail, args)
+	if err != nil {
+		return p, err
+	}
+	if p.more = len(p.rows) == pageSize; p.more {
+		p.last = r.t.keyOf(reflect.ValueOf(&p.rows[pageSize-1]).Elem())
+	}
+	if err := r.attachPage(ctx, u.tx, p.rows); err != nil {
+		return p, wrap("list", r.t.name, err)
+	}
+	p.rows, err = sift(p.rows, keep)
+	return p, wrap("list", r.t.name, err)
+}
+
+type keeper func(reflect.Value) (bool, error)
+
+func (r *Repository[T]) scanPage(
+	ctx context.Context, u *unit, l *loader, p *page[T], filters []Filter, tail string, args []any,
+) ([]keeper, error) {
+	var keep []keeper
+	compiledFilters := func(c compiled) {
+		if c.keep != nil {
+			keep = append(keep, c.keep)
+		}
+	}
+	err := r.query(ctx, u, r.texts(u.tx.eng.Dialect()).columns, filters, tail, args, func(row engine.Row) error {
+		p.rows = append(p.rows, *new(T))
+		return l.scan(row, reflect.ValueOf(&p.rows[len(p.rows)-1]).Elem())
+	}, compiledFilters)
+	return keep, err
+}
+
+// query runs SELECT what over the tenant's rows. The parameters of tail, in
+// args, start at $2; those of the filters follow.
+func (r *Repository[T]) query(
+	ctx context.Context, u *unit, what string, filters []Filter, tail string, args []any,
+	row func(engine.Row) error, seen ...func(compiled),
+) error {
+	if err := u.tx.enter(); err != nil {
+		return err
+	}
+	defer u.tx.leave()
+	if !u.tx.db.schema.holds(r.t) {
+		return fmt.Errorf("tenancy: table %s is not in the schema of this database", r.t.name)
+	}
+	all := append([]any{u.tx.scope.Tenant}, args...)
+	var where strings.Builder
+	once := false
+	for _, f := range filters {
+		c, err := f.compile(ctx, u.tx, r.t, len(all)+1)
+		if err != nil {
+			return err
+		}
+		where.WriteString(" AND " + c.text)
+		all = append(all, c.args...)
+		once = once || len(c.args) > 1
+		for _, s := range seen {
+			s(c)
+		}
+	}
+	t := r.texts(u.tx.eng.Dialect())
+	text := "SELECT " + what + " FROM " + t.from + " WHERE " + quote(r.t.cols[r.t.tenant].name) + " = $1" + where.String() + tail
+	s := engine.Stmt{SQL: text, Args: all, Once: once}
+	c := Change{Action: r.t.name + ".read", Table: r.t.name}
+	return wrap("list", r.t.name, u.tx.run(ctx, s, u.last(), c, row))
+}
+
+// attachPage fetches the keys of a page's data subjects at once.
+func (r *Repository[T]) attachPage(ctx context.Context, tx *Tx, rows []T) error {
+	subjects := make([]uuid.UUID, 0, len(rows))
+	seen := make(map[uuid.UUID]bool, len(rows))
+	sealed := false
+	for i := range rows {
+		v := reflect.ValueOf(&rows[i]).Elem()
+		if !r.t.anySealed(v) {
+			continue
+		}
+		sealed = true
+		if s := r.t.subjectOf(v); s != uuid.Nil && !seen[s] {
+			seen[s] = true
+			subjects = append(subjects, s)
+		}
+	}
+	if !sealed {
+		return nil
+	}
+	return r.attachAll(ctx, tx, rows, subjects)
+}
+
+func (r *Repository[T]) attachAll(ctx context.Context, tx *Tx, rows []T, subjects []uuid.UUID) error {
+	var own *field.Cipher
+	var err error
+	if r.t.subject < 0 {
+		if own, err = tx.db.keys.TenantCipher(ctx, tx.scope.Tenant); err != nil {
+			return err
+		}
+	}
+	ciphers, err := tx.db.keys.Ciphers(ctx, tx.scope.Tenant, subjects)
+	if err != nil {
+		return err
+	}
+	tenant := tx.Tenant().String()
+	for i := range rows {
+		v := reflect.ValueOf(&rows[i]).Elem()
+		cipher := own
+		if own == nil {
+			var known bool
+			cipher, known = ciphers[r.t.subjectOf(v)]
+			if !known && r.t.anySealed(v) {
+				return errors.New("the keystore holds no key for a data subject of this page")
+			}
+		}
+		r.t.attach(v, cipher, tenant)
+	}
+	return nil
+}
+
+// sift drops the rows that a narrow index found by coincidence.
+func sift[T any](rows []T, keep []keeper) ([]T, error) {
+	if len(keep) == 0 {
+		return rows, nil
+	}
+	kept := rows[:0]
+	for i := range rows {
+		ok := true
+		for _, k := range keep {
+			yes, err := k(reflect.ValueOf(&rows[i]).Elem())
+			if err != nil && !errors.Is(err, field.ErrErased) {
+				return nil, err
+			}
+			ok = ok && yes
+		}
+		if ok {
+			kept = append(kept, rows[i])
+		}
+	}
+	return kept, nil
+}

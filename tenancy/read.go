@@ -1,0 +1,141 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/engine"
+)
+
+// Get reads the row with the given id, of the type of the key's field or a
+// [uuid.UUID]. A row that does not exist or belongs to another tenant is
+// [ErrNotFound].
+func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (T, error) {
+	var row T
+	key, err := r.rowKey(id)
+	if err != nil {
+		return row, err
+	}
+	u, err := c.unit(ctx, false)
+	if err != nil {
+		return row, err
+	}
+	err = r.open(c, u)
+	if err == nil {
+		err = r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).get, key, u.last(), &row)
+	}
+	return row, u.finish(ctx, err)
+}
+
+// fetch reads one row into dst and readies its sealed fields.
+func (r *Repository[T]) fetch(
+	ctx context.Context, u *unit, text string, key uuid.UUID, end engine.End, dst *T,
+) error {
+	if err := u.tx.enter(); err != nil {
+		return err
+	}
+	defer u.tx.leave()
+	found := false
+	l := newLoader(r.t)
+	stmt := engine.Stmt{SQL: text, Args: []any{u.tx.scope.Tenant, key}}
+	c := Change{Action: r.t.name + ".read", Table: r.t.name, Object: key}
+	err := u.tx.run(ctx, stmt, end, c, func(row engine.Row) error {
+		found = true
+		return l.scan(row, reflect.ValueOf(dst).Elem())
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return wrap("get", r.t.name, err)
+	}
+	return wrap("get", r.t.name, l.attachOne(ctx, u.tx, reflect.ValueOf(dst).Elem()))
+}
+
+// loader scans rows of one table; its buffers serve row after row.
+type loader struct {
+	t     *table
+	dests []any
+	bytes [][]byte
+}
+
+func newLoader(t *table) *loader {
+	return &loader{t: t, dests: make([]any, len(t.cols)), bytes: make([][]byte, len(t.cols))}
+}
+
+// scan reads the current row into row, sealed fields still closed.
+func (l *loader) scan(r engine.Row, row reflect.Value) error {
+	for i := range l.t.cols {
+		c := &l.t.cols[i]
+		if c.sealed() {
+			l.bytes[i] = nil
+			l.dests[i] = &l.bytes[i]
+			continue
+		}
+		l.dests[i] = row.Field(c.field).Addr().Interface()
+	}
+	if err := r.Scan(l.dests...); err != nil {
+		return err
+	}
+	for i := range l.t.cols {
+		if c := &l.t.cols[i]; c.sealed() {
+			sealable(row, c).Load(l.bytes[i])
+		}
+	}
+	return nil
+}
+
+func sealable(row reflect.Value, c *column) field.Sealable {
+	return row.Field(c.field).Addr().Interface().(field.Sealable) //nolint:forcetypeassert // checked at declaration
+}
+
+// attachOne gives the sealed fields of one row their key.
+func (l *loader) attachOne(ctx context.Context, tx *Tx, row reflect.Value) error {
+	if !l.t.anySealed(row) {
+		return nil
+	}
+	subject := l.t.subjectOf(row)
+	var cipher *field.Cipher
+	var err error
+	if subject == uuid.Nil {
+		cipher, err = tx.db.keys.TenantCipher(ctx, tx.scope.Tenant)
+	} else {
+		cipher, err = tx.db.keys.Cipher(ctx, tx.scope.Tenant, subject)
+	}
+	if err != nil && !errors.Is(err, keyring.ErrErased) {
+		return fmt.Errorf("key of the data subject: %w", err)
+	}
+	l.t.attach(row, cipher, tx.Tenant().String())
+	return nil
+}
+
+// attach gives the row's sealed fields their key; a nil cipher means erased.
+func (t *table) attach(row reflect.Value, cipher *field.Cipher, tenant string) {
+	key := t.keyOf(row).String()
+	for i := range t.cols {
+		if c := &t.cols[i]; c.sealed() {
+			sealable(row, c).Attach(cipher, t.scope(c, tenant, key))
+		}
+	}
+}
+
+// scope is what a field's ciphertext is bound to.
+func (t *table) scope(c *column, tenant, key string) field.Scope {
+	return field.Scope{Tenant: tenant, Table: t.name, Column: c.name, Row: key}
+}
+
+// anySealed reports whether a sealed field of the row holds something.
+func (t *table) anySealed(row reflect.Value) bool {
+	for i := range t.cols {
+		if c := &t.cols[i]; c.sealed() && !sealable(row, c).IsNull() {
+			return true
+		}
+	}
+	return false
+}

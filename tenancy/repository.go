@@ -1,0 +1,87 @@
+package tenancy
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/migrate"
+)
+
+// Repository gives the rows of one table as values of the struct T, each verb
+// scoped to the tenant of the context. It is declared once per table and is
+// safe for concurrent use.
+type Repository[T any] struct {
+	t        *table
+	postgres texts
+	sqlite   texts
+}
+
+var _ Table = (*Repository[struct{}])(nil)
+
+// NewRepository checks the tags of T and returns the repository of the table,
+// or an error that lists all that is wrong. The name may carry a schema
+// ("billing.invoices"), which SQLite reads as a prefix of the name.
+func NewRepository[T any](table string) (*Repository[T], error) {
+	t, err := parseTable(table, reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
+	return &Repository[T]{t: t, postgres: t.texts(migrate.Postgres), sqlite: t.texts(migrate.SQLite)}, nil
+}
+
+// MustRepository is [NewRepository] for declarations; it panics on error.
+func MustRepository[T any](table string) *Repository[T] {
+	r, err := NewRepository[T](table)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// Name is the table's name as declared.
+func (r *Repository[T]) Name() string { return r.t.name }
+
+func (r *Repository[T]) describe() *table { return r.t }
+
+func (r *Repository[T]) texts(d migrate.Dialect) *texts {
+	if d == migrate.SQLite {
+		return &r.sqlite
+	}
+	return &r.postgres
+}
+
+// open prepares a verb: the unit of work, refused where the table is not part
+// of the database's schema.
+func (r *Repository[T]) open(c Conn, u *unit) error {
+	if !u.tx.db.schema.holds(r.t) {
+		return fmt.Errorf("tenancy: table %s is not in the schema that the %T was opened with", r.t.name, c)
+	}
+	return nil
+}
+
+// rowKey reads the id that a caller passed: the type of the key's field, or a
+// uuid.UUID.
+func (r *Repository[T]) rowKey(id any) (uuid.UUID, error) {
+	v := reflect.ValueOf(id)
+	if !v.IsValid() || !uuidLike(v.Type()) || v.Type() != uuidType && v.Type() != r.t.cols[r.t.key].typ {
+		return uuid.Nil, fmt.Errorf("tenancy: key of %s is of type %s, not %T", r.t.name, r.t.cols[r.t.key].typ, id)
+	}
+	return v.Convert(uuidType).Interface().(uuid.UUID), nil
+}
+
+// keyOf reads the id of a row.
+func (t *table) keyOf(row reflect.Value) uuid.UUID { return t.uuidAt(row, t.key) }
+
+// subjectOf reads the data subject of a row; nil if the table has none.
+func (t *table) subjectOf(row reflect.Value) uuid.UUID {
+	if t.subject < 0 {
+		return uuid.Nil
+	}
+	return t.uuidAt(row, t.subject)
+}
+
+func (t *table) uuidAt(row reflect.Value, col int) uuid.UUID {
+	return row.Field(t.cols[col].field).Convert(uuidType).Interface().(uuid.UUID)
+}

@@ -1,0 +1,89 @@
+package tenancy
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Schema is the list of the tables that an engine is opened with. There is no
+// registry: a table that is not listed cannot be used with that database.
+type Schema []Table
+
+// Table is a declared table; *[Repository] is one.
+type Table interface {
+	// Name is the name as declared.
+	Name() string
+	describe() *table
+}
+
+// check refuses an empty schema, nil entries and names listed twice.
+func (s Schema) check() error {
+	if len(s) == 0 {
+		return errors.New("tenancy: open: schema lists no table")
+	}
+	var errs []error
+	seen := map[string]bool{}
+	for i, t := range s {
+		switch {
+		case t == nil || required("table", t) != nil:
+			errs = append(errs, fmt.Errorf("tenancy: open: schema entry %d is nil", i))
+		case seen[t.Name()]:
+			errs = append(errs, fmt.Errorf("tenancy: open: table %s is listed twice", t.Name()))
+		default:
+			seen[t.Name()] = true
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// holds reports whether t is one of the tables.
+func (s Schema) holds(t *table) bool {
+	for _, x := range s {
+		if x.describe() == t {
+			return true
+		}
+	}
+	return false
+}
+
+// ColumnInfo describes one declared column to engines and documents.
+type ColumnInfo struct {
+	Name  string
+	Class Class
+	// Index is the column of the blind index, or "".
+	Index string
+}
+
+// TableInfo describes one declared table to engines and documents.
+type TableInfo struct {
+	Name    string
+	Key     string // the column of the row's id
+	Tenant  string // the column of the tenant
+	Subject string // the column of the data subject, or ""
+	Columns []ColumnInfo
+}
+
+// Info describes the tables in their order.
+func (s Schema) Info() []TableInfo {
+	infos := make([]TableInfo, len(s))
+	for i, t := range s {
+		infos[i] = t.describe().info()
+	}
+	return infos
+}
+
+func (t *table) info() TableInfo {
+	in := TableInfo{Name: t.name, Key: t.cols[t.key].name, Tenant: t.cols[t.tenant].name}
+	if t.subject >= 0 {
+		in.Subject = t.cols[t.subject].name
+	}
+	for i := range t.cols {
+		c := &t.cols[i]
+		ci := ColumnInfo{Name: c.name, Class: c.class}
+		if c.index != nil {
+			ci.Index = c.index.name
+		}
+		in.Columns = append(in.Columns, ci)
+	}
+	return in
+}

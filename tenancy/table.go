@@ -1,0 +1,239 @@
+package tenancy
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+)
+
+// table is a declaration that has been checked.
+type table struct {
+	name    string
+	typ     reflect.Type
+	cols    []column
+	key     int // index into cols
+	tenant  int
+	subject int // -1 for none
+}
+
+// column is one field of the struct.
+type column struct {
+	name  string
+	field int // index of the struct field
+	typ   reflect.Type
+	class Class
+	index *blindIndex
+}
+
+func (c *column) sealed() bool { return c.class == Encrypted }
+
+// blindIndex is the column beside an encrypted one by which it is found.
+type blindIndex struct {
+	name      string
+	transform field.Transform
+	unique    bool
+	rows      int // expected rows, which set the width
+}
+
+// defaultIndexRows is the number of rows per tenant that a blind index expects
+// if its tag says none.
+const defaultIndexRows = 1 << 16
+
+// plainTyper is the part of [field.Encrypted] that names what it encrypts.
+type plainTyper interface{ PlainType() reflect.Type }
+
+var (
+	identifier   = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+	sealableType = reflect.TypeFor[field.Sealable]()
+	timeType     = reflect.TypeFor[time.Time]()
+	uuidType     = reflect.TypeFor[uuid.UUID]()
+	idType       = reflect.TypeFor[ID]()
+)
+
+// parseTable reads the tags of typ and returns all that is wrong with them.
+func parseTable(name string, typ reflect.Type) (*table, error) {
+	t := &table{name: name, typ: typ, key: -1, tenant: -1, subject: -1}
+	if !tableName(name) {
+		return nil, fmt.Errorf("tenancy: declare table %q: name must be lower-case letters, digits and _, with an optional schema", name)
+	}
+	if typ.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("tenancy: declare table %s: %s is no struct", name, typ)
+	}
+	var errs []error
+	for i := range typ.NumField() {
+		if err := t.addField(i); err != nil {
+			errs = append(errs, fmt.Errorf("tenancy: declare table %s: field %s: %w", name, typ.Field(i).Name, err))
+		}
+	}
+	errs = append(errs, t.checkRoles()...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func tableName(s string) bool {
+	schema, name, qualified := strings.Cut(s, ".")
+	if !qualified {
+		name, schema = schema, "public"
+	}
+	return identifier.MatchString(schema) && identifier.MatchString(name) &&
+		!strings.HasPrefix(name, "art32_") && schema != "art32" && schema != "art32_keys"
+}
+
+func (t *table) addField(i int) error {
+	f := t.typ.Field(i)
+	name, tagged := f.Tag.Lookup("db")
+	if name == "-" {
+		return nil
+	}
+	if !tagged || !f.IsExported() || !identifier.MatchString(name) {
+		return errors.New(`needs a db tag with the column's name, or db:"-", and must be exported`)
+	}
+	for _, c := range t.cols {
+		if c.name == name {
+			return fmt.Errorf("column %s is declared twice", name)
+		}
+	}
+	c := column{name: name, field: i, typ: f.Type}
+	if p, ok := reflect.Zero(f.Type).Interface().(plainTyper); ok && reflect.PointerTo(f.Type).Implements(sealableType) {
+		c.class = Encrypted
+		if err := field.CheckType(p.PlainType()); err != nil {
+			return err
+		}
+	}
+	t.cols = append(t.cols, c)
+	return t.applyTag(len(t.cols)-1, f.Tag.Get("art32"))
+}
+
+// applyTag reads the words of an art32 tag for column n.
+func (t *table) applyTag(n int, tag string) error {
+	c := &t.cols[n]
+	words := strings.Split(tag, ",")
+	if tag == "" {
+		words = nil
+	}
+	for _, w := range words {
+		if err := t.applyWord(n, w); err != nil {
+			return err
+		}
+	}
+	if c.class == 0 {
+		return errors.New(`column has no class: say art32:"personal" or art32:"open", or make it a field.Encrypted`)
+	}
+	return nil
+}
+
+func (t *table) applyWord(n int, word string) error {
+	c := &t.cols[n]
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "key":
+		return t.assign(&t.key, n, word, uuidLike)
+	case "tenant":
+		return t.assign(&t.tenant, n, word, func(ty reflect.Type) bool { return ty == idType })
+	case "subject":
+		return t.assign(&t.subject, n, word, uuidLike)
+	case "personal":
+		return c.setClass(Personal)
+	case "open":
+		return c.setClass(Open)
+	case "index", "unique":
+		return c.setIndex(value, key == "unique")
+	case "rows":
+		return c.setRows(value)
+	}
+	return fmt.Errorf("unknown word %q in the art32 tag", word)
+}
+
+// assign gives column n one of the three roles, which are open by nature.
+func (t *table) assign(role *int, n int, word string, fits func(reflect.Type) bool) error {
+	if *role >= 0 {
+		return fmt.Errorf("a second column says %q", word)
+	}
+	if !fits(t.cols[n].typ) {
+		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID", t.cols[n].typ, word)
+	}
+	*role = n
+	t.cols[n].class = Open
+	return nil
+}
+
+func uuidLike(t reflect.Type) bool { return t.ConvertibleTo(uuidType) && t.Kind() == reflect.Array }
+
+func (c *column) setClass(cl Class) error {
+	if c.class != 0 && c.class != cl {
+		return errors.New("column has two classes")
+	}
+	c.class = cl
+	return checkPlain(c.typ)
+}
+
+// checkPlain refuses types that no engine can store.
+func checkPlain(t reflect.Type) error {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == timeType || uuidLike(t) || t.Implements(valuerType) && reflect.PointerTo(t).Implements(scannerType) {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		return nil
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return nil
+		}
+	default:
+	}
+	return fmt.Errorf("type %s cannot be stored: it needs Value and Scan", t)
+}
+
+func (c *column) setIndex(value string, unique bool) error {
+	name, how, ok := strings.Cut(value, ":")
+	if !ok || !identifier.MatchString(name) {
+		return errors.New("an index is written index=COLUMN:TRANSFORM")
+	}
+	if !c.sealed() {
+		return errors.New("only an encrypted column has a blind index")
+	}
+	tr, err := field.ParseTransform(how)
+	if err != nil {
+		return err
+	}
+	c.index = &blindIndex{name: name, transform: tr, unique: unique, rows: defaultIndexRows}
+	return nil
+}
+
+func (c *column) setRows(value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || c.index == nil || c.index.unique {
+		return errors.New("rows=N follows index=… and is a number")
+	}
+	if _, err := field.Width(n); err != nil {
+		return err
+	}
+	c.index.rows = n
+	return nil
+}
+
+func (t *table) checkRoles() []error {
+	var errs []error
+	if t.key < 0 {
+		errs = append(errs, fmt.Errorf(`tenancy: declare table %s: no column says art32:"key"`, t.name))
+	}
+	if t.tenant < 0 {
+		errs = append(errs, fmt.Errorf(`tenancy: declare table %s: no column says art32:"tenant"`, t.name))
+	}
+	return errs
+}

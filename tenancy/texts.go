@@ -1,0 +1,94 @@
+package tenancy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/art32/art32/internal/migrate"
+)
+
+// texts are the statements of one table in one dialect. They are made of
+// declared names alone; every value is a parameter. In all of them $1 is the
+// tenant and $2 the key.
+type texts struct {
+	from    string // the table, qualified and quoted
+	columns string
+	get     string
+	lock    string
+	insert  string
+	update  string
+	delete  string
+}
+
+func (t *table) texts(d migrate.Dialect) texts {
+	from := t.qualified(d)
+	where := fmt.Sprintf(" WHERE %s = $1 AND %s = $2", quote(t.cols[t.tenant].name), quote(t.cols[t.key].name))
+	cols := t.columnList()
+	get := "SELECT " + cols + " FROM " + from + where
+	lock := get
+	if d == migrate.Postgres {
+		lock += " FOR UPDATE"
+	}
+	return texts{
+		from: from, columns: cols, get: get, lock: lock,
+		insert: t.insertText(from), update: t.updateText(from, where), delete: "DELETE FROM " + from + where,
+	}
+}
+
+// qualified names the table with its schema, so that no search_path and no
+// temporary table can stand in for it.
+func (t *table) qualified(d migrate.Dialect) string {
+	schema, name, ok := strings.Cut(t.name, ".")
+	switch {
+	case d == migrate.SQLite:
+		return "main." + quote(strings.ReplaceAll(t.name, ".", "_"))
+	case !ok:
+		return "public." + quote(t.name)
+	}
+	return quote(schema) + "." + quote(name)
+}
+
+func (t *table) columnList() string {
+	names := make([]string, len(t.cols))
+	for i := range t.cols {
+		names[i] = quote(t.cols[i].name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// written lists the columns that insert and update bind from $3 on: all but
+// tenant and key, then the blind indexes.
+func (t *table) written() []string {
+	var names []string
+	for i := range t.cols {
+		if i != t.tenant && i != t.key {
+			names = append(names, quote(t.cols[i].name))
+		}
+	}
+	for i := range t.cols {
+		if x := t.cols[i].index; x != nil {
+			names = append(names, quote(x.name))
+		}
+	}
+	return names
+}
+
+func (t *table) insertText(from string) string {
+	names := append([]string{quote(t.cols[t.tenant].name), quote(t.cols[t.key].name)}, t.written()...)
+	params := make([]string, len(names))
+	for i := range names {
+		params[i] = fmt.Sprintf("$%d", i+1)
+	}
+	return "INSERT INTO " + from + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(params, ", ") + ")"
+}
+
+func (t *table) updateText(from, where string) string {
+	sets := t.written()
+	for i, n := range sets {
+		sets[i] = fmt.Sprintf("%s = $%d", n, i+3)
+	}
+	return "UPDATE " + from + " SET " + strings.Join(sets, ", ") + where
+}
+
+// quote quotes a name that matched identifier; it holds no quotation mark.
+func quote(name string) string { return `"` + name + `"` }

@@ -1,0 +1,66 @@
+package tenancy
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// Conn is where a repository's verb runs: a [*DB] gives it a transaction of its
+// own, a [*Tx] or [*SQLTx] the one that is open. One set of verbs serves all.
+type Conn interface {
+	unit(ctx context.Context, write bool) (*unit, error)
+}
+
+var (
+	_ Conn = (*DB)(nil)
+	_ Conn = (*Tx)(nil)
+	_ Conn = (*SQLTx)(nil)
+)
+
+// Tx is one transaction of one tenant. It is made by [DB.In] and ends with it.
+// A Tx must not be used by two goroutines at once: the second gets [ErrTxInUse].
+type Tx struct {
+	db      *DB
+	eng     engine.Tx
+	scope   engine.Scope
+	refused []Change
+	busy    atomic.Bool
+	done    atomic.Bool
+}
+
+// Tenant is the tenant of the transaction; the zero ID is the platform.
+func (tx *Tx) Tenant() ID { return ID(tx.scope.Tenant) }
+
+// Actor is who acts in the transaction, as text; see [Actor.String].
+func (tx *Tx) Actor() string { return tx.scope.Actor }
+
+// Session is the session that acts, or "".
+func (tx *Tx) Session() string { return tx.scope.Session }
+
+// Engine gives the library's own packages the transaction below. The key can
+// be had inside the module only.
+func (tx *Tx) Engine(engine.Key) engine.Tx { return tx.eng }
+
+// Refuse records that an action was refused. The event is written in a
+// transaction of its own before [DB.In] returns, whatever becomes of tx.
+func (tx *Tx) Refuse(c Change) {
+	c.Outcome = Refused
+	tx.refused = append(tx.refused, c)
+}
+
+// SQLTx is a transaction that also runs SQL of the caller, under the role that
+// may touch nothing but the tenant's own rows. It is made by [DB.InSQL].
+type SQLTx struct {
+	*Tx
+
+	sqlx *sqlx.Tx
+}
+
+// SQLX gives the transaction for joins, generated code, or whatever SQL. The
+// database itself confines it to the tenant. It must not be kept after
+// [DB.InSQL] returns.
+func (tx *SQLTx) SQLX() *sqlx.Tx { return tx.sqlx }

@@ -1,0 +1,88 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// unit is the work of one verb: a transaction, and whether the verb ends it.
+type unit struct {
+	tx  *Tx
+	own bool
+}
+
+// last is how the verb's last statement ends: with a commit in the same round
+// trip where the transaction is the verb's own.
+func (u *unit) last() engine.End {
+	if u.own {
+		return engine.Commit
+	}
+	return engine.Continue
+}
+
+// finish ends a transaction that is the verb's own.
+func (u *unit) finish(ctx context.Context, err error) error {
+	if !u.own {
+		return err
+	}
+	return u.tx.end(ctx, err)
+}
+
+func (db *DB) unit(ctx context.Context, write bool) (*unit, error) {
+	scope, err := tenantScope(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if write && scope.Actor == "" {
+		return nil, ErrNoActor
+	}
+	tx, err := db.begin(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	return &unit{tx: tx, own: true}, nil
+}
+
+func (tx *Tx) unit(ctx context.Context, write bool) (*unit, error) {
+	if tx.done.Load() {
+		return nil, ErrTxDone
+	}
+	id, err := TenantFrom(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id != tx.Tenant() {
+		return nil, ErrOtherTenant
+	}
+	if write && tx.scope.Actor == "" {
+		return nil, ErrNoActor
+	}
+	return &unit{tx: tx}, nil
+}
+
+// enter claims the transaction for one call; leave gives it back.
+func (tx *Tx) enter() error {
+	if tx.done.Load() {
+		return ErrTxDone
+	}
+	if !tx.busy.CompareAndSwap(false, true) {
+		return ErrTxInUse
+	}
+	return nil
+}
+
+func (tx *Tx) leave() { tx.busy.Store(false) }
+
+// run executes one statement and notes a refusal by the database, which the
+// log receives even though the transaction rolls back.
+func (tx *Tx) run(ctx context.Context, s engine.Stmt, end engine.End, c Change, row func(engine.Row) error) error {
+	_, err := tx.eng.Run(ctx, s, end, row)
+	if dbErr, ok := errors.AsType[*engine.Error](err); ok && dbErr.Kind == engine.Forbidden {
+		c.Detail = "the database refused the statement"
+		c.Fields = nil
+		tx.Refuse(c)
+	}
+	return err
+}

@@ -1,0 +1,82 @@
+package tenancy
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+var (
+	valuerType  = reflect.TypeFor[driver.Valuer]()
+	scannerType = reflect.TypeFor[sql.Scanner]()
+)
+
+// argument turns a field's value into one of the types that engines bind.
+func argument(v reflect.Value) (any, error) {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return nil, nil //nolint:nilnil // NULL
+		}
+		return argument(v.Elem())
+	}
+	switch {
+	case v.Type() == timeType:
+		return v.Interface().(time.Time).UTC(), nil
+	case uuidLike(v.Type()):
+		return v.Convert(uuidType).Interface().(uuid.UUID), nil
+	case v.Type().Implements(valuerType):
+		return value(v)
+	}
+	return basic(v)
+}
+
+func value(v reflect.Value) (any, error) {
+	x, err := v.Interface().(driver.Valuer).Value()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrBadValue, v.Type())
+	}
+	return x, nil
+}
+
+func basic(v reflect.Value) (any, error) {
+	switch v.Kind() {
+	case reflect.String:
+		s := v.String()
+		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+			return nil, fmt.Errorf("%w: text is not valid UTF-8 or holds NUL", ErrBadValue)
+		}
+		return s, nil
+	case reflect.Bool:
+		return v.Bool(), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int(), nil
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		return int64(v.Uint()), nil //nolint:gosec // at most 32 bits
+	case reflect.Float32, reflect.Float64:
+		return v.Float(), nil
+	case reflect.Slice:
+		if v.IsNil() {
+			return nil, nil //nolint:nilnil // NULL
+		}
+		return v.Bytes(), nil
+	default:
+		return nil, fmt.Errorf("%w: %s", ErrBadValue, v.Type())
+	}
+}
+
+// same compares two values of a column that is not encrypted.
+func same(a, b reflect.Value) bool {
+	if a.Type() == timeType {
+		return a.Interface().(time.Time).Equal(b.Interface().(time.Time))
+	}
+	if a.Kind() == reflect.Pointer && !a.IsNil() && !b.IsNil() {
+		return same(a.Elem(), b.Elem())
+	}
+	return reflect.DeepEqual(a.Interface(), b.Interface())
+}

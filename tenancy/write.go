@@ -1,0 +1,202 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/engine"
+)
+
+// Insert adds *row. It draws an id where the key is nil, fills the tenant,
+// seals the encrypted fields, and records the event in the same transaction. A
+// row that names another tenant is refused with [ErrOtherTenant], and the
+// refusal recorded; a key or unique value that exists is [ErrExists].
+func (r *Repository[T]) Insert(ctx context.Context, c Conn, row *T) error {
+	u, err := r.writer(ctx, c)
+	if err != nil {
+		return err
+	}
+	return u.finish(ctx, r.insert(ctx, u, row))
+}
+
+func (r *Repository[T]) writer(ctx context.Context, c Conn) (*unit, error) {
+	u, err := c.unit(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.open(c, u); err != nil {
+		return nil, u.finish(ctx, err)
+	}
+	return u, nil
+}
+
+func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
+	if err := u.tx.enter(); err != nil {
+		return err
+	}
+	defer u.tx.leave()
+	v := reflect.ValueOf(row).Elem()
+	r.t.drawKey(v)
+	c := r.change("insert", r.t.keyOf(v), r.t.subjectOf(v))
+	if err := r.claim(u.tx, v, c); err != nil {
+		return err
+	}
+	args, err := r.seal(ctx, u.tx, v)
+	if err != nil {
+		return wrap("insert", r.t.name, err)
+	}
+	if c.Fields, err = r.t.diff(reflect.Value{}, v); err != nil {
+		return wrap("insert", r.t.name, err)
+	}
+	return r.write(ctx, u, c, engine.Stmt{SQL: r.texts(u.tx.eng.Dialect()).insert, Args: args, Rows: 1})
+}
+
+// write records c and runs its statement, in one round trip.
+func (r *Repository[T]) write(ctx context.Context, u *unit, c Change, s engine.Stmt) error {
+	if err := u.tx.db.log.Change(ctx, u.tx, c); err != nil {
+		return fmt.Errorf("tenancy: record %s: %w", c.Action, err)
+	}
+	return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
+}
+
+func (r *Repository[T]) change(verb string, object, subject uuid.UUID) Change {
+	return Change{
+		Action: r.t.name + "." + verb, Table: r.t.name, Object: object, Subject: subject, Outcome: Done,
+	}
+}
+
+// claim fills the row's tenant, or refuses a row that names another.
+func (r *Repository[T]) claim(tx *Tx, v reflect.Value, c Change) error {
+	f := v.Field(r.t.cols[r.t.tenant].field)
+	switch id := f.Interface().(ID); {
+	case id.IsZero():
+		f.Set(reflect.ValueOf(tx.Tenant()))
+	case id != tx.Tenant():
+		c.Detail = "the row names another tenant"
+		tx.Refuse(c)
+		return fmt.Errorf("tenancy: %s: %w", c.Action, ErrOtherTenant)
+	}
+	return nil
+}
+
+func (t *table) drawKey(v reflect.Value) {
+	if t.keyOf(v) == uuid.Nil {
+		f := v.Field(t.cols[t.key].field)
+		f.Set(reflect.ValueOf(uuid.New()).Convert(f.Type()))
+	}
+}
+
+// seal seals the fresh fields of a row and returns the parameters of insert and
+// update: tenant, key, the other columns, the blind indexes.
+func (r *Repository[T]) seal(ctx context.Context, tx *Tx, v reflect.Value) ([]any, error) {
+	cipher, err := r.cipher(ctx, tx, v)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{tx.scope.Tenant, r.t.keyOf(v)}
+	tenant, key := tx.Tenant().String(), r.t.keyOf(v).String()
+	for i := range r.t.cols {
+		c := &r.t.cols[i]
+		if i == r.t.tenant || i == r.t.key {
+			continue
+		}
+		a, err := r.t.bind(c, v, cipher, tenant, key)
+		if err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.name, err)
+		}
+		args = append(args, a)
+	}
+	return r.bindIndexes(ctx, tx, v, args)
+}
+
+// bind gives the parameter of one column.
+func (t *table) bind(c *column, v reflect.Value, cipher *field.Cipher, tenant, key string) (any, error) {
+	if !c.sealed() {
+		return argument(v.Field(c.field))
+	}
+	s := sealable(v, c)
+	if s.IsNull() {
+		return nil, nil //nolint:nilnil // NULL
+	}
+	if cipher != nil { // nil: the subject was erased, and nothing is fresh
+		if err := s.Seal(cipher, t.scope(c, tenant, key)); err != nil {
+			return nil, err
+		}
+	}
+	return s.Ciphertext(), nil
+}
+
+// cipher gives the key under which the row's fields are sealed; nil where the
+// subject was erased and no field holds anything new.
+func (r *Repository[T]) cipher(ctx context.Context, tx *Tx, v reflect.Value) (*field.Cipher, error) {
+	if !r.t.anySealed(v) {
+		return nil, nil //nolint:nilnil // nothing to seal
+	}
+	subject := r.t.subjectOf(v)
+	if subject == uuid.Nil {
+		if r.t.subject >= 0 {
+			return nil, errors.New("row names no data subject")
+		}
+		return tx.db.keys.TenantCipher(ctx, tx.scope.Tenant)
+	}
+	cipher, err := tx.db.keys.CreateCipher(ctx, tx.scope.Tenant, subject)
+	if errors.Is(err, keyring.ErrErased) {
+		if r.t.anyFresh(v) {
+			return nil, ErrErased
+		}
+		return nil, nil //nolint:nilnil // the old ciphertexts stay
+	}
+	return cipher, err
+}
+
+func (t *table) anyFresh(v reflect.Value) bool {
+	for i := range t.cols {
+		if c := &t.cols[i]; c.sealed() && sealable(v, c).Fresh() {
+			return true
+		}
+	}
+	return false
+}
+
+// bindIndexes appends the blind index of each indexed column.
+func (r *Repository[T]) bindIndexes(ctx context.Context, tx *Tx, v reflect.Value, args []any) ([]any, error) {
+	for i := range r.t.cols {
+		c := &r.t.cols[i]
+		if c.index == nil {
+			continue
+		}
+		text, ok, err := sealable(v, c).IndexText()
+		if errors.Is(err, field.ErrErased) || err == nil && !ok {
+			args = append(args, nil)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		x, err := tx.index(ctx, r.t, c)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, x.Sum(text))
+	}
+	return args, nil
+}
+
+// index is the blind index of a column under the tenant's index key.
+func (tx *Tx) index(ctx context.Context, t *table, c *column) (*field.Index, error) {
+	key, err := tx.db.keys.IndexKey(ctx, tx.scope.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	label := t.name + "." + c.name
+	if c.index.unique {
+		return field.NewUniqueIndex(key, label, c.index.transform)
+	}
+	return field.NewIndex(key, label, c.index.transform, c.index.rows)
+}
