@@ -1,0 +1,78 @@
+package keyring
+
+import (
+	"context"
+	"sync"
+)
+
+// flights lets one goroutine read a key that many want. The zero value is ready.
+type flights struct {
+	mu      sync.Mutex
+	pending map[ref]*flight
+}
+
+type flight struct {
+	landed chan struct{}
+	ok     bool   // what follows is valid
+	entry  *entry // nil: no such key
+}
+
+type waiting map[ref]*flight
+
+// claim divides keys into those that the caller must read and publish, and
+// those that another is reading.
+func (f *flights) claim(keys []ref) (mine []ref, others waiting) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pending == nil {
+		f.pending = make(map[ref]*flight)
+	}
+	own := make(map[ref]bool, len(keys))
+	for _, k := range keys {
+		if own[k] {
+			continue
+		}
+		if fl := f.pending[k]; fl != nil {
+			if others == nil {
+				others = make(waiting)
+			}
+			others[k] = fl
+			continue
+		}
+		f.pending[k] = &flight{landed: make(chan struct{})}
+		own[k] = true
+		mine = append(mine, k)
+	}
+	return mine, others
+}
+
+// publish ends the flights of keys. An error is not handed on: it may be that
+// of a context which ended for the reader alone.
+func (f *flights) publish(keys []ref, found map[ref]*entry, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, k := range keys {
+		fl := f.pending[k]
+		delete(f.pending, k)
+		fl.ok, fl.entry = ok, found[k]
+		close(fl.landed)
+	}
+}
+
+// wait adds to found what the others have read, and returns what they could
+// not read.
+func (w waiting) wait(ctx context.Context, found map[ref]*entry) (again []ref, err error) {
+	for k, fl := range w {
+		select {
+		case <-fl.landed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if !fl.ok {
+			again = append(again, k)
+		} else if fl.entry != nil {
+			found[k] = fl.entry
+		}
+	}
+	return again, nil
+}

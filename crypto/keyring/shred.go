@@ -1,0 +1,95 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Shred destroys the data subject's key, for ever: the tombstone and the
+// removal of the key's bytes are one statement, and from then on nothing that
+// was sealed with it can be read, no new key is given, and other instances
+// follow within [Ring.TTL]. It is idempotent, also for a data subject that
+// never had a key. After an error the caller must repeat it until it returns
+// nil: the tombstone may stand while [ErrResidue] is still to be mended.
+//
+// Copies of the keystore made before still hold the key: how long they live is
+// the operator's to declare.
+func (r *Ring) Shred(ctx context.Context, tenant, subject uuid.UUID) error {
+	k := ref{tenant: tenant, subject: subject}
+	r.cache.drop(k)
+	if err := r.store.Shred(ctx, tenant, k.record(), time.Now()); err != nil {
+		r.cache.drop(k)
+		return err
+	}
+	r.cache.put(&entry{ref: k, erased: true})
+	return nil
+}
+
+// Erased reports whether the data subject's key was destroyed. It asks the
+// keystore each time.
+func (r *Ring) Erased(ctx context.Context, tenant, subject uuid.UUID) (bool, error) {
+	k := ref{tenant: tenant, subject: subject}
+	records, err := r.store.Get(ctx, tenant, []string{k.record()})
+	if err != nil {
+		return false, err
+	}
+	return newestByName(records)[k.record()].State == Erased, nil
+}
+
+// Check opens the root's check value and the KEK of every tenant, and returns
+// the figures of the keystore (TOM-7.2). It needs a store that is a [Lister].
+func (r *Ring) Check(ctx context.Context) ([]slog.Attr, error) {
+	lister, ok := r.store.(Lister)
+	if !ok {
+		return nil, errors.New("keyring: check: the store cannot list its keys")
+	}
+	var tenants []uuid.UUID
+	var subjects, erased, secrets, all int64
+	for rec, err := range lister.List(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		all++
+		switch subject := strings.HasPrefix(rec.Name, prefixSubject); {
+		case rec.Name == nameTenant && rec.State == Active:
+			tenants = append(tenants, rec.Tenant)
+		case subject && rec.State == Active:
+			subjects++
+		case subject && rec.State == Erased:
+			erased++
+		case strings.HasPrefix(rec.Name, prefixSecret) && rec.State == Active:
+			secrets++
+		}
+	}
+	if err := r.checkAll(ctx, tenants, all); err != nil {
+		return nil, err
+	}
+	return []slog.Attr{
+		slog.Int("tenants", len(tenants)), slog.Int64("subjects", subjects), slog.Int64("erased", erased),
+		slog.Int64("secrets", secrets), slog.Duration("cache_ttl", r.TTL()), slog.Int("cached", r.cache.size()),
+	}, nil
+}
+
+func (r *Ring) checkAll(ctx context.Context, tenants []uuid.UUID, records int64) error {
+	if records == 0 {
+		return nil // a new keystore
+	}
+	root, err := r.store.Get(ctx, uuid.Nil, []string{nameRoot})
+	if err != nil {
+		return err
+	}
+	if err := r.rootFits(ctx, root); err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		if _, err := r.kek(ctx, ref{tenant: t, name: nameTenant}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package keyring
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/art32/art32/internal/migrate"
+	"github.com/google/uuid"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrations is the line of the keystore's tables. On PostgreSQL the group role
+// art32_library must exist before; it alone gets rights.
+func Migrations() migrate.Line {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		sub = migrations // the line then says which files it misses
+	}
+	return migrate.Line{Name: "keyring", FS: sub}
+}
+
+// batch bounds the rows of one statement, and with them its parameters.
+const batch = 1000
+
+type sqlStore struct {
+	db   *sql.DB
+	lite bool
+	text statements
+}
+
+var (
+	_ Store  = (*sqlStore)(nil)
+	_ Lister = (*sqlStore)(nil)
+)
+
+// SQLStore is the keystore in schema art32_keys of PostgreSQL, or in a SQLite
+// database, which should be a file of its own: its copies decide how long a
+// destroyed key can come back. The caller keeps db and closes it. On SQLite
+// Shred needs the right to set secure_delete and to checkpoint the WAL.
+func SQLStore(db *sql.DB, d migrate.Dialect) Store {
+	return &sqlStore{db: db, lite: d == migrate.SQLite, text: dialects[d]}
+}
+
+func (s *sqlStore) Get(ctx context.Context, tenant uuid.UUID, names []string) (out []Record, err error) {
+	for part := range slices.Chunk(names, batch) {
+		list, err := json.Marshal(part)
+		if err != nil {
+			return nil, err
+		}
+		got, err := s.query(ctx, tenant, s.text.get, tenant.String(), string(list))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got...)
+	}
+	return out, nil
+}
+
+func (s *sqlStore) Insert(ctx context.Context, records []Record) (out []Record, err error) {
+	sorted := slices.SortedFunc(slices.Values(records), // all callers lock in one order
+		func(a, b Record) int { return strings.Compare(a.Name, b.Name) })
+	for part := range slices.Chunk(sorted, batch) {
+		got, err := s.insert(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got...)
+	}
+	return out, nil
+}
+
+func (s *sqlStore) insert(ctx context.Context, part []Record) ([]Record, error) {
+	tenant := part[0].Tenant
+	args := []any{tenant.String(), part[0].Created.UnixMilli()}
+	var values strings.Builder
+	for i, r := range part {
+		if i > 0 {
+			values.WriteString(", ")
+		}
+		n := len(args)
+		fmt.Fprintf(&values, s.text.row, n+1, n+2, n+3)
+		args = append(args, r.Name, int64(r.Version), r.Wrapped)
+	}
+	got, err := s.query(ctx, tenant, fmt.Sprintf(s.text.insert, values.String()), args...)
+	if err != nil || len(got) == len(part) {
+		return got, err
+	}
+	return s.winners(ctx, part) // another committed while the statement ran
+}
+
+func (s *sqlStore) winners(ctx context.Context, part []Record) ([]Record, error) {
+	names := make([]string, len(part))
+	for i, r := range part {
+		names[i] = r.Name
+	}
+	got, err := s.Get(ctx, part[0].Tenant, names)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(got, func(r Record) bool {
+		return !slices.ContainsFunc(part, func(p Record) bool { return p.Name == r.Name && p.Version == r.Version })
+	}), nil
+}
+
+func (s *sqlStore) Reserve(ctx context.Context, tenant uuid.UUID, name string, version uint32, n, limit int64) (bool, error) {
+	var uses int64
+	err := s.db.QueryRowContext(ctx, s.text.reserve, tenant.String(), name, int64(version), n, limit-n).Scan(&uses)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, storeError("reserve", err)
+}
+
+func (s *sqlStore) List(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		rows, err := s.db.QueryContext(ctx, s.text.list)
+		if err != nil {
+			yield(Record{}, storeError("list", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			r, err := scanListed(rows)
+			if !yield(r, storeError("list", err)) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Record{}, storeError("list", err))
+		}
+	}
+}
+
+func scanListed(rows *sql.Rows) (r Record, err error) {
+	var tenant string
+	var created, gone int64
+	err = rows.Scan(&tenant, &r.Name, &r.Version, &r.State, &created, &gone)
+	if err != nil {
+		return r, err
+	}
+	r.Created = time.UnixMilli(created)
+	if gone != 0 {
+		r.Gone = time.UnixMilli(gone)
+	}
+	r.Tenant, err = uuid.Parse(tenant)
+	return r, err
+}
+
+func (s *sqlStore) query(ctx context.Context, tenant uuid.UUID, text string, args ...any) (out []Record, err error) {
+	rows, err := s.db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, storeError("read", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r := Record{Tenant: tenant}
+		if err := rows.Scan(&r.Name, &r.Version, &r.State, &r.Wrapped); err != nil {
+			return nil, storeError("read", err)
+		}
+		out = append(out, r)
+	}
+	return out, storeError("read", rows.Err())
+}
+
+// storeError tells a keystore that is not there from one that does not answer.
+func storeError(verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	state := ""
+	if e, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		state = e.SQLState()
+	}
+	switch {
+	case state == "42P01", state == "3F000", state == "42501", strings.Contains(err.Error(), "no such table"):
+		return fmt.Errorf("%w (%s: %w)", ErrKeystore, verb, err)
+	}
+	return fmt.Errorf("keyring: %s keystore: %w", verb, err)
+}
