@@ -56,7 +56,7 @@ func (r *Ring) Check(ctx context.Context) ([]slog.Attr, error) {
 		}
 		all++
 		switch subject := strings.HasPrefix(rec.Name, prefixSubject); {
-		case rec.Name == nameTenant && rec.State == Active:
+		case rec.Name == nameTenant && rec.State == Active: // the platform too
 			tenants = append(tenants, rec.Tenant)
 		case subject && rec.State == Active:
 			subjects++
