@@ -3,6 +3,7 @@ package field
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/art32/art32/internal/aead"
 )
@@ -104,6 +105,9 @@ func (c *Cipher) Open(dst, ciphertext []byte, s Scope) ([]byte, error) {
 // KeyVersion reads from a ciphertext, without opening it, the version of the
 // data key that sealed it; false when it is no field ciphertext.
 func KeyVersion(ciphertext []byte) (uint32, bool) { return aead.KeyVersion(ciphertext) }
+
+// Format keeps the key out of every log.
+func (c Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
 
 func (c *Cipher) equal(o *Cipher) bool {
 	return c == o || (c != nil && o != nil && c.aead.Equal(o.aead))

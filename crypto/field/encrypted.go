@@ -40,7 +40,7 @@ const (
 // kind, or one that implements both [encoding.TextMarshaler] and
 // [encoding.TextUnmarshaler]; see [CheckType].
 type Encrypted[T any] struct {
-	plain      *T // behind a pointer: fmt prints unexported fields without asking us
+	plain      func() T // no pointer: fmt and other readers by reflection follow those
 	ciphertext []byte
 	cipher     *Cipher
 	scope      Scope
@@ -55,7 +55,7 @@ var (
 
 // New returns v as a field that is not sealed yet.
 func New[T any](v T) Encrypted[T] {
-	return Encrypted[T]{plain: &v, state: fresh}
+	return Encrypted[T]{plain: func() T { return v }, state: fresh}
 }
 
 // Reveal returns the plaintext, and decrypts it each time: a reveal is a read.
@@ -67,7 +67,7 @@ func (e Encrypted[T]) Reveal() (T, error) {
 	case null:
 		return v, nil
 	case fresh:
-		return *e.plain, nil
+		return e.plain(), nil
 	case raw:
 		return v, ErrUnattached
 	case erased:
@@ -129,7 +129,8 @@ func (e Encrypted[T]) PlainType() reflect.Type { return reflect.TypeFor[T]() }
 func (e Encrypted[T]) encoding() ([]byte, error) {
 	switch e.state {
 	case fresh:
-		return appendPlain(nil, e.plain)
+		v := e.plain()
+		return appendPlain(nil, &v)
 	case attached:
 		return e.cipher.Open(nil, e.ciphertext, e.scope)
 	case null, raw:

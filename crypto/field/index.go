@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/bits"
 
 	"github.com/art32/art32/internal/aead"
@@ -82,6 +83,9 @@ func (x *Index) Normalize(text string) string { return x.transform.Apply(text) }
 
 // Width is the number of bits kept.
 func (x *Index) Width() int { return x.bits }
+
+// Format keeps the key out of every log.
+func (x Index) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
 
 func newIndex(key []byte, label string, t Transform, width int) (*Index, error) {
 	if len(key) != KeySize || label == "" {

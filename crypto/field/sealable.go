@@ -1,8 +1,6 @@
 package field
 
-import (
-	"strings"
-)
+import "strings"
 
 // Sealable is what a repository needs of a field whose T it does not know;
 // [*Encrypted] implements it. Application code has no use for it.
@@ -47,7 +45,7 @@ func (e *Encrypted[T]) Seal(c *Cipher, s Scope) error {
 	if err != nil {
 		return err
 	}
-	if e.state == fresh && isRedacted(e.plain) {
+	if e.state == fresh && textual[T]() && strings.TrimSpace(string(plain)) == Redacted {
 		return errMarker
 	}
 	sealed, err := c.Seal(nil, plain, s)
@@ -97,12 +95,4 @@ func (e *Encrypted[T]) IndexText() (text string, ok bool, err error) {
 		return "", false, err
 	}
 	return string(plain), true, nil
-}
-
-func isRedacted[T any](v *T) bool {
-	if !textual[T]() {
-		return false
-	}
-	plain, err := appendPlain(nil, v)
-	return err == nil && strings.TrimSpace(string(plain)) == Redacted
 }

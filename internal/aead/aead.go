@@ -48,8 +48,8 @@ var (
 // concurrent use and takes about 1.7 KiB.
 type AEAD struct {
 	gcm     cipher.AEAD
-	commit  macKey
-	label   string // of the commitment
+	commit  *macKey // behind a pointer: fmt follows one, for a verb it does not know
+	label   string  // of the commitment
 	version uint32
 }
 
@@ -69,8 +69,8 @@ func New(label string, version uint32, key []byte) (*AEAD, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aead: new cipher: %w", err)
 	}
-	a := &AEAD{label: commitLabel(label), version: version}
-	if err := s.initMAC(&a.commit, com); err != nil {
+	a := &AEAD{commit: new(macKey), label: commitLabel(label), version: version}
+	if err := s.initMAC(a.commit, com); err != nil {
 		return nil, err
 	}
 	if a.gcm, err = cipher.NewGCMWithRandomNonce(block); err != nil {
@@ -171,4 +171,4 @@ func commitLabel(label string) string {
 }
 
 // Format keeps key states out of every log.
-func (a *AEAD) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
+func (a AEAD) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }

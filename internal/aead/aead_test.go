@@ -202,7 +202,18 @@ func TestConcurrentUse(t *testing.T) {
 func TestNothingPrinted(t *testing.T) {
 	t.Parallel()
 	a := newAEAD(t, aead.LabelField, 1, key(1))
-	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+	m, err := aead.NewMAC(key(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := struct { // fmt asks no method of these
+		a *aead.AEAD
+		m *aead.MAC
+	}{a, m}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%t"} {
+		if got := fmt.Sprintf(format, hidden); strings.Contains(got, "115 104 97") || strings.Contains(got, "736861") || strings.Contains(got, "0x73") {
+			t.Errorf("%s: %s", format, got) // "sha", as hash states begin
+		}
 		if got := fmt.Sprintf(format, a); got != "[key]" {
 			t.Errorf("%s: %s", format, got)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"sync"
 )
 
@@ -84,7 +85,7 @@ func (s *scratch) commitment(a *AEAD, nonce, tag []byte) ([]byte, error) {
 	s.msg = append(s.msg, nonce...)
 	s.msg = append(s.msg, tag...)
 	s.msg = append(s.msg, s.ad[headerSize:]...)
-	return s.mac(&a.commit, s.msg)
+	return s.mac(a.commit, s.msg)
 }
 
 // expand is HKDF-Expand (RFC 5869) of 64 bytes: encryption key, commitment key.
@@ -145,7 +146,7 @@ func (s *scratch) mac(k *macKey, msg []byte) ([]byte, error) {
 }
 
 // MAC is an HMAC-SHA256 key for many short messages, safe for concurrent use.
-type MAC struct{ key macKey }
+type MAC struct{ key *macKey }
 
 // NewMAC returns the MAC under key, which it does not keep.
 func NewMAC(key []byte) (*MAC, error) {
@@ -154,8 +155,8 @@ func NewMAC(key []byte) (*MAC, error) {
 	}
 	s := getScratch()
 	defer putScratch(s)
-	m := new(MAC)
-	return m, s.initMAC(&m.key, key)
+	m := &MAC{new(macKey)}
+	return m, s.initMAC(m.key, key)
 }
 
 // Append appends the first n bytes, at most 32, of the MAC of text to dst.
@@ -163,10 +164,13 @@ func (m *MAC) Append(dst []byte, text string, n int) ([]byte, error) {
 	s := getScratch()
 	defer putScratch(s)
 	s.msg = append(s.msg[:0], text...)
-	sum, err := s.mac(&m.key, s.msg)
+	sum, err := s.mac(m.key, s.msg)
 	clear(s.msg)
 	if err != nil {
 		return nil, err
 	}
 	return append(dst, sum[:min(n, hashSize)]...), nil
 }
+
+// Format keeps the key out of every log.
+func (m MAC) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
