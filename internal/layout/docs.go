@@ -64,7 +64,7 @@ func (d *docRule) spec(decl *ast.GenDecl, spec ast.Spec) {
 	switch s := spec.(type) {
 	case *ast.TypeSpec:
 		if s.Name.IsExported() {
-			d.begins(s.Name, either(s.Doc, decl.Doc, !decl.Lparen.IsValid()))
+			d.begins(s.Name, ownDoc(decl, s.Doc))
 			d.members(s)
 		}
 	case *ast.ValueSpec:
@@ -129,11 +129,11 @@ func (d *docRule) missing(name *ast.Ident) {
 	d.findings = append(d.findings, d.m.at(name, "%s has no comment", name.Name))
 }
 
-// either returns the comment of the spec, or that of its declaration where the
+// ownDoc returns the comment of a spec, or that of its declaration where the
 // declaration holds no other.
-func either(spec, decl *ast.CommentGroup, single bool) *ast.CommentGroup {
-	if spec == nil && single {
-		return decl
+func ownDoc(decl *ast.GenDecl, spec *ast.CommentGroup) *ast.CommentGroup {
+	if spec == nil && !decl.Lparen.IsValid() {
+		return decl.Doc
 	}
 	return spec
 }

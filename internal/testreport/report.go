@@ -12,11 +12,11 @@ import (
 
 // event is a line of `go test -json`, see `go doc test2json`.
 type event struct {
-	Action     string
-	Package    string
-	ImportPath string // instead of Package, when a package is built
-	Test       string
-	Output     string
+	Action     string `json:"Action"`
+	Package    string `json:"Package"`
+	ImportPath string `json:"ImportPath"` // instead of Package, when a package is built
+	Test       string `json:"Test"`
+	Output     string `json:"Output"`
 }
 
 // engines are the path elements of a test's name that are counted.
