@@ -1,0 +1,247 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+)
+
+// errSigningKey says that the keystore holds another key than the log's.
+var errSigningKey = errors.New("audit: the keystore's signing key is not the one of this log")
+
+// batch is one step of a log: what was read, and what goes into the tree.
+type batch struct {
+	head     head
+	fresh    bool // the log does not exist yet
+	edge     edge
+	rows     []*row
+	read     int
+	sealed   int
+	good     []int64 // seq of the events that are sealed, in their order
+	bad      []int64 // seq of the events whose MAC is wrong
+	leaves   []tlog.Hash
+	rejected []uuid.UUID
+}
+
+// sealBatch reads pending events, grows the tree in memory, and writes places,
+// tiles and checkpoint in one step, on condition that the log's size has not
+// moved. Before that step nothing is written: a crash leaves nothing behind.
+func (s *Sealer) sealBatch(ctx context.Context, tenant uuid.UUID) (*batch, error) {
+	b, err := s.readBatch(ctx, tenant)
+	if err != nil || len(b.rows) == 0 {
+		return b, err
+	}
+	s.step("read")
+	key, err := s.signer(ctx, b.head.id)
+	if err != nil {
+		return b, err
+	}
+	if b.fresh {
+		b.head.origin, b.head.vkey = key.name, key.vkey
+	}
+	if key.vkey != b.head.vkey {
+		return b, errSigningKey
+	}
+	if err := b.judge(ctx, s.log); err != nil {
+		return b, err
+	}
+	if err := s.write(ctx, tenant, b, key); err != nil {
+		return b, err
+	}
+	s.step("committed")
+	b.sealed = len(b.good)
+	for _, id := range b.rejected {
+		s.logger.ErrorContext(ctx, "audit: event not sealed: its MAC is wrong; it was written or edited outside the application",
+			"tenant", tenant.String(), "event", id.String())
+	}
+	return b, nil
+}
+
+// judge checks the MACs and computes the leaves.
+func (b *batch) judge(ctx context.Context, l *Log) error {
+	key, err := l.mac(ctx)
+	if err != nil {
+		return err
+	}
+	var scratch []byte
+	for _, r := range b.rows {
+		r.leaf.Log = b.head.id
+		mac, err := vouch(key, &r.leaf)
+		if err != nil || mac != r.leaf.MAC {
+			b.bad = append(b.bad, r.seq)
+			b.rejected = append(b.rejected, r.leaf.Event)
+			continue
+		}
+		if scratch, err = r.leaf.AppendBinary(scratch[:0]); err != nil {
+			return err
+		}
+		b.good = append(b.good, r.seq)
+		b.leaves = append(b.leaves, tlog.RecordHash(scratch))
+	}
+	return nil
+}
+
+// readBatch reads the log's head with the tree's edge, then pending events.
+func (s *Sealer) readBatch(ctx context.Context, tenant uuid.UUID) (*batch, error) {
+	b := &batch{edge: edge{root: emptyRoot(), tiles: make(map[tileKey][]byte)}}
+	t, err := s.db.Engine(engine.Library).Begin(ctx, engine.Scope{Tenant: tenant})
+	if err != nil {
+		return b, dbError("begin", err)
+	}
+	defer func() { _ = t.Rollback(context.WithoutCancel(ctx)) }()
+	if err := b.readHead(ctx, t, tenant); err != nil {
+		return b, err
+	}
+	table := engine.Table(t.Dialect(), "events")
+	_, err = t.Run(ctx, engine.Stmt{
+		SQL: "SELECT " + eventColumns + " FROM " + table +
+			" e WHERE e.tenant_id = $1 AND e.leaf IS NULL ORDER BY e.seq LIMIT $2",
+		Args: []any{tenant, int64(s.batch)},
+	}, engine.Commit, func(r engine.Row) error {
+		row, err := scanEvent(r)
+		b.rows = append(b.rows, row)
+		return err
+	})
+	b.read = len(b.rows)
+	return b, dbError("read pending events", err)
+}
+
+func (b *batch) readHead(ctx context.Context, t engine.Tx, tenant uuid.UUID) error {
+	logs, tiles := engine.Table(t.Dialect(), "logs"), engine.Table(t.Dialect(), "tiles")
+	found, err := t.Run(ctx, engine.Stmt{
+		SQL: "SELECT " + logColumns + ", COALESCE(t.level, -1), COALESCE(t.n, -1), t.data FROM " + logs + " l LEFT JOIN " + tiles +
+			" t ON t.log_id = l.id AND t.level < 7 AND t.n = (l.size >> (8 * (t.level + 1)))" +
+			" WHERE l.tenant_id = $1 AND l.shard = (SELECT max(shard) FROM " + logs + " WHERE tenant_id = $1)",
+		Args: []any{tenant},
+	}, engine.Continue, func(r engine.Row) error {
+		var id string
+		var root, data []byte
+		var level, n int64
+		if err := r.Scan(append(b.head.dest(&id, &root), &level, &n, &data)...); err != nil {
+			return err
+		}
+		b.head.set(id, root)
+		if level >= 0 {
+			b.edge.tiles[tileKey{int(level), n}] = data
+		}
+		return nil
+	})
+	if err != nil {
+		return dbError("read log", err)
+	}
+	if found == 0 {
+		b.fresh, b.head.id, b.head.root = true, uuid.New(), b.edge.root
+	}
+	b.edge.size, b.edge.root = b.head.size, b.head.root
+	return nil
+}
+
+// write is the one step that changes anything.
+func (s *Sealer) write(ctx context.Context, tenant uuid.UUID, b *batch, key *signer) error {
+	return inTx(ctx, s.db, engine.Scope{Tenant: tenant}, func(t engine.Tx) error {
+		if len(b.bad) > 0 {
+			t.Queue(rejectStmt(t.Dialect(), tenant, b.bad))
+		}
+		if len(b.good) > 0 {
+			if err := b.queue(t, tenant, key); err != nil {
+				return err
+			}
+		}
+		s.step("queued")
+		return nil
+	})
+}
+
+func (b *batch) queue(t engine.Tx, tenant uuid.UUID, key *signer) error {
+	g, err := b.edge.grow(b.leaves)
+	if err != nil {
+		return err
+	}
+	signed, err := key.checkpoint(g.size, g.root)
+	if err != nil {
+		return err
+	}
+	now := time.Now().UnixMicro()
+	d := t.Dialect()
+	t.Queue(b.headStmt(d, tenant, g, now))
+	t.Queue(placeStmt(d, tenant, b.head.base+b.head.size, b.good))
+	for k, data := range g.tiles {
+		t.Queue(engine.Stmt{
+			SQL: "INSERT INTO " + engine.Table(d, "tiles") + " (tenant_id, log_id, level, n, data) VALUES ($1, $2, $3, $4, $5)" +
+				" ON CONFLICT (log_id, level, n) DO UPDATE SET data = excluded.data",
+			Args: []any{tenant, b.head.id, int64(k.level), k.n, data},
+		})
+	}
+	t.Queue(engine.Stmt{
+		SQL: "INSERT INTO " + engine.Table(d, "checkpoints") +
+			" (tenant_id, log_id, size, note, created_at) VALUES ($1, $2, $3, $4, $5)",
+		Args: []any{tenant, b.head.id, g.size, string(signed), now},
+	})
+	return nil
+}
+
+// headStmt moves the log's size from the one that was read, or makes the log.
+// A second sealer finds another size, or the log made, and changes nothing.
+func (b *batch) headStmt(d migrate.Dialect, tenant uuid.UUID, g *grown, now int64) engine.Stmt {
+	table := engine.Table(d, "logs")
+	if b.fresh {
+		return engine.Stmt{
+			SQL: "INSERT INTO " + table + " (id, tenant_id, shard, base, origin, vkey, size, root, created_at)" +
+				" VALUES ($1, $2, 0, 0, $3, $4, $5, $6, $7)",
+			Args: []any{b.head.id, tenant, b.head.origin, b.head.vkey, g.size, g.root[:], now},
+		}
+	}
+	return engine.Stmt{
+		SQL:  "UPDATE " + table + " SET size = $1, root = $2 WHERE tenant_id = $3 AND id = $4 AND size = $5",
+		Args: []any{g.size, g.root[:], tenant, b.head.id, b.head.size}, Rows: 1,
+	}
+}
+
+// placeStmt numbers the events in the order of seqs, beginning with first.
+func placeStmt(d migrate.Dialect, tenant uuid.UUID, first int64, seqs []int64) engine.Stmt {
+	s := engine.Stmt{Args: []any{first, list(d, seqs), tenant}, Rows: int64(len(seqs))}
+	if d == migrate.Postgres {
+		s.SQL = "UPDATE art32.events e SET leaf = $1::bigint + o.n - 1" +
+			" FROM unnest(string_to_array($2, ',')::bigint[]) WITH ORDINALITY AS o(seq, n)" +
+			" WHERE e.tenant_id = $3 AND e.seq = o.seq AND e.leaf IS NULL"
+		return s
+	}
+	s.SQL = "UPDATE art32_events SET leaf = $1 + o.key FROM json_each($2) o" +
+		" WHERE tenant_id = $3 AND seq = o.value AND leaf IS NULL"
+	return s
+}
+
+// rejectStmt takes events out of the queue for good.
+func rejectStmt(d migrate.Dialect, tenant uuid.UUID, seqs []int64) engine.Stmt {
+	s := engine.Stmt{Args: []any{tenant, list(d, seqs)}, Rows: int64(len(seqs))}
+	if d == migrate.Postgres {
+		s.SQL = "UPDATE art32.events SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL" +
+			" AND seq = ANY (string_to_array($2, ',')::bigint[])"
+		return s
+	}
+	s.SQL = "UPDATE art32_events SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL" +
+		" AND seq IN (SELECT value FROM json_each($2))"
+	return s
+}
+
+// list writes numbers as the text from which the dialect makes rows.
+func list(d migrate.Dialect, seqs []int64) string {
+	b := make([]byte, 0, 12*len(seqs)+2)
+	for i, n := range seqs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, n, 10)
+	}
+	if d == migrate.SQLite {
+		return "[" + string(b) + "]"
+	}
+	return string(b)
+}

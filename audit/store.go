@@ -1,0 +1,148 @@
+package audit
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+//go:embed postgres/*.sql sqlite/*.sql
+var migrations embed.FS
+
+// Lines implements [tenancy.LineRecorder].
+func (l *Log) Lines() []tenancy.Line { return []tenancy.Line{Line()} }
+
+// Line is the log's line of migrations: on SQLite it belongs into the file of
+// every tenant and of the platform.
+func Line() tenancy.Line { return migrate.Line{Name: "audit", FS: migrations} }
+
+// inTx runs fn in a transaction of its own and commits.
+func inTx(ctx context.Context, db *tenancy.DB, s engine.Scope, fn func(engine.Tx) error) error {
+	t, err := db.Engine(engine.Library).Begin(ctx, s)
+	if err != nil {
+		return dbError("begin", err)
+	}
+	if err := fn(t); err != nil {
+		return errors.Join(err, t.Rollback(context.WithoutCancel(ctx)))
+	}
+	return dbError("commit", t.Commit(ctx))
+}
+
+// read runs one query in a transaction of its own. Long walks through a log
+// consist of many: none keeps a snapshot or a lock for long.
+func read(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, s engine.Stmt, row func(engine.Row) error) error {
+	t, err := db.Engine(engine.Library).Begin(ctx, engine.Scope{Tenant: tenant})
+	if err != nil {
+		return dbError("begin", err)
+	}
+	if _, err := t.Run(ctx, s, engine.Commit, row); err != nil {
+		return errors.Join(dbError("read", err), t.Rollback(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+func dbError(verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("audit: %s: %w", verb, err)
+}
+
+// The numbers that stand for a missing one in the column leaf.
+const (
+	leafRejected = -1 // stored: the MAC was wrong when the event was to be sealed
+	leafPending  = -2 // read in place of NULL: not sealed yet
+)
+
+// row is an event as it is stored. What cannot be an id reads as nil: an edited
+// row must still be readable, to be found.
+type row struct {
+	leaf Leaf // without log
+	seq  int64
+	at   int64 // claimed number of the leaf
+}
+
+// eventColumns are what scanEvent reads.
+const eventColumns = `CAST(e.id AS TEXT), CAST(e.tenant_id AS TEXT), e.at, CAST(e.writer AS TEXT), e.counter,
+ e.actor, e.session, e.action, COALESCE(CAST(e.object AS TEXT), ''), e.outcome, e.digests, e.mac, e.seq, COALESCE(e.leaf, -2)`
+
+func scanEvent(r engine.Row) (*row, error) {
+	var out row
+	var id, tenant, writer, object string
+	var at, outcome int64
+	var mac []byte
+	l := &out.leaf
+	err := r.Scan(&id, &tenant, &at, &writer, &l.Counter, &l.Actor, &l.Session, &l.Action,
+		&object, &outcome, &l.Digests, &mac, &out.seq, &out.at)
+	if err != nil {
+		return nil, err
+	}
+	l.Event, l.Tenant, l.Writer, l.Object = parseID(id), parseID(tenant), parseID(writer), parseID(object)
+	l.At, l.Outcome = time.UnixMicro(at).UTC(), tenancy.Outcome(outcome)
+	if len(mac) == macSize {
+		l.MAC = [macSize]byte(mac)
+	}
+	return &out, nil
+}
+
+func parseID(s string) uuid.UUID {
+	id, err := uuid.Parse(s)
+	if err != nil || len(s) != 36 {
+		return uuid.Nil
+	}
+	return id
+}
+
+// head is a log's row: how far it was sealed.
+type head struct {
+	id     uuid.UUID
+	origin string
+	vkey   string
+	base   int64 // number of the log's first leaf in the column leaf
+	size   int64
+	root   [32]byte
+}
+
+// logColumns are what scanHead reads.
+const logColumns = `CAST(l.id AS TEXT), l.origin, l.vkey, l.base, l.size, l.root`
+
+func (h *head) dest(id *string, root *[]byte) []any {
+	return []any{id, &h.origin, &h.vkey, &h.base, &h.size, root}
+}
+
+func (h *head) set(id string, root []byte) {
+	h.id = parseID(id)
+	if len(root) == len(h.root) {
+		h.root = [32]byte(root)
+	}
+}
+
+// readHead reads the newest log of a tenant; nil when nothing was ever sealed.
+func readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (*head, error) {
+	var found *head
+	d := db.Engine(engine.Library).Dialect()
+	err := read(ctx, db, tenant, engine.Stmt{
+		SQL: "SELECT " + logColumns + " FROM " + engine.Table(d, "logs") +
+			" l WHERE l.tenant_id = $1 ORDER BY l.shard DESC LIMIT 1",
+		Args: []any{tenant},
+	}, func(r engine.Row) error {
+		var h head
+		var id string
+		var root []byte
+		if err := r.Scan(h.dest(&id, &root)...); err != nil {
+			return err
+		}
+		h.set(id, root)
+		found = &h
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,199 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+// An action is a word of the code, so that no data can stand in a leaf.
+var actionName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,199}$`)
+
+// Change implements [tenancy.ChangeRecorder]: it queues the event of c in tx,
+// to travel with the change itself. Without an actor in ctx it returns
+// [tenancy.ErrNoActor], and the caller must not perform the change.
+func (l *Log) Change(ctx context.Context, tx *tenancy.Tx, c tenancy.Change) error {
+	p := &payload{Detail: c.Detail, Fields: changed(c.Fields), Reason: tenancy.ReasonFrom(ctx)}
+	e, err := l.open(ctx, tx.Tenant().UUID(), c.Action)
+	if err != nil {
+		return err
+	}
+	e.leaf.Object, e.leaf.Outcome = c.Object, c.Outcome
+	a := about{
+		tenant: e.leaf.Tenant, event: e.leaf.Event, subject: c.Subject,
+		fields: c.Fields, refused: c.Outcome == tenancy.Refused,
+	}
+	if e.parts, err = l.seal(ctx, a, p); err != nil {
+		return err
+	}
+	return l.queueIn(ctx, tx, e)
+}
+
+// Record writes an event that is no change of a row: a login, a backup, an
+// export. It is queued in the transaction that [tenancy.DB.In] put into ctx;
+// outside one it returns [ErrNoTx], and a [Recorder] is what is needed. All
+// attrs are encrypted. The action is a word of the code such as "session.open".
+func (l *Log) Record(ctx context.Context, action string, attrs ...slog.Attr) error {
+	tx := tenancy.TxFrom(ctx)
+	if tx == nil {
+		return ErrNoTx
+	}
+	e, err := l.recorded(ctx, tx.Tenant().UUID(), action, attrs)
+	if err != nil {
+		return err
+	}
+	return l.queueIn(ctx, tx, e)
+}
+
+// recorded is the event of a [Log.Record].
+func (l *Log) recorded(ctx context.Context, tenant uuid.UUID, action string, attrs []slog.Attr) (*event, error) {
+	e, err := l.open(ctx, tenant, action)
+	if err != nil {
+		return nil, err
+	}
+	p := &payload{Attrs: attrMap(attrs), Reason: tenancy.ReasonFrom(ctx)}
+	e.parts, err = l.seal(ctx, about{tenant: tenant, event: e.leaf.Event}, p)
+	return e, err
+}
+
+// event is a leaf without log, and the parts of its payload.
+type event struct {
+	leaf  Leaf
+	parts []part
+}
+
+// open begins an event: who, when, what. The id of an event is ordered by time,
+// which keeps the index on it small.
+func (l *Log) open(ctx context.Context, tenant uuid.UUID, action string) (*event, error) {
+	actor, err := tenancy.ActorFrom(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	if !actionName.MatchString(action) {
+		return nil, ErrAction
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("audit: draw id: %w", err)
+	}
+	return &event{leaf: Leaf{
+		Tenant: tenant, Event: id, At: time.Now().UTC().Truncate(time.Microsecond), Writer: l.writer,
+		Actor: actor.String(), Session: tenancy.SessionFrom(ctx), Action: action, Outcome: tenancy.Done,
+	}}, nil
+}
+
+// queueIn queues e in a transaction of tenancy. Under the seal the database
+// itself fills in actor and session, so that they must be the transaction's.
+func (l *Log) queueIn(ctx context.Context, tx *tenancy.Tx, e *event) error {
+	t := tx.Engine(engine.Library)
+	if t.Role() == engine.RoleApp && (e.leaf.Actor != tx.Actor() || e.leaf.Session != tx.Session()) {
+		return ErrOtherActor
+	}
+	return l.queue(ctx, t, e)
+}
+
+// queue vouches for e and queues its statements.
+func (l *Log) queue(ctx context.Context, t engine.Tx, e *event) error {
+	key, err := l.mac(ctx)
+	if err != nil {
+		return err
+	}
+	e.leaf.Counter = l.next(e.leaf.Tenant)
+	for _, p := range e.parts {
+		d := p.digest()
+		e.leaf.Digests = append(e.leaf.Digests, d[:]...)
+	}
+	if e.leaf.MAC, err = vouch(key, &e.leaf); err != nil {
+		return err
+	}
+	if _, err := e.leaf.AppendBinary(nil); err != nil {
+		return err
+	}
+	t.Queue(insertEvent(t.Dialect(), t.Role(), &e.leaf))
+	for i, p := range e.parts {
+		t.Queue(insertPart(t.Dialect(), &e.leaf, i, p))
+	}
+	return nil
+}
+
+// insertEvent leaves actor and session to the database where the transaction is
+// one of callers' text: injected SQL must not be able to name another.
+func insertEvent(d migrate.Dialect, role engine.Role, l *Leaf) engine.Stmt {
+	table := engine.Table(d, "events")
+	args := []any{
+		l.Event, l.Tenant, l.At.UnixMicro(), l.Writer, l.Counter,
+		l.Action, nullID(l.Object), int64(l.Outcome), notNil(l.Digests), l.MAC[:],
+	}
+	if d == migrate.Postgres && role == engine.RoleApp {
+		return engine.Stmt{Args: args, SQL: "INSERT INTO " + table +
+			" (id, tenant_id, at, writer, counter, action, object, outcome, digests, mac)" +
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"}
+	}
+	return engine.Stmt{Args: append(args, l.Actor, l.Session), SQL: "INSERT INTO " + table +
+		" (id, tenant_id, at, writer, counter, action, object, outcome, digests, mac, actor, session)" +
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"}
+}
+
+func insertPart(d migrate.Dialect, l *Leaf, number int, p part) engine.Stmt {
+	return engine.Stmt{
+		SQL: "INSERT INTO " + engine.Table(d, "event_parts") +
+			" (tenant_id, event_id, part, subject, ciphertext) VALUES ($1, $2, $3, $4, $5)",
+		Args: []any{l.Tenant, l.Event, int64(number), nullID(p.subject), p.ciphertext},
+	}
+}
+
+func nullID(id uuid.UUID) any {
+	if id == uuid.Nil {
+		return nil
+	}
+	return id
+}
+
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Recorder is a [Log] with a database to write to when there is no transaction
+// in the context. It is safe for concurrent use.
+type Recorder struct {
+	log *Log
+	db  *tenancy.DB
+}
+
+// NewRecorder joins a log with a database that was opened with it.
+func NewRecorder(l *Log, db *tenancy.DB) (*Recorder, error) {
+	if l == nil || db == nil {
+		return nil, errors.New("audit: new recorder: log and database must not be nil")
+	}
+	return &Recorder{log: l, db: db}, nil
+}
+
+// Record is [Log.Record] that outside a transaction commits the event by
+// itself: into the log of the context's tenant, or the platform's without one.
+func (r *Recorder) Record(ctx context.Context, action string, attrs ...slog.Attr) error {
+	if tenancy.TxFrom(ctx) != nil {
+		return r.log.Record(ctx, action, attrs...)
+	}
+	var tenant uuid.UUID
+	if id, err := tenancy.TenantFrom(ctx); err == nil {
+		tenant = id.UUID()
+	}
+	e, err := r.log.recorded(ctx, tenant, action, attrs)
+	if err != nil {
+		return err
+	}
+	scope := engine.Scope{Tenant: tenant, Actor: e.leaf.Actor, Session: e.leaf.Session}
+	return inTx(ctx, r.db, scope, func(t engine.Tx) error { return r.log.queue(ctx, t, e) })
+}
