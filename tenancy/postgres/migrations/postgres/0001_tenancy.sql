@@ -1,5 +1,8 @@
 -- Tenants, the sealed context, and the protection of tenant tables.
 
+GRANT USAGE ON SCHEMA art32 TO art32_library, art32_app;
+GRANT SELECT ON art32.migrations TO art32_library;
+
 CREATE TABLE art32.tenants (
 	id         uuid PRIMARY KEY,
 	name       text NOT NULL,
@@ -7,6 +10,15 @@ CREATE TABLE art32.tenants (
 	closed_at  timestamptz
 );
 GRANT SELECT, INSERT, UPDATE ON art32.tenants TO art32_library;
+
+-- open_tenant returns one row if the tenant exists and is open: all that the
+-- app role may learn of this table.
+CREATE FUNCTION art32.open_tenant(tenant uuid) RETURNS SETOF boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog
+AS $$ SELECT true FROM art32.tenants WHERE id = tenant AND closed_at IS NULL $$;
+REVOKE ALL ON FUNCTION art32.open_tenant(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION art32.open_tenant(uuid) TO art32_app;
 
 -- HMAC-SHA256 (RFC 2104) of the sealed context: the key, already mixed with
 -- the inner and the outer pad. The app role cannot read it.

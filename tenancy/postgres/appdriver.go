@@ -1,0 +1,220 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// appDriverTx is the transaction as database/sql sees it.
+type appDriverTx struct{ c *appConn }
+
+// Commit implements [driver.Tx].
+func (t appDriverTx) Commit() error { return t.c.end(context.Background(), "COMMIT") }
+
+// Rollback implements [driver.Tx].
+func (t appDriverTx) Rollback() error {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackPatience)
+	defer cancel()
+	return t.c.end(ctx, "ROLLBACK")
+}
+
+// IsValid implements [driver.Validator]: a connection in doubt is not used again.
+func (c *appConn) IsValid() bool { return !c.broken && !c.open && !c.wire.pg.IsClosed() }
+
+// ResetSession implements [driver.SessionResetter].
+func (c *appConn) ResetSession(context.Context) error {
+	if !c.IsValid() || c.wire.pg.TxStatus() != 'I' {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+// Close implements [driver.Conn].
+func (c *appConn) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), rollbackPatience)
+	defer cancel()
+	return c.wire.pg.Close(ctx)
+}
+
+// CheckNamedValue implements [driver.NamedValueChecker].
+func (c *appConn) CheckNamedValue(v *driver.NamedValue) error {
+	if v.Name != "" {
+		return &engine.Error{Kind: engine.BadValue, Text: "named parameters are written $1, $2, …"}
+	}
+	if id, ok := v.Value.(uuid.UUID); ok {
+		v.Value = id.String()
+		return nil
+	}
+	x, err := driver.DefaultParameterConverter.ConvertValue(v.Value)
+	if err != nil {
+		return &engine.Error{Kind: engine.BadValue}
+	}
+	v.Value = x
+	return nil
+}
+
+// ExecContext implements [driver.ExecerContext].
+func (c *appConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	rep, err := c.caller(ctx, query, args, nil)
+	return driver.RowsAffected(rep.rows), err
+}
+
+// QueryContext implements [driver.QueryerContext]. The rows are read into
+// memory before it returns, so that the next statement can be sent.
+func (c *appConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows := &appRows{}
+	rep, err := c.caller(ctx, query, args, rows.add)
+	if err != nil {
+		return nil, err
+	}
+	rows.names = rep.columns
+	return rows, nil
+}
+
+// caller runs one statement of the caller's.
+func (c *appConn) caller(
+	ctx context.Context, query string, args []driver.NamedValue, row func(engine.Row) error,
+) (reply, error) {
+	if controlsTransaction(query) {
+		c.denied++
+		return reply{}, &engine.Error{Kind: engine.Forbidden, Text: "callers' text must not begin or end a transaction"}
+	}
+	s := engine.Stmt{SQL: query, Once: true}
+	for _, a := range args {
+		s.Args = append(s.Args, a.Value)
+	}
+	return c.flush(ctx, s, textFormat, row)
+}
+
+// controlsTransaction reports whether the first word of a statement begins,
+// ends or divides a transaction. What slips through is noticed afterwards by
+// the state that the server reports.
+func controlsTransaction(query string) bool {
+	switch strings.ToUpper(firstWord(query)) {
+	case "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE":
+		return true
+	}
+	return false
+}
+
+// firstWord skips blanks, semicolons and comments, nested ones too.
+func firstWord(q string) string {
+	for {
+		q = strings.TrimLeft(q, " \t\r\n\f\v;")
+		switch {
+		case strings.HasPrefix(q, "--"):
+			_, q, _ = strings.Cut(q, "\n")
+		case strings.HasPrefix(q, "/*"):
+			q = afterComment(q)
+		default:
+			end := strings.IndexFunc(q, func(r rune) bool { return !unicode.IsLetter(r) })
+			if end < 0 {
+				end = len(q)
+			}
+			return q[:end]
+		}
+	}
+}
+
+func afterComment(q string) string {
+	depth := 0
+	for i := 0; i+1 < len(q); i++ {
+		switch q[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			depth--
+			i++
+		}
+		if depth == 0 {
+			return q[i+1:]
+		}
+	}
+	return ""
+}
+
+// PrepareContext implements [driver.ConnPrepareContext]: the text is kept here,
+// since a name on the server could be replaced by another statement.
+func (c *appConn) PrepareContext(_ context.Context, query string) (driver.Stmt, error) {
+	return &appStmt{c: c, query: query}, nil
+}
+
+// Prepare implements [driver.Conn].
+func (c *appConn) Prepare(query string) (driver.Stmt, error) {
+	return &appStmt{c: c, query: query}, nil
+}
+
+type appStmt struct {
+	c     *appConn
+	query string
+}
+
+var (
+	_ driver.StmtExecContext  = (*appStmt)(nil)
+	_ driver.StmtQueryContext = (*appStmt)(nil)
+)
+
+func (*appStmt) Close() error { return nil }
+
+func (*appStmt) NumInput() int { return -1 }
+
+func (*appStmt) Exec([]driver.Value) (driver.Result, error) { return nil, outside() }
+
+func (*appStmt) Query([]driver.Value) (driver.Rows, error) { return nil, outside() }
+
+func (s *appStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return s.c.ExecContext(ctx, s.query, args)
+}
+
+func (s *appStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.QueryContext(ctx, s.query, args)
+}
+
+// appRows holds a result that was read.
+type appRows struct {
+	names []string
+	rows  [][]driver.Value
+	next  int
+}
+
+// add keeps one row.
+func (r *appRows) add(row engine.Row) error {
+	d, ok := row.(*decoder)
+	if !ok {
+		return outside()
+	}
+	values := make([]driver.Value, len(d.values))
+	for i, b := range d.values {
+		v, err := driverValue(&d.fields[i], b)
+		if err != nil {
+			return &engine.Error{Kind: engine.BadValue, Column: d.fields[i].Name}
+		}
+		values[i] = v
+	}
+	r.rows = append(r.rows, values)
+	return nil
+}
+
+// Columns implements [driver.Rows].
+func (r *appRows) Columns() []string { return r.names }
+
+// Close implements [driver.Rows].
+func (r *appRows) Close() error { return nil }
+
+// Next implements [driver.Rows].
+func (r *appRows) Next(dest []driver.Value) error {
+	if r.next == len(r.rows) {
+		return io.EOF
+	}
+	copy(dest, r.rows[r.next])
+	r.next++
+	return nil
+}

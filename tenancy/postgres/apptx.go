@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+)
+
+// appTx is a transaction of callers' text under the sealed context. The
+// library's own statements travel on the same connection.
+type appTx struct {
+	conn *sqlx.Conn
+	tx   *sqlx.Tx
+	done bool
+}
+
+var _ engine.SQLTx = (*appTx)(nil)
+
+func (e *pgEngine) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, error) {
+	conn, err := e.app.Connx(ctx)
+	if err != nil {
+		return nil, plain(err)
+	}
+	tx, err := conn.BeginTxx(context.WithValue(ctx, scopeKey{}, s), nil)
+	if err != nil {
+		return nil, errors.Join(plain(err), conn.Close())
+	}
+	return &appTx{conn: conn, tx: tx}, nil
+}
+
+// plain gives errors of database/sql itself a kind.
+func plain(err error) error {
+	if _, ok := asEngine(err); ok || err == nil {
+		return err
+	}
+	return &engine.Error{Kind: engine.Unavailable, Cause: err}
+}
+
+func (t *appTx) Dialect() migrate.Dialect { return migrate.Postgres }
+
+func (t *appTx) Role() engine.Role { return engine.RoleApp }
+
+func (t *appTx) SQLX() *sqlx.Tx { return t.tx }
+
+func (t *appTx) Queue(s engine.Stmt) {
+	_ = t.raw(func(c *appConn) error { // a closed connection fails at the commit
+		c.queue = append(c.queue, s)
+		return nil
+	})
+}
+
+func (t *appTx) Run(
+	ctx context.Context, s engine.Stmt, end engine.End, row func(engine.Row) error,
+) (n int64, err error) {
+	err = t.raw(func(c *appConn) error {
+		rep, err := c.flush(ctx, s, binaryFormat, row)
+		n = rep.rows
+		return err
+	})
+	if err == nil && end == engine.Commit {
+		err = t.Commit(ctx)
+	}
+	return n, plain(err)
+}
+
+// raw gives fn the connection, under the lock that database/sql holds.
+func (t *appTx) raw(fn func(*appConn) error) error {
+	return t.conn.Raw(func(c any) error {
+		return fn(c.(*appConn)) //nolint:forcetypeassert // of connector
+	})
+}
+
+func (t *appTx) Denied() (n int) {
+	_ = t.raw(func(c *appConn) error { // a closed connection refused nothing more
+		n = c.denied
+		return nil
+	})
+	return n
+}
+
+func (t *appTx) Commit(context.Context) error {
+	if t.done {
+		return nil
+	}
+	t.done = true
+	err := t.tx.Commit()
+	if errors.Is(err, sql.ErrTxDone) {
+		err = &engine.Error{Kind: engine.Forbidden, Text: "callers' text ended the transaction"}
+	}
+	return errors.Join(plain(err), t.conn.Close())
+}
+
+func (t *appTx) Rollback(context.Context) error {
+	if t.done {
+		return nil
+	}
+	t.done = true
+	err := t.tx.Rollback()
+	if errors.Is(err, sql.ErrTxDone) {
+		err = nil
+	}
+	return errors.Join(plain(err), t.conn.Close())
+}

@@ -1,0 +1,38 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// connector opens connections for callers' text. It is a driver of our own, so
+// that begin, context and the first statement travel together, and so that no
+// statement runs outside a sealed transaction.
+type connector struct {
+	config *pgconn.Config
+	seal   func() *seal
+}
+
+var _ driver.Connector = (*connector)(nil)
+
+// Connect implements [driver.Connector].
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	pg, err := pgconn.ConnectConfig(ctx, c.config)
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	return &appConn{wire: &wire{pg: pg}, seal: c.seal}, nil
+}
+
+// Driver implements [driver.Connector].
+func (c *connector) Driver() driver.Driver { return noDriver{} }
+
+type noDriver struct{}
+
+func (noDriver) Open(string) (driver.Conn, error) {
+	return nil, &engine.Error{Kind: engine.Forbidden, Text: "open with postgres.Open"}
+}

@@ -1,0 +1,43 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+)
+
+// pgEngine is the engine: a pool per login.
+type pgEngine struct {
+	library  *pgxpool.Pool
+	platform *sql.DB // the library login, for leases and the outbox
+	app      *sqlx.DB
+	// appConfig opens the app login for the inspection.
+	appConfig *pgx.ConnConfig
+	seal      atomic.Pointer[seal]
+}
+
+var _ engine.Engine = (*pgEngine)(nil)
+
+func (e *pgEngine) Dialect() migrate.Dialect { return migrate.Postgres }
+
+func (e *pgEngine) Begin(_ context.Context, s engine.Scope) (engine.Tx, error) {
+	return &libraryTx{pool: e.library, scope: s}, nil
+}
+
+func (e *pgEngine) Platform() *sql.DB { return e.platform }
+
+func (e *pgEngine) Close() error {
+	err := e.app.Close()
+	if perr := e.platform.Close(); err == nil {
+		err = perr
+	}
+	e.library.Close()
+	return err
+}

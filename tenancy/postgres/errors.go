@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// translate turns what went wrong into words that hold no value of a row: the
+// server's messages and details quote them. committing says that a commit had
+// been sent.
+func translate(err error, committing bool) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*engine.Error](err); ok {
+		return err
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fromServer(pgErr)
+	}
+	if committing && !pgconn.SafeToRetry(err) {
+		return &engine.Error{Kind: engine.Unknown, Cause: err}
+	}
+	return &engine.Error{Kind: engine.Unavailable, Cause: err}
+}
+
+// unreachable is a connection that could not be made. The client's message
+// names user, host and database, never the password.
+func unreachable(err error) error {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fromServer(pgErr)
+	}
+	return &engine.Error{Kind: engine.Unavailable, Cause: err}
+}
+
+func fromServer(e *pgconn.PgError) *engine.Error {
+	out := &engine.Error{
+		Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName,
+	}
+	if quotesNoValue(e.Code) {
+		out.Text = e.Message
+	}
+	return out
+}
+
+// kind classifies an SQLSTATE (PostgreSQL manual, Appendix A).
+func kind(code string) engine.Kind {
+	switch code {
+	case "23505":
+		return engine.Unique
+	case "42501":
+		return engine.Forbidden
+	}
+	switch class(code) {
+	case "22":
+		return engine.BadValue
+	case "23":
+		return engine.Constraint
+	case "08", "53", "57", "58":
+		return engine.Unavailable
+	}
+	return engine.Other
+}
+
+// quotesNoValue tells the classes whose messages speak of names and states
+// only: not of data (22, 23), nor what code in the database raises (P0).
+func quotesNoValue(code string) bool {
+	return strings.Contains(" 08 25 28 40 42 53 55 57 58 ", " "+class(code)+" ")
+}
+
+func class(code string) string {
+	if len(code) != 5 {
+		return ""
+	}
+	return code[:2]
+}
+
+func isServer(err error) bool {
+	_, ok := errors.AsType[*pgconn.PgError](err)
+	return ok
+}
+
+func asEngine(err error) (*engine.Error, bool) { return errors.AsType[*engine.Error](err) }

@@ -1,0 +1,218 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/art32/art32/tenancy"
+)
+
+// Finding is one thing for which [Open] refuses a database.
+type Finding struct {
+	What string // names roles, tables and settings; never data
+	Mend string // what to do about it
+}
+
+// RefusedError says why a database is not safe to work with: everything that
+// was found, not the first thing.
+type RefusedError struct{ Findings []Finding }
+
+// Error lists all findings.
+func (e *RefusedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "postgres: open refused: %d finding(s)", len(e.Findings))
+	for _, f := range e.Findings {
+		fmt.Fprintf(&b, "\n- %s; mend: %s", f.What, f.Mend)
+	}
+	return b.String()
+}
+
+// check is a look at the catalogue: each row that it returns is a finding.
+type check struct {
+	query string // $1 is the list of declared tables
+	mend  string
+}
+
+// roleChecks run under each of the two logins.
+//
+//nolint:gochecknoglobals // a table of constants
+var roleChecks = []check{
+	{
+		`SELECT 'role ' || current_user || ' is, or is a member of, ' || rolname || ', which steps over row-level security'
+		FROM pg_catalog.pg_roles WHERE (rolsuper OR rolbypassrls) AND pg_has_role(current_user, oid, 'MEMBER') AND $1::text[] IS NOT NULL`,
+		"open with the logins that postgres.Setup made",
+	},
+	{
+		`SELECT 'role ' || current_user || ' may create roles' FROM pg_catalog.pg_roles
+		WHERE rolname = current_user AND rolcreaterole AND $1::text[] IS NOT NULL`,
+		"ALTER ROLE … NOCREATEROLE",
+	},
+	{
+		`SELECT 'role ' || current_user || ' owns table ' || c.oid::regclass FROM pg_catalog.pg_class c
+		WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+		AND c.relnamespace::regnamespace::text NOT LIKE 'pg_%' AND pg_has_role(current_user, c.relowner, 'MEMBER') AND $1::text[] IS NOT NULL`,
+		"tables belong to the owner role that postgres.Setup made: ALTER TABLE … OWNER TO …",
+	},
+	{
+		`SELECT 'setting for role ' || current_user || ': ' || unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s
+		JOIN pg_catalog.pg_roles r ON r.oid = s.setrole WHERE r.rolname = current_user AND $1::text[] IS NOT NULL`,
+		"ALTER ROLE … RESET ALL",
+	},
+	{
+		`SELECT 'role ' || current_user || ' may create in database ' || current_database() || ' (' || p || ')'
+		FROM unnest(ARRAY['CREATE', 'TEMP']) p WHERE has_database_privilege(current_database(), p) AND $1::text[] IS NOT NULL`,
+		"REVOKE ALL ON DATABASE … FROM PUBLIC and from the role, then GRANT CONNECT",
+	},
+	{
+		`SELECT 'role ' || current_user || ' may create in schema ' || nspname FROM pg_catalog.pg_namespace
+		WHERE nspname NOT LIKE 'pg_%' AND has_schema_privilege(oid, 'CREATE') AND $1::text[] IS NOT NULL`,
+		"REVOKE CREATE ON SCHEMA … FROM PUBLIC and from the role",
+	},
+	{
+		`SELECT 'role ' || current_user || ' may ' || p || ' on ' || c.oid::regclass
+		FROM pg_catalog.pg_class c, unnest(ARRAY['TRUNCATE', 'TRIGGER', 'REFERENCES']) p
+		WHERE c.relkind IN ('r', 'p') AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+		AND c.relnamespace::regnamespace::text NOT LIKE 'pg_%' AND has_table_privilege(c.oid, p) AND $1::text[] IS NOT NULL`,
+		"SELECT art32.protect('…') for a table of tenants; else REVOKE it",
+	},
+}
+
+// appChecks run under the app login.
+//
+//nolint:gochecknoglobals // a table of constants
+var appChecks = []check{
+	{
+		`SELECT 'table ' || c.oid::regclass || ' can be reached and has no forced row-level security'
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
+		AND (has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE'))
+		AND has_schema_privilege(n.oid, 'USAGE')
+		AND NOT (c.relrowsecurity AND c.relforcerowsecurity) AND $1::text[] IS NOT NULL`,
+		"SELECT art32.protect('…') in a migration, for each partition too",
+	},
+	{
+		`SELECT 'table ' || c.oid::regclass || ' lacks policy ' || p.name || ' as art32.protect makes it'
+		FROM pg_catalog.pg_class c JOIN unnest($1::text[]) t ON c.oid = to_regclass(t)
+		CROSS JOIN (VALUES ('art32_library', true), ('art32_library_guard', false), ('art32_app', true), ('art32_app_guard', false)) p(name, permissive)
+		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.name
+			AND x.polpermissive = p.permissive AND x.polcmd = '*'
+			AND pg_get_expr(x.polqual, x.polrelid) LIKE '%art32.%')`,
+		"SELECT art32.protect('…') in a migration",
+	},
+	{
+		`SELECT 'table ' || t || ' is declared and not there' FROM unnest($1::text[]) t WHERE to_regclass(t) IS NULL`,
+		"write the migration that creates it, and apply it",
+	},
+	{
+		`SELECT 'view ' || c.oid::regclass || ' reads with the rights of its owner'
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.oid <> to_regclass('art32.ctx')
+		AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+		AND (c.relkind = 'm' OR NOT coalesce('security_invoker=true' = ANY (c.reloptions) OR 'security_invoker=on' = ANY (c.reloptions), false))
+		AND $1::text[] IS NOT NULL`,
+		"ALTER VIEW … SET (security_invoker = true); a materialised view cannot be kept apart: REVOKE it",
+	},
+	{
+		`SELECT 'function ' || p.oid::regprocedure || ' runs with the rights of its owner'
+		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+		WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid <> 'art32.open_tenant(uuid)'::regprocedure
+		AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AND $1::text[] IS NOT NULL`,
+		"ALTER FUNCTION … SECURITY INVOKER, or REVOKE EXECUTE … FROM PUBLIC",
+	},
+	{
+		`SELECT 'the server logs statements with their parameters' WHERE current_setting('log_parameter_max_length') <> '0'
+		AND (current_setting('log_statement') <> 'none' OR current_setting('log_min_duration_statement') <> '-1'
+			OR current_setting('log_min_duration_sample') <> '-1') AND $1::text[] IS NOT NULL`,
+		"ALTER DATABASE … SET log_parameter_max_length = 0, as superuser",
+	},
+}
+
+// inspect refuses a database that would not keep tenants apart.
+func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []tenancy.Line) error {
+	findings, err := e.pending(ctx, lines)
+	if err != nil {
+		return err
+	}
+	if len(findings) > 0 { // what the checks look for may not be there yet
+		return &RefusedError{Findings: findings}
+	}
+	app := stdlib.OpenDB(*e.appConfig)
+	defer app.Close() //nolint:errcheck // read only
+	tables := declared(schema)
+	for _, look := range []struct {
+		db     *sql.DB
+		checks []check
+	}{{e.platform, roleChecks}, {app, roleChecks}, {app, appChecks}} {
+		for _, c := range look.checks {
+			more, err := c.run(ctx, look.db, tables)
+			if err != nil {
+				return fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+			}
+			findings = append(findings, more...)
+		}
+	}
+	missing, err := missingColumns(ctx, app, schema)
+	if err != nil {
+		return fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+	}
+	if findings = append(findings, missing...); len(findings) > 0 {
+		return &RefusedError{Findings: findings}
+	}
+	return nil
+}
+
+// declared names the tables of the schema with their PostgreSQL schema.
+func declared(schema tenancy.Schema) []string {
+	names := make([]string, len(schema))
+	for i, t := range schema {
+		if names[i] = t.Name(); !strings.Contains(names[i], ".") {
+			names[i] = "public." + names[i]
+		}
+	}
+	return names
+}
+
+func (c check) run(ctx context.Context, db *sql.DB, tables []string) ([]Finding, error) {
+	return findings(ctx, db, c.mend, c.query, tables)
+}
+
+func findings(ctx context.Context, db *sql.DB, mend, query string, args ...any) (out []Finding, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	for rows.Next() {
+		f := Finding{Mend: mend}
+		if err := rows.Scan(&f.What); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// missingColumns compares the tables with their declaration.
+func missingColumns(ctx context.Context, db *sql.DB, schema tenancy.Schema) ([]Finding, error) {
+	var tables, columns []string
+	names := declared(schema)
+	for i, t := range schema.Info() {
+		for _, c := range t.Columns {
+			for _, col := range []string{c.Name, c.Index} {
+				if col != "" {
+					tables, columns = append(tables, names[i]), append(columns, col)
+				}
+			}
+		}
+	}
+	return findings(ctx, db, "write the migration that adds it, and apply it",
+		`SELECT 'column ' || d.t || '.' || d.c || ' is declared and not there'
+		FROM unnest($1::text[], $2::text[]) d(t, c) WHERE to_regclass(d.t) IS NOT NULL
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+			WHERE a.attrelid = to_regclass(d.t) AND a.attname = d.c AND a.attnum > 0 AND NOT a.attisdropped)`,
+		tables, columns)
+}

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+// Options adjusts [Open]. Nil and zero fields mean the defaults.
+type Options struct {
+	// Migrations and Lines are those given to [Setup]: Open refuses while one of
+	// them is pending. Default: none.
+	SetupOptions
+
+	// MaxConns bounds each of the two pools. Default: 4 per processor, as
+	// pgxpool counts, at least 4.
+	MaxConns int
+	// Logger receives what an operator must read once. Default: nothing.
+	Logger *slog.Logger
+}
+
+// Open opens a database that [Setup] prepared. It refuses with a
+// [*RefusedError], which lists all that is wrong and how to mend it, while the
+// database would not keep tenants apart.
+func Open(
+	ctx context.Context, logins Logins, schema tenancy.Schema, keys *keyring.Ring, log tenancy.ChangeRecorder, o *Options,
+) (*tenancy.DB, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	e, err := connect(ctx, logins, o)
+	if err != nil {
+		return nil, err
+	}
+	db, err := tenancy.New(e, schema, keys, log)
+	if err == nil {
+		err = e.inspect(ctx, schema, o.lines(log))
+	}
+	if err == nil {
+		err = e.loadSeal(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return db, nil
+}
+
+// connect makes the pools of both logins.
+func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) {
+	library, err := pgxpool.ParseConfig(logins.Library)
+	if err != nil {
+		return nil, errors.New("postgres: open: library login: not a valid postgres:// URL")
+	}
+	app, err := pgx.ParseConfig(logins.App)
+	if err != nil {
+		return nil, errors.New("postgres: open: app login: not a valid postgres:// URL")
+	}
+	if err := errors.Join(verified("library", &library.ConnConfig.Config), verified("app", &app.Config)); err != nil {
+		return nil, err
+	}
+	if o.MaxConns > 0 {
+		library.MaxConns = int32(min(o.MaxConns, 1<<15)) //nolint:gosec // bounded
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, library)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: open: %w", unreachable(err))
+	}
+	e := &pgEngine{library: pool, platform: stdlib.OpenDBFromPool(pool), appConfig: app}
+	e.app = sqlx.NewDb(sql.OpenDB(&connector{config: &app.Config, seal: e.seal.Load}), "pgx")
+	e.app.SetMaxOpenConns(int(library.MaxConns))
+	e.app.SetMaxIdleConns(int(library.MaxConns))
+	return e, nil
+}
+
+// verified refuses a login over a network whose server is not verified
+// (TOM-4.1). Sockets and loopback need no TLS.
+func verified(name string, c *pgconn.Config) error {
+	ip := net.ParseIP(c.Host)
+	local := strings.HasPrefix(c.Host, "/") || strings.HasPrefix(c.Host, "@") || c.Host == "localhost" ||
+		ip != nil && ip.IsLoopback()
+	if local {
+		return nil
+	}
+	if c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify || len(c.Fallbacks) > 0 && c.Fallbacks[0].TLSConfig == nil {
+		return fmt.Errorf("postgres: open: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
+	}
+	return nil
+}
+
+// loadSeal reads the newest key of the seal.
+func (e *pgEngine) loadSeal(ctx context.Context) error {
+	var k seal
+	err := e.platform.QueryRowContext(ctx,
+		"SELECT id, ipad, opad FROM art32.seal_keys ORDER BY id DESC LIMIT 1").Scan(&k.id, &k.ipad, &k.opad)
+	if err != nil {
+		return fmt.Errorf("postgres: open: read the key of the seal: %w", translate(err, false))
+	}
+	e.seal.Store(&k)
+	return nil
+}
+
+// pending lists the migrations that were not applied yet.
+func (e *pgEngine) pending(ctx context.Context, lines []tenancy.Line) ([]Finding, error) {
+	var out []Finding
+	files, err := migrate.Pending(ctx, e.platform, migrate.Postgres, lines...)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: open: migrations: %w", err)
+	}
+	for _, f := range files {
+		out = append(out, Finding{
+			What: fmt.Sprintf("migration %s/%s is pending", f.Line, f.Name),
+			Mend: "run art32 migrate, or postgres.Migrate, with the owner's login",
+		})
+	}
+	return out, nil
+}

@@ -1,0 +1,265 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver of the owner's login
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/lease"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+//go:embed migrations/postgres/*.sql
+var files embed.FS
+
+// Migrations is the line of tables and functions that this package keeps, for
+// those who run migrations with a tool of their own; see [Migrate].
+func Migrations() tenancy.Line {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil { // the path is a constant
+		return tenancy.Line{Name: "tenancy"}
+	}
+	return tenancy.Line{Name: "tenancy", FS: sub}
+}
+
+// Logins are the two DSNs (postgres:// URLs) that [Open] works with. They hold
+// passwords.
+type Logins struct {
+	Library string // text that the library wrote
+	App     string // text that callers wrote
+}
+
+// SetupOptions adjusts [Setup] and [Migrate]. Nil and zero fields mean the
+// defaults.
+type SetupOptions struct {
+	// Migrations are the application's own, files 0001_name.sql at the root.
+	// They run as the owner of the tables. Default: none.
+	Migrations fs.FS
+	// Lines are further lines, of packages that keep tables. Default: none.
+	Lines []tenancy.Line
+}
+
+func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
+	lines := []tenancy.Line{Migrations(), keyring.Migrations(), lease.Migrations()}
+	if lr, ok := log.(tenancy.LineRecorder); ok {
+		lines = append(lines, lr.Lines()...)
+	}
+	if o == nil {
+		return lines
+	}
+	lines = append(lines, o.Lines...)
+	if o.Migrations != nil {
+		lines = append(lines, tenancy.Line{Name: "app", FS: o.Migrations})
+	}
+	return lines
+}
+
+// Setup prepares a database: roles, grants, the key of the seal, all migrations
+// of the library and the application's own. ownerDSN is a postgres:// URL of a
+// login that may create roles and owns the database; a superuser will do. It
+// creates the roles <database>_owner (no login), <database>_library and
+// <database>_app, gives the two logins new passwords and returns their DSNs.
+// Repeating it is safe, but running instances must be given the new DSNs; to
+// apply migrations alone use [Migrate].
+func Setup(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *SetupOptions) (Logins, error) {
+	s, err := connectOwner(ctx, ownerDSN)
+	if err != nil {
+		return Logins{}, err
+	}
+	defer s.close()
+	if err := s.roles(ctx); err != nil {
+		return Logins{}, setupErr("create roles", err)
+	}
+	if err := s.migrate(ctx, o.lines(log)); err != nil {
+		return Logins{}, err
+	}
+	if err := s.sealKey(ctx); err != nil {
+		return Logins{}, setupErr("create seal key", err)
+	}
+	logins, err := s.logins(ctx, ownerDSN)
+	return logins, setupErr("create logins", err)
+}
+
+// Migrate applies pending migrations of the library and the application's own
+// to a database that was set up. It uses the owner's login.
+func Migrate(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *SetupOptions) error {
+	s, err := connectOwner(ctx, ownerDSN)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.migrate(ctx, o.lines(log))
+}
+
+func setupErr(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("postgres: %s: %w", what, translate(err, false))
+}
+
+// setup works on one connection of the owner's.
+type setup struct {
+	db       *sql.DB
+	conn     *sql.Conn
+	database string
+}
+
+func connectOwner(ctx context.Context, dsn string) (*setup, error) {
+	if _, err := pgx.ParseConfig(dsn); err != nil {
+		return nil, errors.New("postgres: owner's DSN: not a valid postgres:// URL")
+	}
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return nil, setupErr("open", err)
+	}
+	s := &setup{db: db}
+	if s.conn, err = db.Conn(ctx); err == nil {
+		err = s.conn.QueryRowContext(ctx, "SELECT current_database()").Scan(&s.database)
+	}
+	if err != nil {
+		return nil, errors.Join(setupErr("connect as owner", err), db.Close())
+	}
+	return s, nil
+}
+
+func (s *setup) close() {
+	_ = s.conn.Close()
+	_ = s.db.Close()
+}
+
+// role is the name of one of the database's own roles.
+func (s *setup) role(kind string) string {
+	const most = 50 // of 63 bytes
+	name := s.database
+	if len(name) > most {
+		name = name[:most]
+	}
+	return name + "_" + kind
+}
+
+func ident(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// exec runs statements whose %s are quoted names, in order.
+func (s *setup) exec(ctx context.Context, stmts ...string) error {
+	for _, q := range stmts {
+		if _, err := s.conn.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createRole creates a role unless it exists; two Setups at once may race.
+func createRole(name, options string) string {
+	return fmt.Sprintf(`DO $art32$ BEGIN
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s) THEN CREATE ROLE %s %s; END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $art32$`, literal(name), ident(name), options)
+}
+
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func (s *setup) roles(ctx context.Context) error {
+	owner, db := ident(s.role("owner")), ident(s.database)
+	return s.exec(ctx,
+		createRole("art32_library", "NOLOGIN"),
+		createRole("art32_app", "NOLOGIN"),
+		createRole(s.role("owner"), "NOLOGIN"),
+		"GRANT "+owner+" TO CURRENT_USER",
+		"GRANT CREATE ON DATABASE "+db+" TO "+owner,
+		"REVOKE ALL ON DATABASE "+db+" FROM PUBLIC",
+		"REVOKE ALL ON SCHEMA public FROM PUBLIC",
+		"GRANT USAGE, CREATE ON SCHEMA public TO "+owner,
+		"GRANT USAGE ON SCHEMA public TO art32_library, art32_app",
+	)
+}
+
+// migrate applies the lines as the owner of the tables.
+func (s *setup) migrate(ctx context.Context, lines []tenancy.Line) (err error) {
+	if err := s.exec(ctx, "SET ROLE "+ident(s.role("owner"))); err != nil {
+		return setupErr("become owner of the tables: run art32 init first", err)
+	}
+	defer func() { err = errors.Join(err, setupErr("reset role", s.exec(ctx, "RESET ROLE"))) }()
+	if _, err := migrate.Up(ctx, s.conn, migrate.Postgres, lines...); err != nil {
+		return fmt.Errorf("postgres: migrate: %w", err)
+	}
+	return nil
+}
+
+// sealKey draws the key of the sealed context unless there is one.
+func (s *setup) sealKey(ctx context.Context) error {
+	key := make([]byte, 64)
+	_, _ = rand.Read(key) // never fails
+	ipad, opad := pads(key)
+	_, err := s.conn.ExecContext(ctx, `INSERT INTO art32.seal_keys (id, ipad, opad)
+		SELECT 1, $1, $2 WHERE NOT EXISTS (SELECT FROM art32.seal_keys) ON CONFLICT DO NOTHING`, ipad, opad)
+	return err
+}
+
+// logins creates the two logins with new passwords.
+func (s *setup) logins(ctx context.Context, ownerDSN string) (Logins, error) {
+	library, err := s.login(ctx, "library", ownerDSN)
+	if err != nil {
+		return Logins{}, err
+	}
+	app, err := s.login(ctx, "app", ownerDSN)
+	if err != nil {
+		return Logins{}, err
+	}
+	s.harden(ctx)
+	return Logins{Library: library, App: app}, nil
+}
+
+func (s *setup) login(ctx context.Context, kind, ownerDSN string) (string, error) {
+	name, password := s.role(kind), rand.Text()
+	err := s.exec(ctx,
+		createRole(name, "LOGIN"),
+		"ALTER ROLE "+ident(name)+" LOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD "+literal(password),
+		"GRANT art32_"+kind+" TO "+ident(name),
+		"GRANT CONNECT ON DATABASE "+ident(s.database)+" TO "+ident(name),
+	)
+	if err != nil {
+		return "", err
+	}
+	return withUser(ownerDSN, name, password)
+}
+
+// withUser is the DSN of another login to the same database.
+func withUser(dsn, user, password string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return "", errors.New("owner's DSN must be a postgres:// URL")
+	}
+	q := u.Query()
+	q.Del("user")
+	q.Del("password")
+	u.RawQuery, u.User = q.Encode(), url.UserPassword(user, password)
+	return u.String(), nil
+}
+
+// harden does what only a superuser may: no parameters in the server's log, and
+// no login that ends or watches the work of another. Where the owner may not,
+// [Open] refuses the first, if statements are logged at all, and the second
+// only hides who works.
+func (s *setup) harden(ctx context.Context) {
+	for _, q := range []string{
+		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length = 0",
+		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length_on_error = 0",
+		"REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(int, bigint), pg_catalog.pg_cancel_backend(int)," +
+			" pg_catalog.pg_stat_get_activity(int) FROM PUBLIC",
+	} {
+		_ = s.exec(ctx, q) // refused to an owner who is no superuser
+	}
+}

@@ -1,0 +1,258 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// maxPrepared bounds the prepared statements of one connection.
+const maxPrepared = 256
+
+// resultFormat is how the server encodes results.
+type resultFormat int16
+
+const (
+	textFormat   resultFormat = 0
+	binaryFormat resultFormat = 1
+)
+
+// wire sends statements over one connection, as many as there are in one round
+// trip.
+type wire struct {
+	pg *pgconn.PgConn
+	// prepared holds the named statements; nil where text comes from callers,
+	// who could replace a name by a statement of their own.
+	prepared map[string]*pgconn.StatementDescription
+	names    int // given to prepared statements so far
+	params   [][]byte
+	formats  []int16
+}
+
+// batch is what goes over the wire in one round trip.
+type batch struct {
+	stmts []engine.Stmt
+	// main is the statement whose rows are wanted, context the one that opens
+	// the tenant's context; -1 for none.
+	main, context int
+	// format is how the rows of main travel.
+	format resultFormat
+	// after is one statement that runs by itself once the batch has ended.
+	after string
+}
+
+func batchOf(stmts ...engine.Stmt) batch {
+	return batch{stmts: stmts, main: -1, context: -1, format: binaryFormat}
+}
+
+// add appends a statement and returns its index.
+func (b *batch) add(s ...engine.Stmt) int {
+	b.stmts = append(b.stmts, s...)
+	return len(b.stmts) - 1
+}
+
+// reply is what came back.
+type reply struct {
+	rows    int64    // of the main statement
+	context int64    // rows of the context's statement
+	columns []string // of the main statement
+	wrong   int      // index of the statement that hit a wrong number of rows, or -1
+}
+
+// exchange sends b and reads all answers. The rows of the main statement go
+// to row. After an error that is not the server's the connection is closed.
+func (w *wire) exchange(ctx context.Context, b batch, row func(engine.Row) error) (rep reply, err error) {
+	p := w.pg.StartPipeline(ctx)
+	defer func() {
+		if cerr := p.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	names, err := w.send(p, b)
+	if err != nil {
+		return reply{}, err // Close closes the connection: half a batch is on it
+	}
+	return w.receive(p, b, names, row)
+}
+
+// binaryResults asks for every column in binary format.
+//
+//nolint:gochecknoglobals // immutable
+var binaryResults = []int16{int16(binaryFormat)}
+
+// send writes the batch; names holds the statements that it prepares.
+func (w *wire) send(p *pgconn.Pipeline, b batch) (names []string, err error) {
+	for i, s := range b.stmts {
+		results := binaryResults
+		if i == b.main && b.format == textFormat {
+			results = nil
+		}
+		name, err := w.sendOne(p, s, results)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	p.SendPipelineSync()
+	if b.after != "" {
+		p.SendQueryParams(b.after, nil, nil, nil, nil)
+		p.SendPipelineSync()
+	}
+	return names, p.Flush()
+}
+
+// sendOne writes one statement and returns the name under which it is prepared
+// on the way, or "".
+func (w *wire) sendOne(p *pgconn.Pipeline, s engine.Stmt, results []int16) (string, error) {
+	if err := w.encode(s.Args); err != nil {
+		return "", err
+	}
+	if w.prepared == nil || s.Once {
+		p.SendQueryParams(s.SQL, w.params, nil, w.formats, results)
+		return "", nil
+	}
+	if sd := w.prepared[s.SQL]; sd != nil {
+		p.SendQueryStatement(sd, w.params, w.formats, results)
+		return "", nil
+	}
+	if w.names >= maxPrepared {
+		p.SendQueryParams(s.SQL, w.params, nil, w.formats, results)
+		return "", nil
+	}
+	name := "art32_" + strconv.Itoa(w.names)
+	w.names++
+	p.SendPrepare(name, s.SQL, nil)
+	p.SendQueryPrepared(name, w.params, w.formats, results)
+	return name, nil
+}
+
+func (w *wire) encode(args []any) error {
+	w.params, w.formats = w.params[:0], w.formats[:0]
+	for i, a := range args {
+		b, format, err := encode(a)
+		if err != nil {
+			return fmt.Errorf("parameter $%d: %w", i+1, err)
+		}
+		w.params = append(w.params, b)
+		w.formats = append(w.formats, int16(format))
+	}
+	return nil
+}
+
+func (w *wire) receive(
+	p *pgconn.Pipeline, b batch, names []string, row func(engine.Row) error,
+) (rep reply, err error) {
+	rep = reply{wrong: -1}
+	for i, s := range b.stmts {
+		if err := w.receivePrepare(p, s, names[i]); err != nil {
+			return rep, err
+		}
+		var each func(engine.Row) error
+		if i == b.main {
+			each = row
+		}
+		n, fields, err := receiveOne(p, each)
+		if err != nil {
+			return rep, err
+		}
+		rep.note(i, n, s, b)
+		if i == b.main && b.format == textFormat {
+			rep.columns = fields
+		}
+	}
+	return rep, w.receiveEnd(p, b)
+}
+
+func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
+	switch i {
+	case b.main:
+		rep.rows = n
+	case b.context:
+		rep.context = n
+	}
+	if s.Rows != 0 && n != s.Rows && rep.wrong < 0 {
+		rep.wrong = i
+	}
+}
+
+// receiveEnd reads what follows the statements: the sync, and what runs after.
+func (w *wire) receiveEnd(p *pgconn.Pipeline, b batch) error {
+	if _, err := p.GetResults(); err != nil {
+		return err
+	}
+	if b.after == "" {
+		return nil
+	}
+	_, _, err := receiveOne(p, nil)
+	return err
+}
+
+// receivePrepare reads the answer to a Parse that the batch carried.
+func (w *wire) receivePrepare(p *pgconn.Pipeline, s engine.Stmt, name string) error {
+	if name == "" {
+		return nil
+	}
+	res, err := p.GetResults()
+	if err != nil {
+		return err
+	}
+	sd, ok := res.(*pgconn.StatementDescription)
+	if !ok {
+		return fmt.Errorf("unexpected answer %T", res)
+	}
+	sd.Name, sd.SQL = name, s.SQL
+	w.prepared[s.SQL] = sd
+	return nil
+}
+
+// receiveOne reads the answer to one statement, counts its rows and names its
+// columns.
+func receiveOne(p *pgconn.Pipeline, row func(engine.Row) error) (n int64, columns []string, err error) {
+	res, err := p.GetResults()
+	if err != nil {
+		return 0, nil, err
+	}
+	rr, ok := res.(*pgconn.ResultReader)
+	if !ok {
+		return 0, nil, fmt.Errorf("unexpected answer %T", res)
+	}
+	returns := len(rr.FieldDescriptions()) > 0
+	if row != nil {
+		columns = names(rr.FieldDescriptions())
+	}
+	n, rowErr := eachRow(rr, row)
+	tag, err := rr.Close()
+	if err != nil {
+		return n, nil, err
+	}
+	if !returns {
+		n = tag.RowsAffected()
+	}
+	return n, columns, rowErr
+}
+
+func names(fields []pgconn.FieldDescription) []string {
+	out := make([]string, len(fields))
+	for i := range fields {
+		out[i] = fields[i].Name
+	}
+	return out
+}
+
+// eachRow hands the rows to row until it fails, and counts all.
+func eachRow(rr *pgconn.ResultReader, row func(engine.Row) error) (n int64, err error) {
+	d := &decoder{fields: rr.FieldDescriptions()}
+	for rr.NextRow() {
+		n++
+		if row == nil || err != nil {
+			continue
+		}
+		d.values = rr.Values()
+		err = row(d)
+	}
+	return n, err
+}

@@ -1,0 +1,222 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"strconv"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// phase is where the transaction of a connection stands.
+type phase int
+
+const (
+	idle   phase = iota // none
+	lazy                // promised, not begun
+	active              // begun
+	dead                // rolled back after a failure; ends when its owner says so
+)
+
+//nolint:gochecknoglobals // constant errors
+var (
+	errBusy     = &engine.Error{Kind: engine.Unavailable, Text: conditions[codeBusy]}
+	errOutside  = refused("statement outside a transaction")
+	errEnded    = refused("the caller ended the transaction; only the library does")
+	errReverted = &engine.Error{Kind: engine.Other, Text: "the transaction was rolled back by a statement"}
+)
+
+// BeginTx implements [driver.ConnBeginTx]. A confined connection begins with
+// its first statement.
+func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != idle {
+		return nil, refused("transaction inside a transaction")
+	}
+	c.phase = lazy
+	if !c.use.confined {
+		if err := c.ready(ctx); err != nil {
+			c.phase = idle
+			return nil, err
+		}
+	}
+	return (*connTx)(c), nil
+}
+
+// Begin implements [driver.Conn].
+func (c *conn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+// start promises a transaction to the library.
+func (c *conn) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == idle {
+		c.phase = lazy
+	}
+}
+
+// ready begins a promised transaction. It begins as a writer, so that no later
+// statement can fail because another has written since the first.
+func (c *conn) ready(ctx context.Context) error {
+	switch c.phase {
+	case active:
+		return nil
+	case dead:
+		return c.failure
+	case idle:
+		if c.use.confined {
+			return errOutside
+		}
+		return nil
+	case lazy:
+	}
+	if err := c.slot.take(ctx, c.use.timeout); err != nil {
+		return c.fail(err)
+	}
+	c.writing = true
+	if err := c.control(ctx, "BEGIN IMMEDIATE"); err != nil {
+		c.phase = active // it may have begun although ctx ended
+		return c.fail(err)
+	}
+	c.phase = active
+	return nil
+}
+
+// fail rolls back and remembers err as the reason.
+func (c *conn) fail(err error) error {
+	err = translate(err, c.file)
+	if c.phase == idle {
+		return err
+	}
+	if c.phase == active {
+		c.revert()
+	}
+	c.phase, c.failure = dead, err
+	c.giveUp()
+	return err
+}
+
+// revert sends ROLLBACK. It fails only where SQLite has rolled back by itself.
+func (c *conn) revert() {
+	c.phase = dead
+	_ = c.control(context.Background(), "ROLLBACK")
+}
+
+func (c *conn) giveUp() {
+	if c.writing {
+		c.writing = false
+		c.slot.leave()
+	}
+}
+
+// commit ends the transaction for good. Once the COMMIT is sent, ctx no longer
+// matters: the outcome must be known.
+func (c *conn) commit(ctx context.Context) error {
+	defer c.finish()
+	switch c.phase {
+	case idle, lazy:
+		return nil
+	case dead:
+		return c.failure
+	case active:
+	}
+	if err := ctx.Err(); err != nil {
+		return c.fail(err)
+	}
+	c.commits = true
+	err := c.control(context.Background(), "COMMIT")
+	c.commits = false
+	if err != nil {
+		err = c.fail(err)
+		return doubtful(err)
+	}
+	return nil
+}
+
+// doubtful marks an input or output error while committing: what reached the
+// disk may yet count after a crash.
+func doubtful(err error) error {
+	if e, ok := errors.AsType[*engine.Error](err); ok && primary(e.Code) == codeIO {
+		return &engine.Error{Kind: engine.Unknown, Code: e.Code, Text: e.Text}
+	}
+	return err
+}
+
+func primary(code string) int {
+	n, err := strconv.Atoi(code)
+	if err != nil {
+		return 0
+	}
+	return n & 0xff
+}
+
+// rollback ends the transaction without a trace.
+func (c *conn) rollback() {
+	if c.phase == active {
+		c.revert()
+	}
+	c.finish()
+}
+
+func (c *conn) finish() {
+	c.phase, c.failure, c.mayEnd = idle, nil, false
+	c.giveUp()
+}
+
+// control runs a statement of the library's own about the transaction.
+func (c *conn) control(ctx context.Context, text string) error {
+	return c.with(library, func() error {
+		p, err := c.prepare(ctx, text)
+		if err != nil {
+			return err
+		}
+		_, err = p.ExecContext(ctx, nil)
+		return err
+	})
+}
+
+// onCommit lets nothing but the engine commit on a confined connection, not
+// even a write that SQLite would commit by itself.
+func (c *conn) onCommit() int32 {
+	if c.use.confined && !c.commits {
+		return 1
+	}
+	return 0
+}
+
+// onRollback notices a rollback that nobody here asked for: ON CONFLICT
+// ROLLBACK, RAISE(ROLLBACK), an interrupted write, a full disk.
+func (c *conn) onRollback() {
+	if c.phase == active {
+		c.phase, c.failure = dead, errReverted
+	}
+}
+
+// connTx is the end of a transaction as database/sql sees it.
+type connTx conn
+
+// Commit implements [driver.Tx]. On a confined connection only the engine
+// commits; anybody else rolls back.
+func (t *connTx) Commit() error {
+	c := (*conn)(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.use.confined && !c.mayEnd {
+		c.rollback()
+		return errEnded
+	}
+	return c.commit(context.Background())
+}
+
+// Rollback implements [driver.Tx].
+func (t *connTx) Rollback() error {
+	c := (*conn)(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rollback()
+	return nil
+}
