@@ -79,6 +79,19 @@ func (e Encrypted[T]) Reveal() (T, error) {
 	return v, ErrOpen
 }
 
+// RevealAny is [Encrypted.Reveal] for code that finds the field by reflection;
+// NULL is nil.
+func (e Encrypted[T]) RevealAny() (any, error) {
+	if e.IsNull() {
+		return nil, nil //nolint:nilnil // NULL
+	}
+	v, err := e.Reveal()
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
 // IsNull reports whether the field is NULL.
 func (e Encrypted[T]) IsNull() bool { return e.state == null }
 

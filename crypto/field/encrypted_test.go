@@ -159,6 +159,9 @@ func TestNull(t *testing.T) {
 	if v, err := e.Value(); v != nil || err != nil {
 		t.Errorf("value: %v, %v", v, err)
 	}
+	if v, err := e.RevealAny(); v != nil || err != nil {
+		t.Errorf("reveal any: %v, %v", v, err)
+	}
 	if !e.IsNull() || e.Fresh() || e.Ciphertext() != nil {
 		t.Error("not NULL")
 	}
@@ -214,6 +217,12 @@ func TestErased(t *testing.T) {
 	gone.Attach(nil, place)
 	if v, err := gone.Reveal(); v != "" || !errors.Is(err, field.ErrErased) {
 		t.Errorf("reveal: %q, %v", v, err)
+	}
+	if v, err := gone.RevealAny(); v != nil || !errors.Is(err, field.ErrErased) {
+		t.Errorf("reveal any: %v, %v", v, err)
+	}
+	if v, err := e.RevealAny(); v != "a@example.org" || err != nil {
+		t.Errorf("reveal any: %v, %v", v, err)
 	}
 	if gone.IsNull() || gone.Equal(gone) || gone.Equal(e) || e.Equal(gone) {
 		t.Error("an erased field equals something")
