@@ -10,19 +10,24 @@ import (
 // releaseTime bounds the release after the caller's context has ended.
 const releaseTime = 5 * time.Second
 
-// Run waits for the lease called name, calls fn while it holds it, and releases
-// it. It renews the lease every third of ttl; an attempt that fails is repeated
-// every tenth.
-//
-// When the lease is lost, or could not be renewed in time, fn's context ends
-// with the cause ErrLost: fn must return then, and Run returns an error around
-// ErrLost if fn returns one. Otherwise Run returns fn's error. It does not
-// start over: an error of the database while waiting ends Run too.
-func Run(ctx context.Context, m *Manager, name string, ttl time.Duration, fn func(ctx context.Context, l *Lease) error) (err error) {
+// Run waits for the lease called name and calls fn under it, as Lease.Run does.
+// An error of the database while waiting ends Run.
+func Run(ctx context.Context, m *Manager, name string, ttl time.Duration, fn func(ctx context.Context, l *Lease) error) error {
 	l, err := wait(ctx, m, name, ttl)
 	if err != nil {
 		return err
 	}
+	return l.Run(ctx, fn)
+}
+
+// Run calls fn, renews the lease beside it every third of its time to live,
+// after a failure every tenth, and releases it in the end.
+//
+// When the lease is lost, or could not be renewed in time, fn's context ends
+// with the cause ErrLost: fn must return then, and Run returns an error around
+// ErrLost if fn returns one. Otherwise Run returns fn's error. While fn has not
+// returned the lease is renewed, also after ctx has ended.
+func (l *Lease) Run(ctx context.Context, fn func(ctx context.Context, l *Lease) error) (err error) {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 		defer cancel()
