@@ -11,6 +11,7 @@ import (
 
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
 )
 
 // errSigningKey says that the keystore holds another key than the log's.
@@ -88,39 +89,37 @@ func (b *batch) judge(ctx context.Context, l *Log) error {
 	return nil
 }
 
-// readBatch reads the log's head with the tree's edge, then pending events.
+// readBatch reads the log's head with the tree's edge, then pending events. The
+// order matters: what another sealer does in between moves the head.
 func (s *Sealer) readBatch(ctx context.Context, tenant uuid.UUID) (*batch, error) {
 	b := &batch{edge: edge{root: emptyRoot(), tiles: make(map[tileKey][]byte)}}
-	t, err := s.db.Engine(engine.Library).Begin(ctx, engine.Scope{Tenant: tenant})
-	if err != nil {
-		return b, dbError("begin", err)
-	}
-	defer func() { _ = t.Rollback(context.WithoutCancel(ctx)) }()
-	if err := b.readHead(ctx, t, tenant); err != nil {
+	if err := b.readHead(ctx, s.db, tenant); err != nil {
 		return b, err
 	}
-	table := engine.Table(t.Dialect(), "events")
-	_, err = t.Run(ctx, engine.Stmt{
+	table := engine.Table(s.db.Engine(engine.Library).Dialect(), "events")
+	err := read(ctx, s.db, tenant, engine.Stmt{
 		SQL: "SELECT " + eventColumns + " FROM " + table +
 			" e WHERE e.tenant_id = $1 AND e.leaf IS NULL ORDER BY e.seq LIMIT $2",
 		Args: []any{tenant, int64(s.batch)},
-	}, engine.Commit, func(r engine.Row) error {
+	}, func(r engine.Row) error {
 		row, err := scanEvent(r)
 		b.rows = append(b.rows, row)
 		return err
 	})
 	b.read = len(b.rows)
-	return b, dbError("read pending events", err)
+	return b, err
 }
 
-func (b *batch) readHead(ctx context.Context, t engine.Tx, tenant uuid.UUID) error {
-	logs, tiles := engine.Table(t.Dialect(), "logs"), engine.Table(t.Dialect(), "tiles")
-	found, err := t.Run(ctx, engine.Stmt{
+func (b *batch) readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) error {
+	d := db.Engine(engine.Library).Dialect()
+	logs, tiles := engine.Table(d, "logs"), engine.Table(d, "tiles")
+	b.fresh = true
+	err := read(ctx, db, tenant, engine.Stmt{
 		SQL: "SELECT " + logColumns + ", COALESCE(t.level, -1), COALESCE(t.n, -1), t.data FROM " + logs + " l LEFT JOIN " + tiles +
 			" t ON t.log_id = l.id AND t.level < 7 AND t.n = (l.size >> (8 * (t.level + 1)))" +
 			" WHERE l.tenant_id = $1 AND l.shard = (SELECT max(shard) FROM " + logs + " WHERE tenant_id = $1)",
 		Args: []any{tenant},
-	}, engine.Continue, func(r engine.Row) error {
+	}, func(r engine.Row) error {
 		var id string
 		var root, data []byte
 		var level, n int64
@@ -128,19 +127,17 @@ func (b *batch) readHead(ctx context.Context, t engine.Tx, tenant uuid.UUID) err
 			return err
 		}
 		b.head.set(id, root)
+		b.fresh = false
 		if level >= 0 {
 			b.edge.tiles[tileKey{int(level), n}] = data
 		}
 		return nil
 	})
-	if err != nil {
-		return dbError("read log", err)
-	}
-	if found == 0 {
-		b.fresh, b.head.id, b.head.root = true, uuid.New(), b.edge.root
+	if b.fresh {
+		b.head.id, b.head.root = uuid.New(), b.edge.root
 	}
 	b.edge.size, b.edge.root = b.head.size, b.head.root
-	return nil
+	return err
 }
 
 // write is the one step that changes anything.
@@ -220,15 +217,19 @@ func placeStmt(d migrate.Dialect, tenant uuid.UUID, first int64, seqs []int64) e
 
 // rejectStmt takes events out of the queue for good.
 func rejectStmt(d migrate.Dialect, tenant uuid.UUID, seqs []int64) engine.Stmt {
-	s := engine.Stmt{Args: []any{tenant, list(d, seqs)}, Rows: int64(len(seqs))}
-	if d == migrate.Postgres {
-		s.SQL = "UPDATE art32.events SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL" +
-			" AND seq = ANY (string_to_array($2, ',')::bigint[])"
-		return s
+	return engine.Stmt{
+		SQL:  "UPDATE " + engine.Table(d, "events") + " SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL AND seq IN " + numbers(d, 2),
+		Args: []any{tenant, list(d, seqs)}, Rows: int64(len(seqs)),
 	}
-	s.SQL = "UPDATE art32_events SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL" +
-		" AND seq IN (SELECT value FROM json_each($2))"
-	return s
+}
+
+// numbers is a subquery of the numbers in parameter n, which list has written.
+func numbers(d migrate.Dialect, n int) string {
+	p := "$" + strconv.Itoa(n)
+	if d == migrate.SQLite {
+		return "(SELECT value FROM json_each(" + p + "))"
+	}
+	return "(SELECT unnest(string_to_array(" + p + ", ',')::bigint[]))"
 }
 
 // list writes numbers as the text from which the dialect makes rows.

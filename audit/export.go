@@ -68,14 +68,10 @@ func (x *exporter) open(ctx context.Context) error {
 	if h == nil {
 		return ErrNoLog
 	}
-	notes, err := readCheckpoints(ctx, x.db, x.tenant, h.id, newestOnly)
-	if err != nil {
-		return err
-	}
-	if len(notes) == 0 {
+	if h.newest.size < 0 {
 		return fmt.Errorf("audit: export: no checkpoint: %w", ErrDamaged)
 	}
-	x.head, x.note = h, []byte(notes[0].note)
+	x.head, x.note = h, []byte(h.newest.note)
 	if x.point, err = ParseCheckpoint(x.note, h.vkey); err != nil {
 		return fmt.Errorf("audit: export: %w: %w", ErrDamaged, err)
 	}

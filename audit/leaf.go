@@ -108,7 +108,7 @@ func ParseLeaf(b []byte) (Leaf, error) {
 	l := Leaf{
 		Log: r.id(), Tenant: r.id(), Event: r.id(),
 		At:     time.UnixMicro(int64(r.uint64())).UTC(), //nolint:gosec // two's complement
-		Writer: r.id(), Counter: int64(r.uint64()), //nolint:gosec // judged below
+		Writer: r.id(), Counter: int64(r.uint64()),      //nolint:gosec // judged below
 		Actor: r.text(), Session: r.text(), Action: r.text(),
 		Object: r.id(), Outcome: Outcome(r.byte()),
 	}

@@ -109,6 +109,13 @@ type head struct {
 	base   int64 // number of the log's first leaf in the column leaf
 	size   int64
 	root   [32]byte
+	newest storedNote // as far as it was read
+}
+
+// storedNote is a checkpoint as it is stored.
+type storedNote struct {
+	size int64
+	note string
 }
 
 // logColumns are what scanHead reads.
@@ -125,19 +132,21 @@ func (h *head) set(id string, root []byte) {
 	}
 }
 
-// readHead reads the newest log of a tenant; nil when nothing was ever sealed.
+// readHead reads the newest log of a tenant with its newest checkpoint, in one
+// statement, so that they fit each other; nil when nothing was ever sealed.
 func readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (*head, error) {
 	var found *head
 	d := db.Engine(engine.Library).Dialect()
 	err := read(ctx, db, tenant, engine.Stmt{
-		SQL: "SELECT " + logColumns + " FROM " + engine.Table(d, "logs") +
-			" l WHERE l.tenant_id = $1 ORDER BY l.shard DESC LIMIT 1",
+		SQL: "SELECT " + logColumns + ", COALESCE(c.size, -1), COALESCE(c.note, '') FROM " + engine.Table(d, "logs") +
+			" l LEFT JOIN " + engine.Table(d, "checkpoints") + " c ON c.log_id = l.id" +
+			" WHERE l.tenant_id = $1 ORDER BY l.shard DESC, COALESCE(c.size, -1) DESC LIMIT 1",
 		Args: []any{tenant},
 	}, func(r engine.Row) error {
 		var h head
 		var id string
 		var root []byte
-		if err := r.Scan(h.dest(&id, &root)...); err != nil {
+		if err := r.Scan(append(h.dest(&id, &root), &h.newest.size, &h.newest.note)...); err != nil {
 			return err
 		}
 		h.set(id, root)

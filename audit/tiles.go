@@ -75,20 +75,15 @@ func readUpper(ctx context.Context, db *tenancy.DB, tenant, log uuid.UUID, size 
 	return all, nil
 }
 
-// storedNote is a checkpoint as it is stored.
-type storedNote struct {
-	size int64
-	note string
-}
-
-// readCheckpoints reads a log's checkpoints in one of the two orders.
-func readCheckpoints(ctx context.Context, db *tenancy.DB, tenant, log uuid.UUID, order string) ([]storedNote, error) {
+// readCheckpoints reads a log's checkpoints, oldest first, up to the newest that
+// there was when h was read.
+func readCheckpoints(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, h *head) ([]storedNote, error) {
 	var all []storedNote
 	d := db.Engine(engine.Library).Dialect()
 	err := read(ctx, db, tenant, engine.Stmt{
 		SQL: "SELECT size, note FROM " + engine.Table(d, "checkpoints") +
-			" WHERE tenant_id = $1 AND log_id = $2 ORDER BY size " + order,
-		Args: []any{tenant, log},
+			" WHERE tenant_id = $1 AND log_id = $2 AND size <= $3 ORDER BY size",
+		Args: []any{tenant, h.id, h.newest.size},
 	}, func(r engine.Row) error {
 		var n storedNote
 		err := r.Scan(&n.size, &n.note)
@@ -97,12 +92,6 @@ func readCheckpoints(ctx context.Context, db *tenancy.DB, tenant, log uuid.UUID,
 	})
 	return all, err
 }
-
-// The orders of readCheckpoints.
-const (
-	oldestFirst = "ASC"
-	newestOnly  = "DESC LIMIT 1"
-)
 
 // readLeaves reads the events that claim the leaves from first to before last
 // of a log, in that order. Several may claim one.

@@ -1,0 +1,222 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
+)
+
+// Kind says what a finding looks like. The text is stable.
+type Kind string
+
+// The kinds of findings.
+const (
+	KindEdited         Kind = "edited"          // the entry is not what was sealed
+	KindDeleted        Kind = "deleted"         // the entry is gone
+	KindTailCut        Kind = "tail cut"        // the last entries are gone, or the log was set back
+	KindInserted       Kind = "inserted"        // a row that no writer has vouched for, or a copy
+	KindReordered      Kind = "reordered"       // the entry stands in another's place
+	KindPayloadEdited  Kind = "payload edited"  // a ciphertext is not the one that was sealed
+	KindPayloadMissing Kind = "payload missing" // a ciphertext is gone without an entry of erasure
+	KindTileDamaged    Kind = "tile damaged"    // a tile of hashes is not the tree's
+	KindCheckpoint     Kind = "checkpoint"      // forged, or it does not match the tree
+)
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	Kind Kind `json:"kind"`
+	// Index is the number of the entry in the tree, from 0; the size of a
+	// checkpoint; the number of a tile; -1 when none is known.
+	Index int64 `json:"index"`
+	// EventID is the event's id, as far as it is known.
+	EventID uuid.UUID `json:"event_id,omitzero"`
+	// Text says it in a sentence, without data.
+	Text string `json:"text"`
+}
+
+// VerifyOptions are the choices of [Verify]; nil and zero fields mean the
+// defaults.
+type VerifyOptions struct {
+	// MaxPending accepts events that wait for the sealer for no longer than
+	// this. Default 0: nothing may be pending.
+	MaxPending time.Duration
+	// Key is the log's public key as it is held outside, to find an exchanged
+	// one. Default: the key that stands in the database.
+	Key string
+	// Checkpoints are checkpoints that were held outside: the log must have
+	// grown from each. Only they show that everything was rewritten, or that an
+	// old backup was restored. Default none.
+	Checkpoints [][]byte
+	// Log checks in addition the MACs of events that are not sealed yet, which
+	// needs the keys. Default: no key is needed, and they are counted only.
+	Log *Log
+	// MaxFindings bounds the list; what exceeds it is counted. Default 100.
+	MaxFindings int
+}
+
+// Report is what a verification has found.
+type Report struct {
+	Tenant tenancy.ID `json:"tenant"` // zero: the platform
+	Origin string     `json:"log"`    // "": nothing was sealed yet
+	Key    string     `json:"key"`    // the public key that was used
+	Size   int64      `json:"size"`   // entries in the tree
+	Root   []byte     `json:"root"`   // the root hash that they must yield
+	At     time.Time  `json:"at"`     // when this was verified
+	// Erased counts the parts of payloads that were erased with an entry.
+	Erased int64 `json:"erased"`
+	// Pending counts the events that wait for the sealer, Overdue those of them
+	// that are older than was allowed, OldestPending is since when.
+	Pending       int64     `json:"pending"`
+	Overdue       int64     `json:"overdue"`
+	OldestPending time.Time `json:"oldest_pending,omitzero"`
+	// Findings holds what is wrong, More how much more than the list may hold.
+	Findings []Finding `json:"findings"`
+	More     int64     `json:"more_findings"`
+}
+
+// OK reports whether all entries are as they were sealed, and none waits for
+// longer than was allowed.
+func (r *Report) OK() bool { return len(r.Findings) == 0 && r.More == 0 && r.Overdue == 0 }
+
+const defaultMaxFindings = 100
+
+// Verify checks the log of a tenant, or with the zero ID the platform's, from
+// its rows, tiles, checkpoints and public key. It needs no secret and changes
+// nothing; events may be written, sealed and erased meanwhile. An error means
+// that it could not be checked, not that something is wrong: that stands in the
+// report. It uses memory for some thousand entries at a time.
+func Verify(ctx context.Context, db *tenancy.DB, tenant tenancy.ID, o *VerifyOptions) (*Report, error) {
+	if o == nil {
+		o = &VerifyOptions{}
+	}
+	v := &verifier{
+		db: db, tenant: tenant.UUID(), o: *o,
+		report:   &Report{Tenant: tenant, At: time.Now().UTC(), Findings: []Finding{}},
+		manifest: make(map[[digestSize]byte]bool),
+		lacking:  make(map[int64]bool),
+	}
+	if v.o.MaxFindings <= 0 {
+		v.o.MaxFindings = defaultMaxFindings
+	}
+	if err := v.run(ctx); err != nil {
+		return nil, fmt.Errorf("audit: verify: %w", err)
+	}
+	return v.report, nil
+}
+
+// verifier is one walk through a log.
+type verifier struct {
+	db     *tenancy.DB
+	tenant uuid.UUID
+	o      VerifyOptions
+	report *Report
+	head   *head
+	points []point // checkpoints in the order of size
+	size   int64   // of the newest valid one
+	root   [32]byte
+
+	tree     tree
+	suspects []suspect
+	lacking  map[int64]bool // entries without a row that matches
+	gone     []gonePart
+	manifest map[[digestSize]byte]bool // digests that entries of erasure name
+	passed   int                       // points whose root was compared
+	good     int64                     // size of the last of them that fits
+	bad      bool                      // one of the database did not
+}
+
+func (v *verifier) find(k Kind, index int64, event uuid.UUID, format string, args ...any) {
+	if len(v.report.Findings) >= v.o.MaxFindings {
+		v.report.More++
+		return
+	}
+	v.report.Findings = append(v.report.Findings, Finding{Kind: k, Index: index, EventID: event, Text: fmt.Sprintf(format, args...)})
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	var err error
+	if v.head, err = readHead(ctx, v.db, v.tenant); err != nil {
+		return err
+	}
+	if v.head == nil {
+		v.head = &head{}
+		v.withoutLog()
+	} else if err := v.readPoints(ctx); err != nil {
+		return err
+	}
+	if err := v.walk(ctx); err != nil {
+		return err
+	}
+	if err := v.resolve(ctx); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{v.outside, v.copies, v.pending, v.orphans} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	v.judgeGone()
+	return nil
+}
+
+// withoutLog is the case that nothing was sealed, or that the log is gone.
+func (v *verifier) withoutLog() {
+	for _, c := range v.o.Checkpoints {
+		if p, err := ParseCheckpoint(c, v.o.Key); err == nil && p.Size > 0 {
+			v.find(KindTailCut, 0, uuid.Nil, "the whole log is gone: a checkpoint held outside covers %d entries", p.Size)
+		}
+	}
+}
+
+// outside finds rows that claim a place behind the end of the tree, or that the
+// sealer refused. The log may have grown meanwhile: its size is read anew.
+func (v *verifier) outside(ctx context.Context) error {
+	now, err := readHead(ctx, v.db, v.tenant)
+	if err != nil {
+		return err
+	}
+	end := v.size
+	if now != nil && now.size > v.head.size {
+		end = max(end, now.size)
+	}
+	d := v.db.Engine(engine.Library).Dialect()
+	return read(ctx, v.db, v.tenant, engine.Stmt{
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
+			" e WHERE e.tenant_id = $1 AND (e.leaf < $2 OR e.leaf >= $3) ORDER BY e.seq LIMIT $4",
+		Args: []any{v.tenant, v.head.base, v.head.base + end, int64(v.o.MaxFindings) + 1},
+	}, func(r engine.Row) error {
+		row, err := scanEvent(r)
+		if err != nil {
+			return err
+		}
+		if row.at == leafRejected {
+			v.find(KindInserted, -1, row.leaf.Event,
+				"the event was written or edited outside the application: its MAC was wrong when it was to be sealed")
+			return nil
+		}
+		v.find(KindInserted, row.at-v.head.base, row.leaf.Event,
+			"the row claims to be entry %d, but the log ends with %d entries", row.at-v.head.base, end)
+		return nil
+	})
+}
+
+// copies finds events whose id stands in more than one row.
+func (v *verifier) copies(ctx context.Context) error {
+	d := v.db.Engine(engine.Library).Dialect()
+	return read(ctx, v.db, v.tenant, engine.Stmt{
+		SQL: "SELECT CAST(id AS TEXT), count(*) FROM " + engine.Table(d, "events") +
+			" WHERE tenant_id = $1 GROUP BY id HAVING count(*) > 1 ORDER BY 1 LIMIT $2",
+		Args: []any{v.tenant, int64(v.o.MaxFindings) + 1},
+	}, func(r engine.Row) error {
+		var id string
+		var n int64
+		err := r.Scan(&id, &n)
+		v.find(KindInserted, -1, parseID(id), "%d rows bear the id of one event", n)
+		return err
+	})
+}
