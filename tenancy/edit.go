@@ -102,7 +102,8 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 	if err != nil {
 		return wrap("update", r.t.name, err)
 	}
-	return r.write(ctx, u, c, engine.Stmt{SQL: r.texts(u.tx.eng.Dialect()).update, Args: args, Rows: 1})
+	x := r.texts(u.tx.eng.Dialect())
+	return r.write(ctx, u, c, engine.Stmt{SQL: x.update, Args: args, Rows: x.rows})
 }
 
 // Delete removes the row with the given id and records what it held.
@@ -133,6 +134,6 @@ func (r *Repository[T]) remove(ctx context.Context, u *unit, key uuid.UUID) erro
 	if c.Fields, err = r.t.diff(v, reflect.Value{}); err != nil {
 		return wrap("delete", r.t.name, err)
 	}
-	s := engine.Stmt{SQL: r.texts(u.tx.eng.Dialect()).delete, Args: []any{u.tx.scope.Tenant, key}, Rows: 1}
-	return r.write(ctx, u, c, s)
+	x := r.texts(u.tx.eng.Dialect())
+	return r.write(ctx, u, c, engine.Stmt{SQL: x.delete, Args: []any{u.tx.scope.Tenant, key}, Rows: x.rows})
 }

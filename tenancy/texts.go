@@ -18,6 +18,9 @@ type texts struct {
 	insert  string
 	update  string
 	delete  string
+	// rows is what update and delete must hit. In PostgreSQL their texts fail by
+	// themselves, so that the commit can travel with them.
+	rows int64
 }
 
 func (t *table) texts(d migrate.Dialect) texts {
@@ -29,10 +32,20 @@ func (t *table) texts(d migrate.Dialect) texts {
 	if d == migrate.Postgres {
 		lock += " FOR UPDATE"
 	}
-	return texts{
+	x := texts{
 		from: from, columns: cols, get: get, lock: lock,
-		insert: t.insertText(from), update: t.updateText(from, where), delete: "DELETE FROM " + from + where,
+		insert: t.insertText(from), update: t.updateText(from, where), delete: "DELETE FROM " + from + where, rows: 1,
 	}
+	if d == migrate.Postgres {
+		x.update, x.delete, x.rows = mustHit(x.update), mustHit(x.delete), 0
+	}
+	return x
+}
+
+// mustHit makes a statement fail that changes no row, as one does that a
+// trigger suppresses: by a division by zero.
+func mustHit(text string) string {
+	return "WITH hit AS (" + text + " RETURNING 1) SELECT 1 / count(*) FROM hit"
 }
 
 // qualified names the table with its schema, so that no search_path and no

@@ -54,7 +54,8 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	if c.Fields, err = r.t.diff(reflect.Value{}, v); err != nil {
 		return wrap("insert", r.t.name, err)
 	}
-	return r.write(ctx, u, c, engine.Stmt{SQL: r.texts(u.tx.eng.Dialect()).insert, Args: args, Rows: 1})
+	x := r.texts(u.tx.eng.Dialect())
+	return r.write(ctx, u, c, engine.Stmt{SQL: x.insert, Args: args, Rows: x.rows})
 }
 
 // write records c and runs its statement, in one round trip.

@@ -19,7 +19,7 @@ import (
 // other, also when a caller breaks the rules and uses two goroutines.
 type conn struct {
 	file string
-	slot slot
+	gate *gate
 	use  use
 
 	mu      sync.Mutex
@@ -28,9 +28,10 @@ type conn struct {
 	cache   map[string]*prepared
 	phase   phase
 	failure error // why the transaction is dead
-	writing bool  // the slot is ours
+	writing bool  // the gate is ours
 	mayEnd  bool  // the engine lets the transaction of callers' text end
 	commits bool  // a commit of the engine is under way
+	denied  int   // statements of the caller that were refused
 	broken  bool
 }
 
@@ -144,7 +145,11 @@ func (c *conn) outside(ctx context.Context, query string, fn func() error) error
 	if err == nil || !c.use.confined {
 		return err
 	}
-	return c.fail(err)
+	err = c.fail(err)
+	if e, ok := errors.AsType[*engine.Error](err); ok && e.Kind == engine.Forbidden {
+		c.denied++
+	}
+	return err
 }
 
 // CheckNamedValue implements [driver.NamedValueChecker].

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -17,7 +18,7 @@ import (
 type connector struct {
 	path string // absolute
 	file string // the path as errors name it
-	slot slot
+	gate *gate
 	use  use
 }
 
@@ -39,7 +40,7 @@ func (n *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c := &conn{file: n.file, slot: n.slot, use: n.use, cache: map[string]*prepared{}}
+	c := &conn{file: n.file, gate: n.gate, use: n.use, cache: map[string]*prepared{}}
 	var d sqlite.Driver
 	d.RegisterConnectionHook(func(x sqlite.ExecQuerierContext, _ string) error { return n.prepare(ctx, c, x) })
 	inner, err := d.Open(n.dsn())
@@ -87,22 +88,29 @@ func (n *connector) prepare(ctx context.Context, c *conn, x sqlite.ExecQuerierCo
 	return c.guard.install(x)
 }
 
-// slot lets one writer at a time of this process into a file. Waiting here
-// costs nothing, while SQLite's own waiting sleeps and is not fair.
-type slot chan struct{}
+// gate lets one writer at a time of this process into a file, and none after it
+// was closed. Waiting here costs nothing, while SQLite's own waiting sleeps and
+// is not fair.
+type gate struct {
+	writer chan struct{}
+	closed atomic.Bool
+}
 
-func newSlot() slot { return make(slot, 1) }
+func newGate() *gate { return &gate{writer: make(chan struct{}, 1)} }
 
-func (s slot) take(ctx context.Context, timeout time.Duration) error {
+func (g *gate) enter(ctx context.Context, timeout time.Duration) error {
+	if g.closed.Load() {
+		return errClosed
+	}
 	select {
-	case s <- struct{}{}:
+	case g.writer <- struct{}{}:
 		return nil
 	default:
 	}
 	t := time.NewTimer(timeout)
 	defer t.Stop()
 	select {
-	case s <- struct{}{}:
+	case g.writer <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -111,4 +119,4 @@ func (s slot) take(ctx context.Context, timeout time.Duration) error {
 	}
 }
 
-func (s slot) leave() { <-s }
+func (g *gate) leave() { <-g.writer }

@@ -84,7 +84,9 @@ func (p *plan) distrust(line migrate.Line) error {
 // create builds the file of a tenant under another name and puts it into its
 // place when it is complete, so that a crash leaves all or nothing.
 func (d *database) create(ctx context.Context, tenant uuid.UUID) error {
-	draft := newFile(d.dir, tenantsDir+"/"+newPrefix+rand.Text()+suffix, d.use(library, false))
+	u := d.use(library, false)
+	u.sync = "OFF" // the whole file is synced once, before it gets its name
+	draft := newFile(d.dir, tenantsDir+"/"+newPrefix+rand.Text()+suffix, u)
 	defer discard(draft.path)
 	err := errors.Join(d.build(ctx, draft, tenant), draft.close())
 	if err != nil {
@@ -147,13 +149,13 @@ func (d *database) place(ctx context.Context, draft string, tenant uuid.UUID) er
 		if err := syncDir(filepath.Dir(final)); err != nil {
 			return err
 		}
-		err = record32(ctx, s, tenant)
+		err = recordFile(ctx, s, tenant)
 		d.step("recorded")
 		return err
 	})
 }
 
-func record32(ctx context.Context, s session, tenant uuid.UUID) error {
+func recordFile(ctx context.Context, s session, tenant uuid.UUID) error {
 	_, err := s.run(ctx, engine.Stmt{
 		SQL:  `INSERT INTO art32_files (tenant_id, created_at) VALUES ($1, $2)`,
 		Args: []any{tenant, time.Now()}, Rows: 1,

@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,14 +23,14 @@ const (
 type file struct {
 	path string // absolute
 	name string // relative to the directory, as errors say it
-	slot slot
+	gate *gate
 	use  use
 	db   *sql.DB
 }
 
 // newFile makes the pools of a file; it touches nothing.
 func newFile(dir, name string, u use) *file {
-	f := &file{path: filepath.Join(dir, filepath.FromSlash(name)), name: name, slot: newSlot(), use: u}
+	f := &file{path: filepath.Join(dir, filepath.FromSlash(name)), name: name, gate: newGate(), use: u}
 	f.db = f.pool(u)
 	f.db.SetMaxIdleConns(idleConns)
 	f.db.SetConnMaxIdleTime(idleTime)
@@ -36,7 +38,7 @@ func newFile(dir, name string, u use) *file {
 }
 
 func (f *file) pool(u use) *sql.DB {
-	return sql.OpenDB(&connector{path: f.path, file: f.name, slot: f.slot, use: u})
+	return sql.OpenDB(&connector{path: f.path, file: f.name, gate: f.gate, use: u})
 }
 
 // session is one connection taken from the pool.
@@ -72,6 +74,20 @@ func pin(pinned *sql.Conn) (s session, err error) {
 }
 
 func (s session) close() error { return s.pinned.Close() }
+
+// atRest reports whether no transaction is open or promised.
+func (s session) atRest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == idle
+}
+
+// refusals is how many statements of the caller were refused.
+func (s session) refusals() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.denied
+}
 
 // query runs one reading statement of the library.
 func (f *file) query(ctx context.Context, s engine.Stmt, row func(engine.Row) error) (err error) {
@@ -181,3 +197,23 @@ func (f *file) upkeep(ctx context.Context, text string) (first string, err error
 }
 
 func (f *file) close() error { return f.db.Close() }
+
+// shut moves the log into the file and closes it. Transactions under way fail.
+// A log that a reader still needs stays, and is read with the next opening.
+func (f *file) shut() error {
+	f.gate.closed.Store(true)
+	_, err := f.upkeep(context.Background(), `PRAGMA wal_checkpoint(TRUNCATE)`)
+	if isBusy(err) {
+		err = nil
+	}
+	return errors.Join(err, f.db.Close())
+}
+
+// firstText gives the first column of the first row as text.
+func firstText(rs driver.Rows) (string, error) {
+	row := make([]driver.Value, len(rs.Columns()))
+	if err := rs.Next(row); err != nil {
+		return "", err
+	}
+	return fmt.Sprint(row[0]), nil
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/internal/engine"
-	"github.com/art32/art32/internal/migrate"
 )
 
 // trustTime is how long a tenant that was found open counts as open without
@@ -210,7 +209,7 @@ func (d *database) adopt(ctx context.Context, s session, tenant uuid.UUID) error
 	if err != nil || created {
 		return err
 	}
-	return record32(ctx, s, tenant)
+	return recordFile(ctx, s, tenant)
 }
 
 // bring judges a tenant's file and migrates it where that is due.
@@ -235,9 +234,6 @@ func (d *database) bring(ctx context.Context, f *file, tenant uuid.UUID) error {
 		return &engine.Error{Kind: engine.Other, Text: f.name + " holds the data of another tenant"}
 	case lines == d.plan.print:
 		return nil
-	}
-	if _, err := migrate.Pending(ctx, querier{f}, migrate.SQLite, d.plan.lines...); err != nil {
-		return err
 	}
 	if err := f.migrate(ctx, d.plan.untrusted, "FULL", d.plan.lines...); err != nil {
 		return translateMigration(err, f.name)

@@ -23,8 +23,9 @@ type prepared struct {
 	row     record
 }
 
-// prepare compiles text, or finds it compiled. The caller has the connection.
-func (c *conn) prepare(ctx context.Context, text string) (*prepared, error) {
+// prepare compiles text, or finds it compiled, and keeps it if it is worth that.
+// The caller has the connection.
+func (c *conn) prepare(ctx context.Context, text string, keep bool) (*prepared, error) {
 	if p := c.cache[text]; p != nil && !p.busy {
 		return p, nil
 	}
@@ -40,7 +41,7 @@ func (c *conn) prepare(ctx context.Context, text string) (*prepared, error) {
 	if p.returns, err = c.returnsRows(text); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	if c.cache[text] == nil {
+	if keep && c.cache[text] == nil {
 		c.keep(text, p)
 	}
 	return p, nil
@@ -90,7 +91,7 @@ func (c *conn) run(ctx context.Context, s engine.Stmt, row func(engine.Row) erro
 				return err
 			}
 		}
-		if p, err = c.prepare(ctx, s.SQL); err != nil {
+		if p, err = c.prepare(ctx, s.SQL, !s.Once); err != nil {
 			return err
 		}
 		p.busy = true

@@ -35,7 +35,7 @@ func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, erro
 	if c.phase != idle {
 		return nil, refused("transaction inside a transaction")
 	}
-	c.phase = lazy
+	c.phase, c.denied = lazy, 0
 	if !c.use.confined {
 		if err := c.ready(ctx); err != nil {
 			c.phase = idle
@@ -74,7 +74,7 @@ func (c *conn) ready(ctx context.Context) error {
 		return nil
 	case lazy:
 	}
-	if err := c.slot.take(ctx, c.use.timeout); err != nil {
+	if err := c.gate.enter(ctx, c.use.timeout); err != nil {
 		return c.fail(err)
 	}
 	c.writing = true
@@ -109,7 +109,7 @@ func (c *conn) revert() {
 func (c *conn) giveUp() {
 	if c.writing {
 		c.writing = false
-		c.slot.leave()
+		c.gate.leave()
 	}
 }
 
@@ -126,6 +126,9 @@ func (c *conn) commit(ctx context.Context) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return c.fail(err)
+	}
+	if c.gate.closed.Load() {
+		return c.fail(errClosed)
 	}
 	c.commits = true
 	err := c.control(context.Background(), "COMMIT")
@@ -170,7 +173,7 @@ func (c *conn) finish() {
 // control runs a statement of the library's own about the transaction.
 func (c *conn) control(ctx context.Context, text string) error {
 	return c.with(library, func() error {
-		p, err := c.prepare(ctx, text)
+		p, err := c.prepare(ctx, text, true)
 		if err != nil {
 			return err
 		}
@@ -200,14 +203,14 @@ func (c *conn) onRollback() {
 type connTx conn
 
 // Commit implements [driver.Tx]. On a confined connection only the engine
-// commits; anybody else rolls back.
+// commits; for anybody else the transaction is dead, and the connection with it.
 func (t *connTx) Commit() error {
 	c := (*conn)(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.use.confined && !c.mayEnd {
-		c.rollback()
-		return errEnded
+		c.denied++
+		return c.fail(errEnded)
 	}
 	return c.commit(context.Background())
 }
@@ -217,6 +220,17 @@ func (t *connTx) Rollback() error {
 	c := (*conn)(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.use.confined && !c.mayEnd {
+		_ = c.fail(errEnded)
+		return nil
+	}
 	c.rollback()
 	return nil
+}
+
+// letEnd lets the next Commit or Rollback by database/sql through.
+func (c *conn) letEnd() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mayEnd = true
 }

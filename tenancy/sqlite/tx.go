@@ -25,6 +25,8 @@ type tx struct {
 	sqlx *sqlx.Tx
 	over bool
 	err  error // why it is over, if it failed
+
+	denied int // when it is over
 }
 
 var _ engine.SQLTx = (*tx)(nil)
@@ -40,6 +42,14 @@ func (t *tx) Role() engine.Role { return t.role }
 // SQLX implements [engine.SQLTx].
 func (t *tx) SQLX() *sqlx.Tx { return t.sqlx }
 
+// Denied implements [engine.SQLTx].
+func (t *tx) Denied() int {
+	if t.ses.conn == nil {
+		return t.denied
+	}
+	return t.ses.refusals()
+}
+
 // Queue implements [engine.Tx].
 func (t *tx) Queue(s engine.Stmt) { t.queue = append(t.queue, s) }
 
@@ -50,7 +60,7 @@ func (t *tx) Run(ctx context.Context, s engine.Stmt, end engine.End, row func(en
 	}
 	single := end == engine.Commit && len(t.queue) == 0 && t.sqlx == nil && t.ses.atRest() && isSelect(s.SQL)
 	if !single {
-		t.ses.start()
+		t.start()
 	}
 	if err := t.flush(ctx); err != nil {
 		return 0, t.fail(err)
@@ -131,6 +141,13 @@ func (t *tx) pinSQL(ctx context.Context) error {
 	return nil
 }
 
+// start promises a transaction; that of callers' text was promised to sqlx.
+func (t *tx) start() {
+	if t.sqlx == nil {
+		t.ses.start()
+	}
+}
+
 // flush runs the queue in its order.
 func (t *tx) flush(ctx context.Context) error {
 	queue := t.queue
@@ -155,9 +172,7 @@ func (t *tx) Commit(ctx context.Context) error {
 	if err := t.usable(ctx); err != nil {
 		return err
 	}
-	if len(t.queue) > 0 {
-		t.ses.start()
-	}
+	t.start()
 	if err := t.flush(ctx); err != nil {
 		return t.fail(err)
 	}
@@ -182,14 +197,8 @@ func (t *tx) finishSQL(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return errors.Join(translate(err, t.ses.file), t.rollbackSQL())
 	}
-	err := t.ses.as(library, func() error {
-		t.ses.mayEnd = true
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	err = t.sqlx.Commit()
+	t.ses.letEnd()
+	err := t.sqlx.Commit()
 	if errors.Is(err, sql.ErrTxDone) {
 		return errEnded
 	}
@@ -230,6 +239,7 @@ func (t *tx) undo() error {
 }
 
 func (t *tx) rollbackSQL() error {
+	t.ses.letEnd()
 	if err := t.sqlx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
 		return translate(err, t.ses.file)
 	}
@@ -239,6 +249,7 @@ func (t *tx) rollbackSQL() error {
 // letGo gives connection and file back.
 func (t *tx) letGo() {
 	if t.ses.conn != nil {
+		t.denied = t.ses.refusals()
 		_ = t.ses.close() // the pool judges the connection
 		t.ses = session{}
 	}

@@ -1,0 +1,120 @@
+package tenancy
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// SubjectEraser is a [ChangeRecorder] that also holds data of data subjects;
+// *audit.Log is one. EraseSubject queues in tx what removes all that it holds of
+// the subject, and the event that something was erased, without saying whose.
+type SubjectEraser interface {
+	ChangeRecorder
+	EraseSubject(ctx context.Context, tx *Tx, subject uuid.UUID) error
+}
+
+// scrubber is an engine that can clear erased bytes from its files.
+type scrubber interface {
+	Scrub(ctx context.Context, tenant uuid.UUID) error
+}
+
+// Erase erases a data subject of the context's tenant (Art. 17 GDPR). First its
+// key is destroyed for good: from there on its encrypted fields answer
+// [field.ErrErased], in every copy of the data. Then one transaction clears its
+// blind indexes and the columns of class personal, empties its part of the audit
+// log, and records the erasure. Rows stay, so that what refers to them stays
+// whole. If Erase returns an error after the first step, it must be repeated
+// until it returns nil; repeating it is always safe.
+func (db *DB) Erase(ctx context.Context, subject uuid.UUID) error {
+	if subject == uuid.Nil {
+		return fmt.Errorf("tenancy: erase: no data subject: %w", ErrNotFound)
+	}
+	if _, err := ActorFrom(ctx); err != nil {
+		return err
+	}
+	scope, err := tenantScope(ctx)
+	if err != nil {
+		return err
+	}
+	if err := db.knows(ctx, scope); err != nil {
+		return err
+	}
+	if err := db.keys.Shred(ctx, scope.Tenant, subject); err != nil {
+		return fmt.Errorf("tenancy: erase: destroy key: %w", err)
+	}
+	err = db.In(ctx, func(ctx context.Context, tx *Tx) error { return tx.erase(ctx, subject) })
+	if err != nil {
+		return fmt.Errorf("tenancy: erase: key is destroyed, repeat for the rest: %w", err)
+	}
+	if s, ok := db.eng.(scrubber); ok {
+		if err := s.Scrub(ctx, scope.Tenant); err != nil {
+			return fmt.Errorf("tenancy: erase: key is destroyed, repeat for the files: %w", wrap("scrub", "files", err))
+		}
+	}
+	return nil
+}
+
+// knows fails with [ErrUnknownTenant] before a tombstone is written for a
+// tenant that does not exist.
+func (db *DB) knows(ctx context.Context, scope engine.Scope) error {
+	tx, err := db.begin(ctx, scope)
+	if err != nil {
+		return err
+	}
+	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: "SELECT 1"}, engine.Commit, nil)
+	return wrap("erase", "data subject", err)
+}
+
+// erase queues the clearing of all tables and records it.
+func (tx *Tx) erase(ctx context.Context, subject uuid.UUID) error {
+	for _, t := range tx.db.schema {
+		if s, ok := t.describe().clearing(tx, subject); ok {
+			tx.eng.Queue(s)
+		}
+	}
+	if e, ok := tx.db.log.(SubjectEraser); ok {
+		return e.EraseSubject(ctx, tx, subject)
+	}
+	return tx.db.log.Change(ctx, tx, Change{Action: "subject.erase", Outcome: Done})
+}
+
+// clearing is the statement that clears what the table holds of a data subject
+// in clear; false if it holds nothing.
+func (t *table) clearing(tx *Tx, subject uuid.UUID) (engine.Stmt, bool) {
+	if t.subject < 0 {
+		return engine.Stmt{}, false
+	}
+	s := engine.Stmt{Args: []any{tx.scope.Tenant, subject}}
+	var sets []string
+	for i := range t.cols {
+		c := &t.cols[i]
+		switch {
+		case c.class == Personal:
+			s.Args = append(s.Args, emptyOf(c.typ))
+			sets = append(sets, fmt.Sprintf("%s = $%d", quote(c.name), len(s.Args)))
+		case c.index != nil:
+			sets = append(sets, quote(c.index.name)+" = NULL")
+		}
+	}
+	if len(sets) == 0 {
+		return engine.Stmt{}, false
+	}
+	s.SQL = "UPDATE " + t.qualified(tx.eng.Dialect()) + " SET " + strings.Join(sets, ", ") +
+		" WHERE " + quote(t.cols[t.tenant].name) + " = $1 AND " + quote(t.cols[t.subject].name) + " = $2"
+	return s, true
+}
+
+// emptyOf is NULL for a pointer or slice, else the zero value.
+func emptyOf(t reflect.Type) any {
+	a, err := argument(reflect.Zero(t))
+	if err != nil { // a type of the application's own that refuses its zero value
+		return nil
+	}
+	return a
+}

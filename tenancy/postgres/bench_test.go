@@ -1,0 +1,170 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/internal/promise"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+)
+
+type item struct {
+	ID     uuid.UUID  `db:"id"        art32:"key"`
+	Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+	A      string     `db:"a"         art32:"open"`
+	B      string     `db:"b"         art32:"open"`
+	C      string     `db:"c"         art32:"open"`
+	D      string     `db:"d"         art32:"open"`
+	E      string     `db:"e"         art32:"open"`
+	N      int64      `db:"n"         art32:"open"`
+	M      int64      `db:"m"         art32:"open"`
+	P      bool       `db:"p"         art32:"open"`
+}
+
+var items = tenancy.MustRepository[item]("items")
+
+const itemColumns = "id, tenant_id, a, b, c, d, e, n, m, p"
+
+// bench is a database with a protected table and the same without protection.
+type bench struct {
+	*world
+
+	plain  *sqlx.DB // superuser: no row-level security
+	tenant tenancy.ID
+	ids    []uuid.UUID
+}
+
+func newBench(b *testing.B) *bench {
+	b.Helper()
+	w := newWorld(b)
+	x := &bench{world: w, plain: sqlx.MustOpen("pgx", w.owner)}
+	b.Cleanup(func() { _ = x.plain.Close() })
+	x.plain.MustExec(`CREATE TABLE items (tenant_id uuid, id uuid, a text, b text, c text, d text, e text, n bigint, m bigint, p bool,
+		PRIMARY KEY (tenant_id, id));
+		ALTER TABLE items OWNER TO ` + w.role(b, "owner") + `; SELECT art32.protect('items')`)
+	x.tenant, _ = tenancy.TenantFrom(w.a)
+	x.plain.MustExec(`INSERT INTO items SELECT $1, gen_random_uuid(), 'some text', 'more', 'of', 'the', 'same', i, i, true FROM generate_series(1, 100) i`, x.tenant)
+	x.plain.MustExec(`INSERT INTO items SELECT gen_random_uuid(), gen_random_uuid(), 'some text', 'more', 'of', 'the', 'same', i, i, true FROM generate_series(1, 100000) i`)
+	x.plain.MustExec(`ANALYZE items`)
+	if err := x.plain.Select(&x.ids, `SELECT id FROM items WHERE tenant_id = $1`, x.tenant); err != nil {
+		b.Fatal(err)
+	}
+	var err error
+	x.db, err = postgres.Open(b.Context(), w.logins, tenancy.Schema{items}, w.keys, trace{}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = x.db.Close() })
+	return x
+}
+
+func (w *world) role(tb testing.TB, kind string) string {
+	tb.Helper()
+	db := sqlx.MustOpen("pgx", w.owner)
+	defer db.Close()
+	var name string
+	if err := db.Get(&name, "SELECT quote_ident(current_database() || '_' || $1)", kind); err != nil {
+		tb.Fatal(err)
+	}
+	return name
+}
+
+func must(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkGet compares with sqlx and a predicate of its own, without row-level
+// security.
+func BenchmarkGet(b *testing.B) {
+	x := newBench(b)
+	ctx := x.a
+	baseline := func(n int) {
+		for i := range n {
+			var it item
+			must(b, x.plain.GetContext(ctx, &it, "SELECT "+itemColumns+" FROM items WHERE tenant_id = $1 AND id = $2", x.tenant, x.ids[i%100]))
+		}
+	}
+	b.Run("library", func(b *testing.B) {
+		ratio := promise.Ratio(b, func(n int) {
+			for i := range n {
+				_, err := items.Get(ctx, x.db, x.ids[i%100])
+				must(b, err)
+			}
+		}, baseline)
+		promise.Report(b, "tenancy/postgres-get-library", "ratio", ratio, promise.AtMost(1.05))
+	})
+	b.Run("caller", func(b *testing.B) {
+		ratio := promise.Ratio(b, func(n int) {
+			for i := range n {
+				must(b, x.db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+					var it item
+					return tx.SQLX().GetContext(ctx, &it, "SELECT "+itemColumns+" FROM items WHERE id = $1", x.ids[i%100])
+				}))
+			}
+		}, baseline)
+		promise.Report(b, "tenancy/postgres-get-caller", "ratio", ratio, promise.AtMost(1.45))
+	})
+}
+
+func BenchmarkList100(b *testing.B) {
+	x := newBench(b)
+	ctx := x.a
+	ratio := promise.Ratio(b, func(n int) {
+		for range n {
+			for _, err := range items.List(ctx, x.db) {
+				must(b, err)
+			}
+		}
+	}, func(n int) {
+		for range n {
+			var all []item
+			must(b, x.plain.SelectContext(ctx, &all, "SELECT "+itemColumns+" FROM items WHERE tenant_id = $1 ORDER BY id LIMIT 500", x.tenant))
+		}
+	})
+	promise.Report(b, "tenancy/postgres-list-100", "ratio", ratio, promise.AtMost(0.95))
+}
+
+func BenchmarkInsert(b *testing.B) {
+	x := newBench(b)
+	ctx := x.a
+	ratio := promise.Ratio(b, func(n int) {
+		for i := range n {
+			must(b, items.Insert(ctx, x.db, &item{A: "some text", B: fmt.Sprint(i)}))
+		}
+	}, func(n int) {
+		for i := range n {
+			_, err := x.plain.ExecContext(ctx, "INSERT INTO items ("+itemColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
+				uuid.New(), x.tenant, "some text", fmt.Sprint(i), "", "", "", 0, 0, false)
+			must(b, err)
+		}
+	})
+	promise.Report(b, "tenancy/postgres-insert-with-event", "ratio", ratio, promise.AtMost(1.5))
+}
+
+func BenchmarkGetAllocs(b *testing.B) {
+	x := newBench(b)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		_, err := items.Get(x.a, x.db, x.ids[i%100])
+		must(b, err)
+	}
+}
+
+func BenchmarkListAllocs(b *testing.B) {
+	x := newBench(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, err := range items.List(x.a, x.db) {
+			must(b, err)
+		}
+	}
+}

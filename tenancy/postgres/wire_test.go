@@ -1,0 +1,203 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+)
+
+// meter is a proxy in front of the server that counts round trips: how often a
+// client that had heard an answer began to send again.
+type meter struct {
+	addr  string
+	trips atomic.Int64
+}
+
+func newMeter(tb testing.TB, server string) *meter {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := &meter{addr: l.Addr().String()}
+	tb.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go m.serve(c, server)
+		}
+	}()
+	return m
+}
+
+func (m *meter) serve(client net.Conn, addr string) {
+	defer client.Close()
+	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", addr)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var mu sync.Mutex
+	heard := true // the client has heard the server since it last sent
+	go func() {
+		defer client.Close()
+		m.pump(client, server, func() { mu.Lock(); heard = true; mu.Unlock() })
+	}()
+	m.pump(server, client, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if heard {
+			m.trips.Add(1)
+			heard = false
+		}
+	})
+}
+
+func (m *meter) pump(dst io.Writer, src io.Reader, seen func()) {
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			seen()
+			if _, err := dst.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// through is the DSN with the meter in place of the server.
+func (m *meter) through(tb testing.TB, dsn string) (string, string) {
+	tb.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server := u.Host
+	u.Host = m.addr
+	return u.String(), server
+}
+
+// metered is a world whose database lies behind a meter.
+func metered(tb testing.TB) (*world, *meter) {
+	tb.Helper()
+	w := newWorld(tb)
+	u, err := url.Parse(w.owner)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := newMeter(tb, u.Host)
+	library, _ := m.through(tb, w.logins.Library)
+	app, _ := m.through(tb, w.logins.App)
+	w.db, err = postgres.Open(tb.Context(), postgres.Logins{Library: library, App: app}, schema, w.keys, trace{},
+		&postgres.Options{MaxConns: 1})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = w.db.Close() })
+	return w, m
+}
+
+// The keystore is not behind the meter: these are warm keys.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	w, m := metered(t)
+	c := newCustomer("a@example.org", "Anton")
+	count := func(f func() error) int64 {
+		t.Helper()
+		before := m.trips.Load()
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		return m.trips.Load() - before
+	}
+	get := func(ctx context.Context, conn tenancy.Conn) error {
+		_, err := customers.Get(ctx, conn, c.ID)
+		return err
+	}
+	var rows []customer
+	steps := []struct {
+		name string
+		want int64
+		do   func() error
+	}{
+		{"insert", 1, func() error { return customers.Insert(w.a, w.db, c) }},
+		{"get", 1, func() error { return get(w.a, w.db) }},
+		{"list", 1, func() error {
+			for _, err := range customers.List(w.a, w.db, customerEmail.Eq("a@example.org")) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"count", 1, func() error { _, err := customers.Count(w.a, w.db, customerPlan.Eq("free")); return err }},
+		{"edit", 2, func() error {
+			return customers.Edit(w.a, w.db, c.ID, func(c *customer) error { c.Visits++; return nil })
+		}},
+		{"in: 3 gets", 4, func() error {
+			return w.db.In(w.a, func(ctx context.Context, tx *tenancy.Tx) error {
+				return errors.Join(get(ctx, tx), get(ctx, tx), get(ctx, tx))
+			})
+		}},
+		{"in: 2 inserts", 3, func() error {
+			return w.db.In(w.a, func(ctx context.Context, tx *tenancy.Tx) error {
+				return errors.Join(customers.Insert(ctx, tx, newCustomer("x@example.org", "X")),
+					customers.Insert(ctx, tx, newCustomer("y@example.org", "Y")))
+			})
+		}},
+		{"in sql: 2 raw, 1 get", 4, func() error {
+			return w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+				var n int
+				_, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET visits = visits + 1 WHERE id = $1", c.ID)
+				return errors.Join(err, tx.SQLX().GetContext(ctx, &n, "SELECT count(*) FROM customers"), get(ctx, tx))
+			})
+		}},
+		{"in sql: select into struct", 2, func() error {
+			return w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+				return tx.SQLX().SelectContext(ctx, &rows,
+					"SELECT id, tenant_id, email, name, city, plan, visits, born FROM customers")
+			})
+		}},
+		{"in: nothing", 0, func() error {
+			return w.db.In(w.a, func(context.Context, *tenancy.Tx) error { return nil })
+		}},
+		{"in sql: nothing", 0, func() error {
+			return w.db.InSQL(w.a, func(context.Context, *tenancy.SQLTx) error { return nil })
+		}},
+		{"delete", 2, func() error { return customers.Delete(w.a, w.db, c.ID) }},
+	}
+	// The first call opens the connections and prepares.
+	if err := customers.Insert(w.a, w.db, newCustomer("warm@example.org", "W")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		_, err := tx.SQLX().ExecContext(ctx, "SELECT 1")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range steps {
+		if got := count(s.do); got != s.want {
+			t.Errorf("%s: %d round trips, want %d", s.name, got, s.want)
+		}
+	}
+	if len(rows) != 4 {
+		t.Errorf("raw select read %d rows, want 4", len(rows))
+	}
+}

@@ -1,0 +1,63 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/migrate"
+)
+
+const keystoreName = "keystore.db"
+
+// Keystore is a [keyring.Store] in a SQLite file of its own. It is safe for
+// concurrent use.
+type Keystore struct {
+	keyring.Store
+
+	file *file
+}
+
+var _ keyring.Store = (*Keystore)(nil)
+
+// OpenKeystore opens the file keystore.db in the directory dir, which it makes
+// where there is none. The caller must keep it out of every backup of the data:
+// a copy of it brings destroyed keys back. Its own backups should live short.
+// Shred returns only when the wrapped key lies in no byte of the file and its
+// log.
+func OpenKeystore(ctx context.Context, dir string) (*Keystore, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open keystore: %w", err)
+	}
+	if err := ensureDir(dir); err != nil {
+		return nil, fmt.Errorf("sqlite: open keystore: %w", err)
+	}
+	u := use{rights: owner, sync: DurabilityFull.pragma(), timeout: defaultBusy}
+	f := newFile(dir, keystoreName, u)
+	if err := openKeystore(ctx, f); err != nil {
+		return nil, fmt.Errorf("sqlite: open keystore: %w", errors.Join(err, f.close()))
+	}
+	return &Keystore{Store: keyring.SQLStore(f.db, migrate.SQLite), file: f}, nil
+}
+
+func openKeystore(ctx context.Context, f *file) error {
+	if err := ensureFile(f.path); err != nil {
+		return err
+	}
+	unclean, err := inspect(f.path, f.name)
+	if err != nil {
+		return err
+	}
+	if unclean {
+		if err := f.check(ctx); err != nil {
+			return err
+		}
+	}
+	return translateMigration(f.migrate(ctx, nil, "FULL", keyring.Migrations()), f.name)
+}
+
+// Close closes the file.
+func (k *Keystore) Close() error { return k.file.shut() }

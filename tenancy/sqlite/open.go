@@ -1,0 +1,142 @@
+package sqlite
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/lease"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/internal/outbox"
+	"github.com/art32/art32/tenancy"
+)
+
+// Options are the choices of [Open]; nil and zero fields mean the defaults.
+type Options struct {
+	// Migrations are the user's own, files 0001_name.sql at the root. They are
+	// applied to every tenant's file, when it is made and when it is next
+	// opened. They may not name anything that begins with art32_. Default: none.
+	Migrations fs.FS
+
+	// Lines are migrations of the library's other packages, applied to the
+	// platform's file. Default: none.
+	Lines []tenancy.Line
+
+	// MaxOpen is how many tenants' files stay open. More are open while more
+	// are in use. Default: 100.
+	MaxOpen int
+
+	// Durability is what a committed transaction survives. Default:
+	// DurabilityFull.
+	Durability Durability
+
+	// BusyTimeout is how long a writer waits for another one. Default: 5 s.
+	BusyTimeout time.Duration
+
+	// Logger receives what an operator must read once. Default: slog.Default().
+	Logger *slog.Logger
+
+	step func(name string) // tests of crashes
+}
+
+// Durability says what a committed transaction survives.
+type Durability int
+
+const (
+	// DurabilityFull survives loss of power.
+	DurabilityFull Durability = iota
+	// DurabilityUnsafeProcess survives the end of the process only: after loss
+	// of power the last transactions may be missing, and with them their audit
+	// events. The database stays consistent.
+	DurabilityUnsafeProcess
+)
+
+func (d Durability) pragma() string {
+	if d == DurabilityUnsafeProcess {
+		return "NORMAL"
+	}
+	return "FULL"
+}
+
+const (
+	defaultMaxOpen = 100
+	defaultBusy    = 5 * time.Second
+)
+
+func (o *Options) orDefault() (Options, error) {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	if out.MaxOpen < 0 || out.BusyTimeout < 0 || out.Durability < DurabilityFull || out.Durability > DurabilityUnsafeProcess {
+		return out, errors.New("sqlite: open: options: negative or unknown value")
+	}
+	if out.MaxOpen == 0 {
+		out.MaxOpen = defaultMaxOpen
+	}
+	if out.BusyTimeout == 0 {
+		out.BusyTimeout = defaultBusy
+	}
+	if out.Logger == nil {
+		out.Logger = slog.Default()
+	}
+	return out, nil
+}
+
+// Open opens the databases in the directory dir, which it makes where there is
+// none, and brings the platform's file up to date. The file of a tenant is made
+// and migrated on first use. Open refuses a directory and files that other
+// users can read, a platform file that is damaged, missing beside tenants'
+// files, or newer than the program. The caller closes the result and keys.
+func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.Ring, log tenancy.ChangeRecorder, o *Options) (*tenancy.DB, error) {
+	opts, err := o.orDefault()
+	if err != nil {
+		return nil, err
+	}
+	if opts.Durability != DurabilityFull {
+		opts.Logger.WarnContext(ctx, "sqlite: committed transactions may be lost with the power")
+	}
+	var lines []migrate.Line
+	if keeper, ok := log.(tenancy.LineRecorder); ok {
+		lines = keeper.Lines()
+	}
+	d, err := openDatabase(ctx, dir, lines, opts)
+	if err != nil {
+		return nil, err
+	}
+	db, err := tenancy.New(d, schema, keys, log)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return db, nil
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrations is the line of the platform's own tables. [Open] applies it.
+func Migrations() tenancy.Line { return line("tenancy", "migrations/platform") }
+
+// homeLine is the line of what every tenant's file holds for the engine.
+func homeLine() migrate.Line { return line("tenancy_file", "migrations/file") }
+
+func line(name, dir string) migrate.Line {
+	sub, err := fs.Sub(migrations, dir)
+	if err != nil {
+		sub = migrations // the line then says which files it misses
+	}
+	return migrate.Line{Name: name, FS: sub}
+}
+
+func platformLines(ofLog, more []migrate.Line) []migrate.Line {
+	lines := append([]migrate.Line{Migrations(), lease.Migrations(), outbox.Migrations()}, ofLog...)
+	return append(lines, more...)
+}
+
+func tenantLines(ofLog []migrate.Line) []migrate.Line {
+	return append([]migrate.Line{homeLine(), outbox.Migrations()}, ofLog...)
+}
