@@ -41,7 +41,7 @@ func mayImport(from, to string) bool {
 		return false
 	case isRoof(from):
 		return true
-	case isRoof(to) || to == ".":
+	case isRoof(to):
 		return false
 	case in("internal", to):
 		return true

@@ -25,8 +25,8 @@ func TestReport(t *testing.T) {
 {"Action":"pass","Package":"a","Test":"TestX/postgres"}
 {"Action":"run","Package":"a","Test":"TestX/SQLite"}
 {"Action":"pass","Package":"a","Test":"TestX/SQLite"}
-{"Action":"run","Package":"a","Test":"TestX/sqlite_not"}
-{"Action":"pass","Package":"a","Test":"TestX/sqlite_not"}
+{"Action":"run","Package":"a","Test":"TestX/postgres_not"}
+{"Action":"pass","Package":"a","Test":"TestX/postgres_not"}
 {"Action":"pass","Package":"a","Test":"TestX"}
 {"Action":"output","Package":"a","Output":"PASS\n"}
 {"Action":"output","Package":"a","Output":"ok  \ta\t0.1s\n"}

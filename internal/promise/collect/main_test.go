@@ -23,9 +23,9 @@ func TestCollect(t *testing.T) {
 			out: "promise a/x 1 <=2 met\npromises: 1 met, 0 missed\n",
 		},
 		"a benchmark fails": {
-			in:     "--- FAIL: BenchmarkA\n    a_test.go:1: wrong\nFAIL\n",
+			in:     "--- FAIL: BenchmarkA\n    a_test.go:1: wrong\nFAIL\nexit status 1\n",
 			out:    "promises: 0 met, 0 missed\n",
-			rest:   "--- FAIL: BenchmarkA\n    a_test.go:1: wrong\nFAIL\n",
+			rest:   "--- FAIL: BenchmarkA\n    a_test.go:1: wrong\nFAIL\nexit status 1\n",
 			failed: true,
 		},
 	}
