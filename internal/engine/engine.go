@@ -37,7 +37,8 @@ type Stmt struct {
 	SQL  string
 	Args []any
 	// Rows, when not zero, is the exact number of rows that the statement must
-	// affect or return; any other number fails the transaction.
+	// affect or return; any other number fails the transaction. Where it is set,
+	// the commit waits for the check, which may cost a round trip.
 	Rows int64
 	// Once says that the text is not worth preparing: its shape depends on the
 	// number of its parameters.
