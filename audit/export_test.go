@@ -1,0 +1,62 @@
+package audit
+
+import "golang.org/x/mod/sumdb/tlog"
+
+// OnStep calls fn between the steps of sealing a batch.
+func (s *Sealer) OnStep(fn func(name string)) { s.step = fn }
+
+// NewTestSigner gives the public key of a seed and a function that signs.
+func NewTestSigner(origin string, seed []byte) (vkey string, sign func(size int64, root tlog.Hash) ([]byte, error), err error) {
+	s, err := newSigner(origin, seed)
+	if err != nil {
+		return "", nil, err
+	}
+	return s.vkey, s.checkpoint, nil
+}
+
+// TestTree grows a tree batch by batch as the sealer does.
+type TestTree struct {
+	Size  int64
+	Root  tlog.Hash
+	Tiles map[string][]byte
+	all   map[tileKey][]byte
+}
+
+// Grow adds leaves.
+func (t *TestTree) Grow(leaves []tlog.Hash) error {
+	if t.all == nil {
+		t.all, t.Tiles, t.Root = make(map[tileKey][]byte), make(map[string][]byte), emptyRoot()
+	}
+	e := edge{size: t.Size, root: t.Root, tiles: make(map[tileKey][]byte)}
+	for level := range 7 {
+		k := tileKey{level, t.Size >> (tileHeight * (level + 1))}
+		if data, ok := t.all[k]; ok {
+			e.tiles[k] = data
+		}
+	}
+	g, err := e.grow(leaves)
+	if err != nil {
+		return err
+	}
+	t.Size, t.Root = g.size, g.root
+	for k, data := range g.tiles {
+		t.all[k], t.Tiles[k.path()] = data, data
+	}
+	return nil
+}
+
+// Damage flips a bit of each tile.
+func (t *TestTree) Damage() {
+	for _, data := range t.all {
+		data[len(data)-1] ^= 1
+	}
+}
+
+// FoldRoot is the root by constant memory.
+func FoldRoot(leaves []tlog.Hash) tlog.Hash {
+	var f fold
+	for _, h := range leaves {
+		f.add(h)
+	}
+	return f.root()
+}
