@@ -19,16 +19,11 @@ var ErrResidue = errors.New("keyring: key bytes may remain in the keystore's wri
 const checkpointWait = 5 * time.Second
 
 func (s *sqlStore) Shred(ctx context.Context, tenant uuid.UUID, name string, at time.Time) error {
-	conn, err := s.db.Conn(ctx)
+	conn, err := s.writer(ctx)
 	if err != nil {
-		return storeError("shred", err)
+		return err
 	}
 	defer conn.Close()
-	if s.lite {
-		if err := secureDelete(ctx, conn); err != nil {
-			return err
-		}
-	}
 	if _, err := conn.ExecContext(ctx, s.text.shred, tenant.String(), name, at.UnixMilli()); err != nil {
 		return storeError("shred", err)
 	}
@@ -38,15 +33,30 @@ func (s *sqlStore) Shred(ctx context.Context, tenant uuid.UUID, name string, at 
 	return nil
 }
 
+// writer returns a connection for statements that write keys. On SQLite it does
+// not leave their bytes in the free space of pages.
+func (s *sqlStore) writer(ctx context.Context) (*sql.Conn, error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, storeError("connect to", err)
+	}
+	if s.lite {
+		if err := secureDelete(ctx, conn); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return conn, nil
+}
+
 // secureDelete makes SQLite overwrite what it frees with zeroes, and looks
 // whether it does.
 func secureDelete(ctx context.Context, conn *sql.Conn) error {
 	var on int
 	if err := conn.QueryRowContext(ctx, `PRAGMA secure_delete = ON`).Scan(&on); err != nil {
-		return storeError("shred", err)
+		return storeError("write", err)
 	}
 	if on != 1 {
-		return errors.New("keyring: shred: SQLite does not accept secure_delete")
+		return errors.New("keyring: write: SQLite does not accept secure_delete")
 	}
 	return nil
 }

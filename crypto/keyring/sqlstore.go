@@ -58,7 +58,7 @@ func (s *sqlStore) Get(ctx context.Context, tenant uuid.UUID, names []string) (o
 		if err != nil {
 			return nil, err
 		}
-		got, err := s.query(ctx, tenant, s.text.get, tenant.String(), string(list))
+		got, err := query(ctx, s.db, tenant, s.text.get, tenant.String(), string(list))
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +92,12 @@ func (s *sqlStore) insert(ctx context.Context, part []Record) ([]Record, error) 
 		fmt.Fprintf(&values, s.text.row, n+1, n+2, n+3)
 		args = append(args, r.Name, int64(r.Version), r.Wrapped)
 	}
-	got, err := s.query(ctx, tenant, fmt.Sprintf(s.text.insert, values.String()), args...)
+	conn, err := s.writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	got, err := query(ctx, conn, tenant, fmt.Sprintf(s.text.insert, values.String()), args...)
+	err = errors.Join(err, conn.Close())
 	if err != nil || len(got) == len(part) {
 		return got, err
 	}
@@ -144,21 +149,18 @@ func (s *sqlStore) List(ctx context.Context) iter.Seq2[Record, error] {
 
 func scanListed(rows *sql.Rows) (r Record, err error) {
 	var tenant string
-	var created, gone int64
-	err = rows.Scan(&tenant, &r.Name, &r.Version, &r.State, &created, &gone)
+	var created, changed int64
+	err = rows.Scan(&tenant, &r.Name, &r.Version, &r.State, &created, &changed)
 	if err != nil {
 		return r, err
 	}
-	r.Created = time.UnixMilli(created)
-	if gone != 0 {
-		r.Gone = time.UnixMilli(gone)
-	}
+	r.Created, r.Changed = time.UnixMilli(created), time.UnixMilli(changed)
 	r.Tenant, err = uuid.Parse(tenant)
 	return r, err
 }
 
-func (s *sqlStore) query(ctx context.Context, tenant uuid.UUID, text string, args ...any) (out []Record, err error) {
-	rows, err := s.db.QueryContext(ctx, text, args...)
+func query(ctx context.Context, q migrate.Querier, tenant uuid.UUID, text string, args ...any) (out []Record, err error) {
+	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, storeError("read", err)
 	}

@@ -18,8 +18,8 @@ WHERE tenant_id = $1 AND name = ANY (ARRAY(SELECT json_array_elements_text($2::j
 		insert: `WITH given (tenant_id, name, version, state, wrapped, created_at) AS (
 	VALUES %s
 ), won AS (
-	INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at)
-	SELECT tenant_id, name, version, state, wrapped, created_at FROM given ORDER BY name
+	INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at, changed_at)
+	SELECT tenant_id, name, version, state, wrapped, created_at, created_at FROM given ORDER BY name
 	ON CONFLICT DO NOTHING
 	RETURNING name, version, state, wrapped
 )
@@ -28,36 +28,44 @@ UNION ALL
 SELECT k.name, k.version, k.state, k.wrapped
 FROM art32_keys.keys k JOIN given g ON k.tenant_id = g.tenant_id AND k.name = g.name AND k.version = g.version`,
 		row: `($1::uuid, $%d::text, $%d::integer, 'active', $%d::bytea, $2::bigint)`,
-		shred: `INSERT INTO art32_keys.keys (tenant_id, name, version, state, created_at, erased_at)
+		shred: `INSERT INTO art32_keys.keys (tenant_id, name, version, state, created_at, changed_at)
 SELECT $1::uuid, $2::text, v.version, 'erased', $3::bigint, $3::bigint
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys.keys WHERE tenant_id = $1::uuid AND name = $2::text) v
 WHERE true
 ON CONFLICT (tenant_id, name, version) DO UPDATE
-SET state = 'erased', wrapped = NULL, erased_at = coalesce(keys.erased_at, excluded.erased_at)`,
-		reserve: `UPDATE art32_keys.keys SET uses = uses + $4
-WHERE tenant_id = $1 AND name = $2 AND version = $3 AND state = 'active' AND uses <= $5
+SET state = 'erased', wrapped = NULL, changed_at = excluded.changed_at
+WHERE keys.state <> 'erased'`,
+		reserve: `INSERT INTO art32_keys.uses (tenant_id, name, version, uses)
+SELECT tenant_id, name, version, $4::bigint FROM art32_keys.keys
+WHERE tenant_id = $1::uuid AND name = $2::text AND version = $3::integer AND state = 'active'
+ON CONFLICT (tenant_id, name, version) DO UPDATE SET uses = uses.uses + excluded.uses
+WHERE uses.uses <= $5::bigint
 RETURNING uses`,
-		list: `SELECT tenant_id::text, name, version, state, created_at, coalesce(erased_at, 0)
+		list: `SELECT tenant_id::text, name, version, state, created_at, changed_at
 FROM art32_keys.keys ORDER BY tenant_id, name, version`,
 	},
 	migrate.SQLite: {
-		get: `SELECT name, version, state, wrapped FROM art32_keys
+		get: `SELECT name, version, state, CASE WHEN code < 4 THEN wrapped END FROM art32_keys
 WHERE tenant_id = $1 AND name IN (SELECT value FROM json_each($2))`,
-		insert: `INSERT INTO art32_keys (tenant_id, name, version, state, wrapped, created_at)
+		insert: `INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
 VALUES %s
-ON CONFLICT (tenant_id, name, version) DO UPDATE SET version = excluded.version
-RETURNING name, version, state, wrapped`,
-		row: `($1, $%d, $%d, 'active', $%d, $2)`,
-		shred: `INSERT INTO art32_keys (tenant_id, name, version, state, created_at, erased_at)
-SELECT $1, $2, v.version, 'erased', $3, $3
+ON CONFLICT (tenant_id, name, version) DO UPDATE SET code = art32_keys.code
+RETURNING name, version, state, CASE WHEN code < 4 THEN wrapped END`,
+		row: `($1, $%d, $%d, 2, $%d, $2, $2)`,
+		shred: `INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
+SELECT $1, $2, v.version, 5, x'', $3, $3
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys WHERE tenant_id = $1 AND name = $2) v
 WHERE true
 ON CONFLICT (tenant_id, name, version) DO UPDATE
-SET state = 'erased', wrapped = NULL, erased_at = coalesce(art32_keys.erased_at, excluded.erased_at)`,
-		reserve: `UPDATE art32_keys SET uses = uses + $4
-WHERE tenant_id = $1 AND name = $2 AND version = $3 AND state = 'active' AND uses <= $5
+SET code = 5, wrapped = zeroblob(length(art32_keys.wrapped)), changed_at = excluded.changed_at
+WHERE art32_keys.code <> 5`,
+		reserve: `INSERT INTO art32_key_uses (tenant_id, name, version, uses)
+SELECT tenant_id, name, version, $4 FROM art32_keys
+WHERE tenant_id = $1 AND name = $2 AND version = $3 AND code = 2
+ON CONFLICT (tenant_id, name, version) DO UPDATE SET uses = art32_key_uses.uses + excluded.uses
+WHERE art32_key_uses.uses <= $5
 RETURNING uses`,
-		list: `SELECT tenant_id, name, version, state, created_at, coalesce(erased_at, 0)
+		list: `SELECT tenant_id, name, version, state, created_at, changed_at
 FROM art32_keys ORDER BY tenant_id, name, version`,
 	},
 }

@@ -30,8 +30,8 @@ type Record struct {
 	Version uint32    // from 1
 	State   State
 	Wrapped []byte    // nil when destroyed or erased
-	Created time.Time // to the millisecond
-	Gone    time.Time // when it was destroyed or erased; else zero
+	Created time.Time // to the millisecond, as is
+	Changed time.Time // when it came into its state
 }
 
 // Store is the keystore. It lies apart from the data and is never inside its
