@@ -92,8 +92,8 @@ func describe(native *sqlite.Error) *engine.Error {
 	case codePerm, codeBusy, codeLocked, codeReadOnly, codeInterrupt, codeIO, codeFull, codeCantOpen:
 		return &engine.Error{Kind: engine.Unavailable}
 	case codeError:
-		if msg == prohibited {
-			return &engine.Error{Kind: engine.Forbidden}
+		if strings.HasPrefix(msg, prohibited) || strings.HasPrefix(msg, vacuum) {
+			return &engine.Error{Kind: engine.Forbidden, Text: plain(msg)}
 		}
 		return &engine.Error{Kind: engine.Other, Text: plain(msg)}
 	default:
@@ -101,9 +101,12 @@ func describe(native *sqlite.Error) *engine.Error {
 	}
 }
 
-// prohibited is how SQLite says that the authorizer denied a function: with
-// the generic code.
-const prohibited = "not authorized"
+// How SQLite refuses, with the generic code, a function that the authorizer
+// denied, and VACUUM, of which it asks the authorizer only later.
+const (
+	prohibited = "not authorized"
+	vacuum     = "cannot VACUUM"
+)
 
 func constraint(code int, msg string) *engine.Error {
 	e := &engine.Error{Kind: engine.Constraint}
@@ -138,6 +141,7 @@ var (
 		`wrong number of arguments to function \w+\(\)`,
 		`misuse of (aggregate|window function):? ?\w+\(\)`,
 		`foreign key mismatch - "\w+" referencing "\w+"`,
+		`cannot VACUUM from within a transaction`,
 		`not authorized( to use function: \w+)?`,
 		`access to [\w.]+ is prohibited`,
 		`string or blob too big`,

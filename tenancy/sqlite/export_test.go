@@ -27,5 +27,5 @@ func OpenFiles(e engine.Engine) int {
 	return len(d.open)
 }
 
-// Reviewed reports whether the guard lets callers use a function.
-func Reviewed(function string) (denied bool) { return deniedFunctions[function] }
+// Denied reports whether the guard keeps callers from a function.
+func Denied(function string) bool { return deniedFunctions[function] }

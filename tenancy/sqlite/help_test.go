@@ -30,6 +30,9 @@ func app() fs.FS {
 		CREATE VIEW view_things AS SELECT id, n FROM things;
 		CREATE TRIGGER things_small AFTER INSERT ON things WHEN NEW.n < 0 BEGIN SELECT RAISE(ABORT, 'small'); END;
 		CREATE VIRTUAL TABLE notes USING fts5(body);
+		CREATE TABLE counted (n INTEGER PRIMARY KEY AUTOINCREMENT);
+		INSERT INTO counted DEFAULT VALUES;
+		ANALYZE;
 	`)}}
 }
 
