@@ -1,8 +1,9 @@
 // Package lease lets one of many instances do a piece of background work, by a
 // lease in the database with a fencing token.
 //
-// It supports TOM-7.1 (availability): when an instance dies, another one goes
-// on after the lease's time to live. [Run] is the usual way in: it waits for
+// It supports TOM-7.1 (automatic backups) and all other work on a schedule: no
+// run is doubled, and when an instance dies another one goes on after the
+// lease's time to live. [Run] is the usual way in: it waits for
 // the lease, renews it and stops the work when it is lost. A transaction that
 // must not be late runs [Lease.Guard] before it commits.
 //

@@ -42,6 +42,9 @@ func (l *Lease) Run(ctx context.Context, fn func(ctx context.Context, l *Lease) 
 func wait(ctx context.Context, m *Manager, name string, ttl time.Duration) (*Lease, error) {
 	for {
 		l, err := m.Acquire(ctx, name, ttl)
+		if err != nil && ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
 		if !errors.Is(err, ErrHeld) {
 			return l, err
 		}

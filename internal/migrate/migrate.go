@@ -2,8 +2,8 @@
 //
 // Each package that owns tables owns a [Line] of numbered files; users' own
 // migrations are one more line. [Up] applies what is missing, [Pending] tells
-// it. It supports TOM-8 (separation of environments): a program never runs on
-// tables that it does not know.
+// it. It supports TOM-8.1 (separation of tenants): the tables, policies and
+// rights that separate them are those that the program was tested with.
 //
 // # Guarantees
 //

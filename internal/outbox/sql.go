@@ -83,8 +83,17 @@ func (s statements) dueOf(kinds int) string {
 	return fmt.Sprintf(s.due, " AND kind IN ("+strings.Join(marks, ", ")+")")
 }
 
-// in runs fn in a transaction that begins with the statement set.
+// in runs fn in a transaction that begins with the statement set. When ctx ends
+// meanwhile, drivers say so in words of their own: its cause is put before.
 func in(ctx context.Context, db *sql.DB, set string, args []any, fn func(*sql.Tx) error) error {
+	err := inTx(ctx, db, set, args, fn)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return err
+}
+
+func inTx(ctx context.Context, db *sql.DB, set string, args []any, fn func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
