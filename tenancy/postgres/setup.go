@@ -17,6 +17,7 @@ import (
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/lease"
 	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/internal/outbox"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -51,7 +52,7 @@ type SetupOptions struct {
 }
 
 func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
-	lines := []tenancy.Line{Migrations(), keyring.Migrations(), lease.Migrations()}
+	lines := []tenancy.Line{Migrations(), keyring.Migrations(), lease.Migrations(), outbox.Migrations()}
 	if lr, ok := log.(tenancy.LineRecorder); ok {
 		lines = append(lines, lr.Lines()...)
 	}

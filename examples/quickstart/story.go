@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/tenancy"
+)
+
+// story tells what the library promises, and shows the evidence for each step.
+// A step whose evidence fails ends the program.
+type story struct {
+	*app
+
+	out    io.Writer
+	source fs.FS
+	dir    string
+	owner  string // DSN; empty for SQLite
+	kept   bool   // the folder outlives the program
+	step   int
+
+	north, south tenancy.Tenant
+	atNorth      context.Context //nolint:containedctx // the story speaks for the tenants
+	atSouth      context.Context //nolint:containedctx // in turn
+	doerte       uuid.UUID
+	planted      [][]byte
+}
+
+// The person of whom the story tells.
+const (
+	doerteMail = "doerte.groesslinghoff@example.org"
+	doerteName = "Dörte Größlinghoff-Süßkind"
+)
+
+func (s *story) tell(ctx context.Context) error {
+	began := time.Now()
+	ctx = tenancy.WithActor(ctx, tenancy.MustService("quickstart"))
+	for _, act := range []func(context.Context) error{
+		s.importTenants, s.separation, s.onDisk, s.change, s.verify, s.tamper, s.erase,
+	} {
+		if err := act(ctx); err != nil {
+			return fmt.Errorf("step %d: %w", s.step, err)
+		}
+	}
+	s.say("\nAll steps held, in %.1f s.", time.Since(began).Seconds())
+	if s.kept {
+		s.say("Files: %s", s.dir)
+	}
+	return nil
+}
+
+func (s *story) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+
+func (s *story) title(text string) {
+	s.step++
+	s.say("\n%d. %s", s.step, text)
+}
+
+// shown prints a piece of evidence.
+func (s *story) shown(format string, args ...any) { s.say("   ✓ "+format, args...) }
+
+// importTenants makes two tenants and imports their customers.
+func (s *story) importTenants(ctx context.Context) error {
+	s.title("Two customers of the vendor, each with customers of its own, are imported.")
+	var err error
+	if s.north, s.atNorth, err = s.tenant(ctx, "Nordlicht GmbH", "nordlicht.csv"); err != nil {
+		return err
+	}
+	if s.south, s.atSouth, err = s.tenant(ctx, "Südwind AG", "suedwind.csv"); err != nil {
+		return err
+	}
+	for c, err := range Customers.List(s.atNorth, s.db, CustomerEmail.Eq(doerteMail)) {
+		if err != nil {
+			return err
+		}
+		s.doerte = c.ID
+	}
+	if s.doerte == uuid.Nil {
+		return errors.New("the person of the story is not among the customers of nordlicht.csv")
+	}
+	s.shown("one of them is found by the blind index of her e-mail address")
+	return nil
+}
+
+func (s *story) tenant(ctx context.Context, name, file string) (tenancy.Tenant, context.Context, error) {
+	t, err := s.db.CreateTenant(ctx, tenancy.Tenant{Name: name})
+	if err != nil {
+		return t, nil, err
+	}
+	ctx = tenancy.WithTenant(tenancy.WithReason(ctx, "first import"), t.ID)
+	began := time.Now()
+	n, err := s.importFile(ctx, s.source, file)
+	if err != nil {
+		return t, nil, err
+	}
+	counted, err := Customers.Count(ctx, s.db)
+	if err == nil && counted != n {
+		err = fmt.Errorf("%d rows imported, %d there", n, counted)
+	}
+	s.shown("%s: %d rows in one transaction, %.1f s", name, n, time.Since(began).Seconds())
+	return t, ctx, err
+}
+
+// separation shows that Südwind cannot reach a row of Nordlicht.
+func (s *story) separation(ctx context.Context) error {
+	s.title("Südwind cannot read or write a row of Nordlicht, not even with SQL of its own.")
+	_, err := Customers.Get(s.atSouth, s.db, s.doerte)
+	if err := s.refused("reading it by its id", err, tenancy.ErrNotFound); err != nil {
+		return err
+	}
+	err = Customers.Edit(s.atSouth, s.db, s.doerte, func(c *Customer) error { c.Plan = "free"; return nil })
+	if err := s.refused("changing it", err, tenancy.ErrNotFound); err != nil {
+		return err
+	}
+	err = Customers.Insert(s.atSouth, s.db, &Customer{Tenant: s.north.ID, Name: field.New("Eve")})
+	if err := s.refused("inserting a row under Nordlicht's id", err, tenancy.ErrOtherTenant); err != nil {
+		return err
+	}
+	if err := s.rawSQL(); err != nil {
+		return err
+	}
+	_, err = Customers.Get(ctx, s.db, s.doerte)
+	return s.refused("reading without a tenant", err, tenancy.ErrNoTenant)
+}
+
+// refused demands that an attempt failed in the way it must.
+func (s *story) refused(what string, err, want error) error {
+	if !errors.Is(err, want) {
+		return fmt.Errorf("%s was not refused with %q: %w", what, want, err)
+	}
+	s.shown("%s: %v", what, want)
+	return nil
+}
+
+// rawSQL tries it with SQL of the caller.
+func (s *story) rawSQL() error {
+	return s.db.InSQL(s.atSouth, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		var n int
+		err := tx.SQLX().GetContext(ctx, &n, "SELECT count(*) FROM customers WHERE tenant_id = $1", s.north.ID)
+		if err != nil || n != 0 {
+			return fmt.Errorf("raw SQL sees %d rows of the other tenant: %w", n, err)
+		}
+		s.shown("SELECT … WHERE tenant_id = <Nordlicht>: 0 rows")
+		res, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET plan = 'free' WHERE id = $1", s.doerte)
+		if err != nil {
+			return err
+		}
+		if hit, err := res.RowsAffected(); err != nil || hit != 0 {
+			return fmt.Errorf("raw SQL changed %d rows of the other tenant: %w", hit, err)
+		}
+		s.shown("UPDATE … WHERE id = <her id>: 0 rows")
+		return nil
+	})
+}
+
+// change shows a change in the log.
+func (s *story) change(context.Context) error {
+	s.title("A change of a customer stands in the log: who, when, why and what.")
+	ctx := tenancy.WithReason(s.atNorth, "order 2026-117, signed by the customer")
+	ctx = tenancy.WithActor(ctx, tenancy.Person(uuid.MustParse("6f1c1d5e-4c0e-4a54-9a0e-0c9b1f6f2c11")))
+	err := Customers.Edit(ctx, s.db, s.doerte, func(c *Customer) error {
+		c.Plan, c.Phone = "pro", field.New("+49 221 4710 777")
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	found := 0
+	for e, err := range s.log.Events(s.atNorth, s.db, audit.Filter{Action: "customers.update", Object: s.doerte}) {
+		if err != nil {
+			return err
+		}
+		found++
+		s.shown("who   %s", e.Actor)
+		s.shown("when  %s", e.At.Format(time.RFC3339))
+		s.shown("why   %s", e.Reason)
+		for _, f := range e.Fields {
+			s.shown("what  %s: %s → %s", f.Column, f.Old, f.New)
+		}
+	}
+	if found != 1 {
+		return fmt.Errorf("the log holds %d such events, not 1", found)
+	}
+	return nil
+}
+
+// verify seals the log and verifies it without a secret.
+func (s *story) verify(ctx context.Context) error {
+	s.title("The log is sealed in a Merkle tree and verifies without any secret.")
+	if _, err := s.sealer.SealDue(ctx); err != nil {
+		return err
+	}
+	return s.verified(ctx)
+}
+
+func (s *story) verified(ctx context.Context) error {
+	r, err := audit.Verify(ctx, s.db, s.north.ID, nil)
+	if err != nil {
+		return err
+	}
+	if !r.OK() {
+		return fmt.Errorf("the log does not verify: %d finding(s), first: %s", len(r.Findings), first(r))
+	}
+	s.shown("%s: %d entries, root %x…", r.Origin, r.Size, r.Root[:8])
+	return nil
+}
+
+func first(r *audit.Report) string {
+	if len(r.Findings) == 0 {
+		return "entries wait for the sealer"
+	}
+	return r.Findings[0].Text
+}
+
+// erase erases a person.
+func (s *story) erase(ctx context.Context) error {
+	s.title("One person is erased; the log still verifies.")
+	why := tenancy.WithReason(s.atNorth, "request under Art. 17 GDPR, passed on by Nordlicht")
+	if err := s.db.Erase(why, s.doerte); err != nil {
+		return err
+	}
+	c, err := Customers.Get(s.atNorth, s.db, s.doerte)
+	if err != nil {
+		return err
+	}
+	for _, f := range []field.Encrypted[string]{c.Name, c.Email, c.IBAN} {
+		if _, err := f.Reveal(); !errors.Is(err, field.ErrErased) {
+			return fmt.Errorf("a field of the erased person answers %w, not ErrErased", err)
+		}
+	}
+	s.shown("her row is there, its fields answer: %v", field.ErrErased)
+	if n, err := Customers.Count(s.atNorth, s.db, CustomerEmail.Eq(doerteMail)); err != nil || n != 0 {
+		return fmt.Errorf("she is still found by her e-mail address: %d, %w", n, err)
+	}
+	s.shown("she is no longer found by her e-mail address; her city is cleared: %q", c.City)
+	if _, err := s.sealer.SealDue(ctx); err != nil {
+		return err
+	}
+	if err := s.verified(ctx); err != nil {
+		return err
+	}
+	return s.onDiskAgain(ctx)
+}
