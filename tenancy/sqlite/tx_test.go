@@ -316,29 +316,27 @@ func twoGoroutines(t *testing.T, w world, tenant uuid.UUID) {
 	for n := range 50 {
 		w.insert(t, tenant, n)
 	}
-	_ = w.inSQL(t.Context(), tenant, func(tx engine.SQLTx) error {
-		var wg sync.WaitGroup
-		stop := make(chan struct{})
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				_, _ = tx.Run(t.Context(), engine.Stmt{SQL: "SELECT lines FROM art32_home, things"}, engine.Continue, func(engine.Row) error { return nil })
-			}
-		})
-		for range 200 {
+	both := engine.Stmt{SQL: "SELECT lines FROM art32_home, things"}
+	for range 60 { // the first refusal ends a transaction
+		_ = w.inSQL(t.Context(), tenant, func(tx engine.SQLTx) error {
+			var wg sync.WaitGroup
+			reading := make(chan struct{})
+			wg.Go(func() {
+				var once sync.Once
+				_, _ = tx.Run(t.Context(), both, engine.Continue, func(engine.Row) error {
+					once.Do(func() { close(reading) })
+					return nil
+				})
+			})
+			<-reading
 			var s string
 			if err := tx.SQLX().Get(&s, "SELECT lines FROM art32_home"); err == nil {
 				t.Error("a caller read a table of the library")
 			}
-		}
-		close(stop)
-		wg.Wait()
-		return nil
-	})
+			wg.Wait()
+			return nil
+		})
+	}
 }
 
 func TestTwoWriters(t *testing.T) {
