@@ -80,8 +80,8 @@ func (s store) exists(ctx context.Context, q Querier) (there bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	there = rows.Next()
-	return there, errors.Join(rows.Err(), rows.Close())
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	return rows.Next(), rows.Err()
 }
 
 func (s store) rows(ctx context.Context, q Querier, line string) (out []row, err error) {

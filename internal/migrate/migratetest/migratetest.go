@@ -123,7 +123,7 @@ const (
 // named, which must ask InChild first.
 func (d Database) Child(tb testing.TB, test, dsn string, args ...string) *exec.Cmd {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.count=1") //nolint:gosec // this binary
+	cmd := exec.CommandContext(tb.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.count=1")
 	cmd.Env = append(os.Environ(), envChild+"="+test, envDialect+"="+string(d.Dialect), envDSN+"="+dsn,
 		envArgs+"="+strings.Join(args, "\n"))
 	return cmd
