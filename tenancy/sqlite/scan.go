@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -35,10 +36,20 @@ func (r *record) Scan(dest ...any) error {
 	}
 	for i, d := range dest {
 		if err := assign(d, r.values[i]); err != nil {
-			return &engine.Error{Kind: engine.BadValue, Column: r.names[i], Text: err.Error()}
+			return &engine.Error{Kind: engine.BadValue, Column: columnName(r.names[i]), Text: err.Error()}
 		}
 	}
 	return nil
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+// columnName keeps what is a name: a column without one shows its expression.
+func columnName(name string) string {
+	if identifier.MatchString(name) {
+		return name
+	}
+	return ""
 }
 
 // assign stores src, a value of the driver, into the pointer dest.
