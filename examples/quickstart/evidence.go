@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the owner's look from outside
 	_ "modernc.org/sqlite"             // the administrator's look from outside
 
@@ -69,6 +70,10 @@ func (s *story) searchDisk(ctx context.Context) error {
 		err = h.folder(s.dir)
 	} else {
 		err = h.server(ctx, s.owner)
+	}
+	if denied, ok := errors.AsType[*pgconn.PgError](err); ok && denied.Code == "42501" {
+		s.say("   – the server's files were not searched: only a superuser may read them")
+		return nil
 	}
 	if err != nil {
 		return err
@@ -134,7 +139,7 @@ func (h *haystack) server(ctx context.Context, owner string) error {
 	}
 	defer db.Close() //nolint:errcheck // read only
 	if _, err := db.ExecContext(ctx, "CHECKPOINT"); err != nil {
-		return fmt.Errorf("reading the server's files needs a superuser: %w", err)
+		return err
 	}
 	rows, err := db.QueryContext(ctx, `
 		SELECT path, pg_read_binary_file(path, 0, 1 << 28, true) FROM (
@@ -184,20 +189,33 @@ func (s *story) tamper(ctx context.Context) error {
 // swap changes the action of the newest event about the person of the story.
 func (s *story) swap(ctx context.Context, from, to string) error {
 	driver, dsn, table := "sqlite", filepath.Join(s.dir, "tenants", s.north.ID.String()+".db"), "art32_events"
+	unlock, lock := "SELECT 1", "SELECT 1"
 	if s.owner != "" {
 		driver, dsn, table = "pgx", s.owner, "art32.events"
+		unlock, lock = "ALTER TABLE art32.events NO FORCE ROW LEVEL SECURITY", "ALTER TABLE art32.events FORCE ROW LEVEL SECURITY"
 	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		return err
 	}
 	defer db.Close() //nolint:errcheck // committed by then
-	res, err := db.ExecContext(ctx, "UPDATE "+table+" SET action = $1 WHERE action = $2 AND object = $3", to, from, s.doerte)
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // without effect after the commit
+	if _, err := tx.ExecContext(ctx, unlock); err != nil {
+		return err
+	}
+	res, err := tx.ExecContext(ctx, "UPDATE "+table+" SET action = $1 WHERE action = $2 AND object = $3", to, from, s.doerte)
 	if err != nil {
 		return err
 	}
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return fmt.Errorf("%d entries changed, not 1: %w", n, err)
 	}
-	return nil
+	if _, err := tx.ExecContext(ctx, lock); err != nil {
+		return err
+	}
+	return tx.Commit()
 }

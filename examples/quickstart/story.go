@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -142,6 +143,27 @@ func (s *story) refused(what string, err, want error) error {
 
 // rawSQL tries it with SQL of the caller.
 func (s *story) rawSQL() error {
+	if err := s.rawReach(); err != nil {
+		return err
+	}
+	what, query := "ATTACH of Nordlicht's file", "ATTACH DATABASE 'tenants/"+s.north.ID.String()+".db' AS other"
+	if s.owner != "" {
+		what = "a forged tenant in the sealed context"
+		query = "SELECT count(*), set_config('art32.ctx', '1." + s.north.ID.String() + "...9999999999." +
+			strings.Repeat("0", 64) + "', true) FROM customers" // read under the forged one by the next statement
+	}
+	err := s.db.InSQL(s.atSouth, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		if _, err := tx.SQLX().ExecContext(ctx, query); err != nil {
+			return err
+		}
+		_, err := tx.SQLX().ExecContext(ctx, "SELECT count(*) FROM customers")
+		return err
+	})
+	return s.refused(what, err, tenancy.ErrForbidden)
+}
+
+// rawReach reads and writes the other tenant's rows by their ids.
+func (s *story) rawReach() error {
 	return s.db.InSQL(s.atSouth, func(ctx context.Context, tx *tenancy.SQLTx) error {
 		var n int
 		err := tx.SQLX().GetContext(ctx, &n, "SELECT count(*) FROM customers WHERE tenant_id = $1", s.north.ID)
