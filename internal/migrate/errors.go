@@ -24,10 +24,10 @@ var (
 
 // Error names the migration that an error is about.
 type Error struct {
-	Line    string
-	Version int
+	Line    string // name of the line
+	Version int    // number of the migration, from 1
 	Name    string // base name of the file, as far as known
-	Err     error
+	Err     error  // cause
 }
 
 // Error names line, file and cause. Of a database error that may quote stored

@@ -32,10 +32,10 @@ type Line struct {
 
 // File is one migration of a line in one dialect.
 type File struct {
-	Line     string
-	Version  int    // from 1
+	Line     string // name of the line
+	Version  int    // number of the migration, from 1
 	Name     string // base name, as in "0001_tables.sql"
-	SQL      string
+	SQL      string // text, one or several statements
 	Checksum string // SHA-256 of SQL in hexadecimal, line ends taken as LF
 }
 

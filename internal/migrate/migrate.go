@@ -44,14 +44,15 @@ const (
 
 // Applied is a migration that one call of Up has applied.
 type Applied struct {
-	Line    string
-	Version int
-	Name    string
+	Line    string    // name of the line
+	Version int       // number of the migration, from 1
+	Name    string    // base name of the file
 	At      time.Time // by the clock of this process
 }
 
 // Querier is what Pending needs: a *sql.DB, *sql.Conn, *sql.Tx or sqlx's.
 type Querier interface {
+	// QueryContext is that of database/sql.
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 

@@ -22,10 +22,10 @@ import (
 
 // Database is a database of one test. On SQLite all names are the same file.
 type Database struct {
-	Dialect migrate.Dialect
-	Admin   string // data source name that row security does not bind
-	Owner   string // owner of the database, no superuser
-	Library string // member of art32_library
+	Dialect migrate.Dialect // SQL it speaks
+	Admin   string          // data source name that row security does not bind
+	Owner   string          // owner of the database, no superuser
+	Library string          // member of art32_library
 }
 
 // Each runs f in a subtest per engine, on a database that holds lines.
