@@ -27,21 +27,18 @@ func (f *flights) claim(keys []ref) (mine []ref, others waiting) {
 	if f.pending == nil {
 		f.pending = make(map[ref]*flight)
 	}
-	own := make(map[ref]bool, len(keys))
+	landed := make(chan struct{}) // of all that is mine: it comes in one read
 	for _, k := range keys {
-		if own[k] {
-			continue
-		}
-		if fl := f.pending[k]; fl != nil {
+		switch fl := f.pending[k]; {
+		case fl == nil:
+			f.pending[k] = &flight{landed: landed}
+			mine = append(mine, k)
+		case fl.landed != landed: // else it is mine already
 			if others == nil {
 				others = make(waiting)
 			}
 			others[k] = fl
-			continue
 		}
-		f.pending[k] = &flight{landed: make(chan struct{})}
-		own[k] = true
-		mine = append(mine, k)
 	}
 	return mine, others
 }
@@ -51,11 +48,13 @@ func (f *flights) claim(keys []ref) (mine []ref, others waiting) {
 func (f *flights) publish(keys []ref, found map[ref]*entry, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, k := range keys {
+	for i, k := range keys {
 		fl := f.pending[k]
 		delete(f.pending, k)
 		fl.ok, fl.entry = ok, found[k]
-		close(fl.landed)
+		if i == len(keys)-1 {
+			close(fl.landed)
+		}
 	}
 }
 

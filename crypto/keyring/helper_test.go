@@ -3,6 +3,7 @@ package keyring_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"iter"
 	"path/filepath"
 	"sync/atomic"
@@ -168,3 +169,27 @@ func subjects(n int) []uuid.UUID {
 	}
 	return out
 }
+
+// memory is a keystore that costs nothing to read.
+type memory map[string]keyring.Record
+
+func (m memory) Get(_ context.Context, _ uuid.UUID, names []string) (out []keyring.Record, err error) {
+	for _, n := range names {
+		if r, ok := m[n]; ok {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (memory) Insert(context.Context, []keyring.Record) ([]keyring.Record, error) {
+	return nil, errReadOnly
+}
+
+func (memory) Shred(context.Context, uuid.UUID, string, time.Time) error { return errReadOnly }
+
+func (memory) Reserve(context.Context, uuid.UUID, string, uint32, int64, int64) (bool, error) {
+	return false, errReadOnly
+}
+
+var errReadOnly = errors.New("read only")

@@ -61,7 +61,7 @@ func (r *Ring) finish(ctx context.Context, tenant uuid.UUID, mine []ref) (found 
 	return found, err
 }
 
-// fetch reads keys, with the tenant's KEK unless that is warm, opens them and
+// fetch reads keys, which are distinct, with the tenant's KEK unless that is warm, opens them and
 // adds them to found.
 func (r *Ring) fetch(ctx context.Context, tenant uuid.UUID, keys []ref, found map[ref]*entry) error {
 	kekRef := ref{tenant: tenant, name: nameTenant}
@@ -94,12 +94,10 @@ func (r *Ring) fetch(ctx context.Context, tenant uuid.UUID, keys []ref, found ma
 
 func recordNames(keys []ref, kek bool) []string {
 	names := make([]string, 0, len(keys)+1)
-	seen := make(map[ref]bool, len(keys))
 	for _, k := range keys {
-		if !seen[k] && k.name != nameTenant {
+		if k.name != nameTenant {
 			names = append(names, k.record())
 		}
-		seen[k] = true
 	}
 	if kek {
 		names = append(names, nameTenant)
