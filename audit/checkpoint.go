@@ -25,9 +25,12 @@ var ErrCheckpoint = errors.New("audit: checkpoint not valid")
 // Checkpoint is the signed head of a log (c2sp.org/tlog-checkpoint): all that
 // must be held outside to find out later that the log was rewritten.
 type Checkpoint struct {
+	// Origin is the log's name, which is the name of its key as well.
 	Origin string
-	Size   int64
-	Root   [tlog.HashSize]byte
+	// Size is how many entries the head covers.
+	Size int64
+	// Root is the root hash of the tree over them (RFC 6962).
+	Root [tlog.HashSize]byte
 }
 
 // ParseCheckpoint reads a signed checkpoint and checks its signature against

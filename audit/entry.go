@@ -14,19 +14,19 @@ import (
 // Entry is an event with its payload decrypted: who, when, what and why. It
 // holds personal data; as a log value it shows its open part only.
 type Entry struct {
-	ID      uuid.UUID
-	At      time.Time
-	Actor   string
-	Session string
-	Action  string
+	ID      uuid.UUID // of the event
+	At      time.Time // UTC, by the clock of the process that wrote it
+	Actor   string    // as tenancy.Actor.String writes it
+	Session string    // "" without
+	Action  string    // table and verb, or another word of the code
 	Object  uuid.UUID // nil for none
-	Outcome Outcome
+	Outcome Outcome   // done or refused
 	// Sealed says whether the event has its place in the tree, Index which.
 	Sealed bool
 	Index  int64
 
-	Reason string
-	Detail string
+	Reason string // why, as the context said
+	Detail string // why it was refused, in words of the code
 	// Fields is what changed, in the order of the columns' names.
 	Fields []FieldChange
 	Attrs  map[string]json.RawMessage
@@ -38,8 +38,8 @@ type Entry struct {
 
 // FieldChange is a column before and after, as JSON; nil where there was none.
 type FieldChange struct {
-	Column   string
-	Old, New json.RawMessage
+	Column   string          // name of the column
+	Old, New json.RawMessage // nil where there was none
 }
 
 // LogValue implements [slog.LogValuer].

@@ -29,6 +29,7 @@ const (
 
 // Finding is one thing that is wrong.
 type Finding struct {
+	// Kind is what it looks like.
 	Kind Kind `json:"kind"`
 	// Index is the number of the entry in the tree, from 0; the size of a
 	// checkpoint; the number of a tile; -1 when none is known.

@@ -269,4 +269,3 @@ func TestConstructorsRefuseNil(t *testing.T) {
 		t.Error("recorder")
 	}
 }
-

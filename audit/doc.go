@@ -1,0 +1,50 @@
+// Package audit keeps a log of who did what, when and why, that outsiders can
+// verify and that still forgets people.
+//
+// It carries clause TOM-5.1 (input control: who entered, changed or removed
+// data) and gives TOM-3.3 (logging of access) its ground. A [Log] writes each
+// event into the transaction of the change that it describes. A [Sealer] later
+// gives the events their places in a Merkle tree per tenant and signs its head.
+// [Verify] checks all of it without any secret. [Export] writes a log in the
+// form of c2sp.org/tlog-tiles, for verifiers that others wrote.
+//
+// Make the log with [New], hand it to the Open function of an engine, and run
+// one sealer per process:
+//
+//	log, err := audit.New(keys, nil)
+//	db, err := sqlite.Open(ctx, dir, schema, keys, log, nil)
+//	sealer, err := audit.NewSealer(log, db, nil)
+//	go sealer.Run(ctx)
+//
+// From there every change through package tenancy is logged. [Log.Record] logs
+// what is no change of a row, [Log.Events] reads.
+//
+// What an event tells about people or data is its payload, encrypted under the
+// data subject's key. The tree holds random ids and digests of ciphertexts:
+// with the key the payload is gone, while entries, roots and proofs stay valid.
+//
+// # Guarantees
+//
+// A change and its event commit together or not at all, and no event is written
+// without an actor. A log never forks, however many sealers run and wherever
+// one dies. [Verify] finds every change of a sealed entry or its payload, and
+// names the entry: edited, deleted, inserted, reordered, cut off at the end, a
+// payload exchanged or removed without an entry of erasure. An event that was
+// written or edited outside the application before it was sealed is not sealed,
+// and found. No payload stands in an export, an error or a line of a logger.
+//
+// # Not covered
+//
+// Whoever holds the signing keys and the database can write another history:
+// only checkpoints held outside show it ([VerifyOptions].Checkpoints). An event
+// that is deleted before it is sealed leaves no trace in the tree, so that the
+// sealer's interval is a window. The open part of an event, such as the id of a
+// row and of an actor, outlives an erasure; it can no longer be linked by us,
+// but copies that others hold are out of reach. A reason under which no person's
+// row was changed is encrypted for the tenant, and stays: it should name nobody.
+//
+// # Compatibility
+//
+// The API may change before version 1. Leaves, checkpoints and exports follow
+// docs/formats/audit-leaf.md and docs/formats/audit-log.md for ever.
+package audit
