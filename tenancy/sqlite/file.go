@@ -201,7 +201,9 @@ func (f *file) close() error { return f.db.Close() }
 // shut moves the log into the file and closes it. Transactions under way fail.
 // A log that a reader still needs stays, and is read with the next opening.
 func (f *file) shut() error {
-	f.gate.closed.Store(true)
+	if f.gate.closed.Swap(true) {
+		return nil
+	}
 	_, err := f.upkeep(context.Background(), `PRAGMA wal_checkpoint(TRUNCATE)`)
 	if isBusy(err) {
 		err = nil

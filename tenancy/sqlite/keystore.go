@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"path/filepath"
 
 	"github.com/art32/art32/crypto/keyring"
@@ -17,10 +19,15 @@ const keystoreName = "keystore.db"
 type Keystore struct {
 	keyring.Store
 
+	list keyring.Lister
 	file *file
 }
 
-var _ keyring.Store = (*Keystore)(nil)
+var (
+	_ keyring.Store  = (*Keystore)(nil)
+	_ keyring.Lister = (*Keystore)(nil)
+	_ io.Closer      = (*Keystore)(nil)
+)
 
 // OpenKeystore opens the file keystore.db in the directory dir, which it makes
 // where there is none. The caller must keep it out of every backup of the data:
@@ -40,7 +47,12 @@ func OpenKeystore(ctx context.Context, dir string) (*Keystore, error) {
 	if err := openKeystore(ctx, f); err != nil {
 		return nil, fmt.Errorf("sqlite: open keystore: %w", errors.Join(err, f.close()))
 	}
-	return &Keystore{Store: keyring.SQLStore(f.db, migrate.SQLite), file: f}, nil
+	store := keyring.SQLStore(f.db, migrate.SQLite)
+	list, ok := store.(keyring.Lister)
+	if !ok {
+		return nil, errors.Join(errors.New("sqlite: open keystore: the store cannot list"), f.close())
+	}
+	return &Keystore{Store: store, list: list, file: f}, nil
 }
 
 func openKeystore(ctx context.Context, f *file) error {
@@ -59,5 +71,10 @@ func openKeystore(ctx context.Context, f *file) error {
 	return translateMigration(f.migrate(ctx, nil, "FULL", keyring.Migrations()), f.name)
 }
 
-// Close closes the file.
+// List implements [keyring.Lister].
+func (k *Keystore) List(ctx context.Context) iter.Seq2[keyring.Record, error] {
+	return k.list.List(ctx)
+}
+
+// Close closes the file. Closing again does nothing.
 func (k *Keystore) Close() error { return k.file.shut() }
