@@ -51,9 +51,9 @@ type Change struct {
 // a delete; both hold the plain values, which may be personal data whatever
 // their class: a recorder encrypts them.
 type FieldChange struct {
-	Column   string
-	Class    Class
-	Old, New any
+	Column   string // as declared
+	Class    Class  // as declared
+	Old, New any    // plain values; nil for NULL and for what is not there
 }
 
 // ChangeRecorder is the audit log as tenancy sees it; *audit.Log is one.
@@ -68,6 +68,7 @@ type ChangeRecorder interface {
 // migrate its lines together with theirs.
 type LineRecorder interface {
 	ChangeRecorder
+	// Lines are the recorder's lines of migrations.
 	Lines() []Line
 }
 

@@ -16,6 +16,8 @@ import (
 // the subject, and the event that something was erased, without saying whose.
 type SubjectEraser interface {
 	ChangeRecorder
+	// EraseSubject queues in tx the removal of what the recorder holds of the
+	// subject, and its event. Repeating it is safe.
 	EraseSubject(ctx context.Context, tx *Tx, subject uuid.UUID) error
 }
 

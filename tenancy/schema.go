@@ -48,15 +48,15 @@ func (s Schema) holds(t *table) bool {
 
 // ColumnInfo describes one declared column to engines and documents.
 type ColumnInfo struct {
-	Name  string
-	Class Class
+	Name  string // as declared
+	Class Class  // as declared or, for a field.Encrypted, Encrypted
 	// Index is the column of the blind index, or "".
 	Index string
 }
 
 // TableInfo describes one declared table to engines and documents.
 type TableInfo struct {
-	Name    string
+	Name    string // as declared
 	Key     string // the column of the row's id
 	Tenant  string // the column of the tenant
 	Subject string // the column of the data subject, or ""

@@ -13,7 +13,7 @@ import (
 
 // Tenant is one customer: the controller of the data that lies under its ID.
 type Tenant struct {
-	ID      ID
+	ID      ID     // random; the zero ID is drawn by CreateTenant
 	Name    string // for the operator; 1 to 200 characters; in no log and no file name
 	Created time.Time
 }

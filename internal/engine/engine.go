@@ -26,15 +26,15 @@ var Library = Key{library: true}
 // platform itself: accounts, tenants, the platform's log.
 type Scope struct {
 	Tenant  uuid.UUID
-	Actor   string
-	Session string
+	Actor   string // as tenancy.Actor writes it; "" for nobody
+	Session string // its public id; "" for none
 }
 
 // Stmt is one statement with its bind parameters ($1, $2, … in both dialects):
 // nil, bool, int64, float64, string, []byte, [time.Time] or [uuid.UUID].
 type Stmt struct {
-	SQL  string
-	Args []any
+	SQL  string // fixed text; a caller's only where the role is RoleApp
+	Args []any  // of the types above
 	// Rows, when not zero, is the exact number of rows that the statement must
 	// affect or return; any other number fails the transaction. Where it is set,
 	// the commit waits for the check, which may cost a round trip.
@@ -72,7 +72,9 @@ type Row interface {
 // Tx is one transaction in one database, begun lazily: nothing is sent before
 // the first Run or Commit. A Tx is used by one goroutine at a time.
 type Tx interface {
+	// Dialect is the dialect of the statements.
 	Dialect() migrate.Dialect
+	// Role is the login that the transaction runs under.
 	Role() Role
 	// Queue holds a statement back until the next Run or Commit, with which it
 	// travels, before that call's own statement. If it fails, that call fails.
@@ -91,6 +93,7 @@ type Tx interface {
 // SQLTx is a [Tx] under the caller's role that also carries text of callers.
 type SQLTx interface {
 	Tx
+	// SQLX is the transaction for callers' text.
 	SQLX() *sqlx.Tx
 	// Denied counts the statements that the database refused as [Forbidden].
 	Denied() int
@@ -98,6 +101,7 @@ type SQLTx interface {
 
 // Engine runs transactions on one database system.
 type Engine interface {
+	// Dialect is the dialect of the statements.
 	Dialect() migrate.Dialect
 	// Begin prepares a transaction of library text; it sends nothing.
 	// An unknown tenant fails here or in the first Run with [UnknownTenant].
@@ -107,6 +111,7 @@ type Engine interface {
 	// Platform is the library's own handle on the platform database, for
 	// leases and the outbox.
 	Platform() *sql.DB
+	// Close closes the connections.
 	Close() error
 }
 

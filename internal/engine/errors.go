@@ -24,7 +24,7 @@ const (
 
 // Error is a database's refusal in words that hold no value of any row.
 type Error struct {
-	Kind   Kind
+	Kind   Kind   // by which callers decide
 	Code   string // SQLSTATE, or SQLite's extended code in decimal
 	Table  string
 	Column string

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -10,8 +11,8 @@ import (
 )
 
 // translate turns what went wrong into words that hold no value of a row: the
-// server's messages and details quote them. committing says that a commit had
-// been sent.
+// server's messages and details quote them. committing says that a commit may
+// have been under way.
 func translate(err error, committing bool) error {
 	if err == nil {
 		return nil
@@ -20,12 +21,29 @@ func translate(err error, committing bool) error {
 		return err
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return fromServer(pgErr)
+		out := fromServer(pgErr)
+		if committing && fatal(pgErr) { // it gave up the connection, not the commit
+			out.Kind = engine.Unknown
+		}
+		return out
 	}
 	if committing && !pgconn.SafeToRetry(err) {
 		return &engine.Error{Kind: engine.Unknown, Cause: err}
 	}
 	return &engine.Error{Kind: engine.Unavailable, Cause: err}
+}
+
+// inDoubt reports whether a commit may have happened when a batch that ends
+// with one failed with err. The server answers in order: what it said before it
+// gave up tells how far it had come. A connection that broke tells nothing.
+func inDoubt(err error, rep reply, commit int) bool {
+	return !isServer(err) || rep.answered >= commit
+}
+
+// fatal reports whether the server ended the connection, and not just the
+// statement.
+func fatal(e *pgconn.PgError) bool {
+	return e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC"
 }
 
 // unreachable is a connection that could not be made. The client's message
@@ -41,7 +59,13 @@ func fromServer(e *pgconn.PgError) *engine.Error {
 	out := &engine.Error{
 		Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName,
 	}
-	if quotesNoValue(e.Code) {
+	switch {
+	case e.Code == "42601": // quotes the statement, in which callers may have written values
+		out.Text = "syntax error"
+		if e.Position > 0 {
+			out.Text += fmt.Sprintf(" at character %d", e.Position)
+		}
+	case quotesNoValue(e.Code):
 		out.Text = e.Message
 	}
 	return out

@@ -19,7 +19,10 @@ type Finding struct {
 
 // RefusedError says why a database is not safe to work with: everything that
 // was found, not the first thing.
-type RefusedError struct{ Findings []Finding }
+type RefusedError struct {
+	// Findings is the complete list; it is never empty.
+	Findings []Finding
+}
 
 // Error lists all findings.
 func (e *RefusedError) Error() string {

@@ -30,6 +30,8 @@ type libraryTx struct {
 	queue []engine.Stmt
 	begun bool
 	done  bool
+	// failed is why the transaction was rolled back before its end.
+	failed error
 }
 
 var _ engine.Tx = (*libraryTx)(nil)
@@ -43,7 +45,7 @@ func (t *libraryTx) Queue(s engine.Stmt) { t.queue = append(t.queue, s) }
 func (t *libraryTx) Run(
 	ctx context.Context, s engine.Stmt, end engine.End, row func(engine.Row) error,
 ) (int64, error) {
-	if end == engine.Commit && (t.begun && s.Rows != 0 || t.counts()) {
+	if end == engine.Commit && (s.Rows != 0 || t.counts()) {
 		n, err := t.flush(ctx, &s, engine.Continue, row) // the rows are checked before the commit
 		if err != nil {
 			return n, err
@@ -54,6 +56,9 @@ func (t *libraryTx) Run(
 }
 
 func (t *libraryTx) Commit(ctx context.Context) error {
+	if t.failed != nil { // the caller went on as if nothing had happened
+		return &engine.Error{Kind: engine.Other, Text: "a statement failed, and the transaction was rolled back"}
+	}
 	if t.done || !t.begun && len(t.queue) == 0 {
 		t.release()
 		return nil
@@ -80,6 +85,7 @@ func (t *libraryTx) flush(
 	ctx context.Context, main *engine.Stmt, end engine.End, row func(engine.Row) error,
 ) (int64, error) {
 	if err := t.acquire(ctx); err != nil {
+		t.failed = err
 		return 0, err
 	}
 	b := batchOf()
@@ -101,6 +107,7 @@ func (t *libraryTx) flush(
 	rep, err := t.wire.exchange(ctx, b, row)
 	err = t.judge(b, rep, err, end)
 	if err != nil || end == engine.Commit {
+		t.failed = err
 		t.release()
 	}
 	return rep.rows, err
@@ -112,7 +119,11 @@ func (t *libraryTx) judge(b batch, rep reply, err error, end engine.End) error {
 	case b.context >= 0 && rep.context == 0 && (err == nil || isServer(err)):
 		return &engine.Error{Kind: engine.UnknownTenant}
 	case err != nil:
-		return translate(err, end == engine.Commit && !readOnly(b.stmts))
+		commit := len(b.stmts) // an implicit transaction commits after the last statement
+		if b.stmts[commit-1].SQL == "COMMIT" {
+			commit--
+		}
+		return translate(err, end == engine.Commit && !readOnly(b.stmts) && inDoubt(err, rep, commit))
 	case rep.wrong >= 0:
 		return &engine.Error{Kind: engine.WrongRows}
 	}

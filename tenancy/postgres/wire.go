@@ -61,6 +61,10 @@ type reply struct {
 	context int64    // rows of the context's statement
 	columns []string // of the main statement
 	wrong   int      // index of the statement that hit a wrong number of rows, or -1
+	// answered counts the statements that the server finished, synced says that
+	// it also ended the batch.
+	answered int
+	synced   bool
 }
 
 // exchange sends b and reads all answers. The rows of the main statement go
@@ -160,11 +164,16 @@ func (w *wire) receive(
 			return rep, err
 		}
 		rep.note(i, n, s, b)
+		rep.answered++
 		if i == b.main && b.format == textFormat {
 			rep.columns = fields
 		}
 	}
-	return rep, w.receiveEnd(p, b)
+	if _, err := p.GetResults(); err != nil { // the sync
+		return rep, err
+	}
+	rep.synced = true
+	return rep, receiveAfter(p, b)
 }
 
 func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
@@ -179,11 +188,8 @@ func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
 	}
 }
 
-// receiveEnd reads what follows the statements: the sync, and what runs after.
-func (w *wire) receiveEnd(p *pgconn.Pipeline, b batch) error {
-	if _, err := p.GetResults(); err != nil {
-		return err
-	}
+// receiveAfter reads the answer to what runs after the batch.
+func receiveAfter(p *pgconn.Pipeline, b batch) error {
 	if b.after == "" {
 		return nil
 	}
