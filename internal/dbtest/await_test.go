@@ -36,9 +36,11 @@ func kill(t *testing.T, child *exec.Cmd) {
 	_ = child.Wait() // says that it was killed
 }
 
+// await waits for less than the minute after which a server whose folder is gone
+// ends by itself.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s did not come", what)
 		}
