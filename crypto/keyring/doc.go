@@ -1,0 +1,49 @@
+// Package keyring creates, wraps, hands out and destroys the keys of tenants
+// and data subjects (TOM-7.2; Art. 32(1)(a) and Art. 17 GDPR).
+//
+// A root, from [KeyFile], [PassphraseFile] or a [Wrapper] of your own, wraps a
+// random key encryption key (KEK) per tenant, which wraps a random data
+// encryption key (DEK) per data subject. The wrapped keys lie in a keystore,
+// [SQLStore]. [New] puts both together; [Ring.CreateTenant] is called once per
+// tenant, [Ring.CreateCipher] with a new data subject, [Ring.Cipher] and
+// [Ring.Ciphers] to read, [Ring.Shred] to erase. Package tenancy does the
+// latter three.
+//
+// # Guarantees
+//
+// Every key is random: none can be derived again from another one, so that a
+// destroyed key is gone although the root lives. Every wrapped key is bound to
+// tenant, name and version, and opens nowhere else: [ErrDamaged]. A root that
+// is not the keystore's is refused before anything is created: [ErrRoot].
+//
+// Instances that create the same key at once agree on one. A shredded data
+// subject never gets a key again, and the database refuses to bring one back.
+// In a SQLite keystore no byte of a shredded key remains, in the file or its
+// write-ahead log, once [Ring.Shred] has returned nil.
+//
+// The keys of many data subjects come with one round trip; a warm one costs no
+// allocation. An error is never cached, a key no longer than [Options.TTL].
+// No key, whole or in part, is in any error. A tenant's data key stops sealing
+// at 2^32 messages, counted over all instances.
+//
+// # Not covered
+//
+// Copies of the keystore: a backup, snapshot or replica brings a shredded key
+// back as long as it lives. Keep the keystore out of the backups of the data,
+// give its own a short life, and state it. On PostgreSQL the old row version
+// stays in the heap until VACUUM, and in the write-ahead log and its archive
+// for their own time. Other instances may use a warm key for [Options.TTL]
+// after it was shredded elsewhere. Below the file system: journals and flash
+// keep what was overwritten; encrypt the disk. SQLite keystores need
+// journal_mode WAL or a file system that overwrites deleted journals.
+//
+// Key files on Windows, whose modes say nothing. argon2id runs under
+// GODEBUG=fips140=only but is not an approved function. Rotation of root, KEKs
+// and DEKs: records have versions and states for it, nothing rotates yet.
+// Whoever executes code in the process has the keys.
+//
+// # Compatibility
+//
+// The formats of wrapped keys, key files and passphrase files are v1
+// (docs/formats/wrapped-key.md, docs/formats/key-file.md) and are read for ever.
+package keyring
