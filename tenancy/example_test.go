@@ -1,0 +1,178 @@
+package tenancy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing/fstest"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/sqlite"
+)
+
+type Patient struct {
+	ID      uuid.UUID               `db:"id"        art32:"key,subject"`
+	Tenant  tenancy.ID              `db:"tenant_id" art32:"tenant"`
+	Name    field.Encrypted[string] `db:"name"      art32:"index=name_bidx:casefold"`
+	Visits  int                     `db:"visits"    art32:"open"`
+	Remarks *string                 `db:"remarks"   art32:"personal"`
+}
+
+var (
+	Patients    = tenancy.MustRepository[Patient]("patients")
+	PatientName = tenancy.MustColumn[string](Patients, "name")
+)
+
+const createPatients = `CREATE TABLE patients (
+	tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, name BLOB, name_bidx BLOB, visits INTEGER NOT NULL, remarks TEXT
+)`
+
+// openExample opens a database in a temporary folder and makes a tenant.
+func openExample(ctx context.Context) (*tenancy.DB, context.Context, func(), error) {
+	dir, err := os.MkdirTemp("", "art32-example-")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	remove := func() { _ = os.RemoveAll(dir) }
+	store, err := sqlite.OpenKeystore(ctx, dir)
+	if err != nil {
+		return nil, nil, remove, err
+	}
+	path := filepath.Join(dir, "root.key")
+	if err := keyring.CreateKeyFile(path); err != nil {
+		return nil, nil, remove, err
+	}
+	root, err := keyring.KeyFile(path)
+	if err != nil {
+		return nil, nil, remove, err
+	}
+	keys, err := keyring.New(root, store, nil)
+	if err != nil {
+		return nil, nil, remove, err
+	}
+	log, err := audit.New(keys, nil)
+	if err != nil {
+		return nil, nil, remove, err
+	}
+	db, err := sqlite.Open(ctx, dir, tenancy.Schema{Patients}, keys, log, &sqlite.Options{
+		Migrations: fstest.MapFS{"0001_patients.sql": {Data: []byte(createPatients)}},
+	})
+	if err != nil {
+		return nil, nil, remove, err
+	}
+	ctx = tenancy.WithActor(ctx, tenancy.MustService("example"))
+	t, err := db.CreateTenant(ctx, tenancy.Tenant{Name: "Praxis Dr. Weiß"})
+	done := func() { _, _ = db.Close(), store.Close(); remove() }
+	return db, tenancy.WithTenant(ctx, t.ID), done, err
+}
+
+func Example() {
+	db, ctx, done, err := openExample(context.Background())
+	defer done()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	p := Patient{Name: field.New("Änne Müller"), Visits: 1}
+	err = Patients.Insert(ctx, db, &p)
+	fmt.Println("inserted:", err)
+
+	err = Patients.Edit(ctx, db, p.ID, func(p *Patient) error { p.Visits++; return nil })
+	fmt.Println("edited:", err)
+
+	for p, err := range Patients.List(ctx, db, PatientName.Eq("ÄNNE müller")) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		name, err := p.Name.Reveal()
+		fmt.Println(p.Name, "is", name, err, "visits:", p.Visits)
+	}
+
+	err = db.Erase(ctx, p.ID)
+	fmt.Println("erased:", err)
+	p, _ = Patients.Get(ctx, db, p.ID)
+	_, err = p.Name.Reveal()
+	fmt.Println(errors.Is(err, field.ErrErased))
+	// Output:
+	// inserted: <nil>
+	// edited: <nil>
+	// [encrypted] is Änne Müller <nil> visits: 2
+	// erased: <nil>
+	// true
+}
+
+// Several verbs in one transaction; an error undoes them all.
+func ExampleDB_In() {
+	db, ctx, done, err := openExample(context.Background())
+	defer done()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+		if err := Patients.Insert(ctx, tx, &Patient{Name: field.New("A")}); err != nil {
+			return err
+		}
+		return errors.New("changed my mind")
+	})
+	fmt.Println(err)
+	n, err := Patients.Count(ctx, db)
+	fmt.Println(n, err)
+	// Output:
+	// changed my mind
+	// 0 <nil>
+}
+
+// SQL of one's own sees the rows of the tenant, and nothing else.
+func ExampleDB_InSQL() {
+	db, ctx, done, err := openExample(context.Background())
+	defer done()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := Patients.Insert(ctx, db, &Patient{Visits: 3}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		var visits int
+		err := tx.SQLX().GetContext(ctx, &visits, "SELECT sum(visits) FROM patients")
+		fmt.Println("visits:", visits)
+		return err
+	})
+	fmt.Println(err)
+	err = db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		_, err := tx.SQLX().ExecContext(ctx, "DELETE FROM art32_events")
+		return err
+	})
+	fmt.Println(errors.Is(err, tenancy.ErrForbidden))
+	// Output:
+	// visits: 3
+	// <nil>
+	// true
+}
+
+// A declaration that leaves a column without a class is refused, with all that
+// is wrong.
+func ExampleNewRepository() {
+	type Bad struct {
+		ID     uuid.UUID  `db:"id"        art32:"key"`
+		Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+		City   string     `db:"city"`
+		Plan   string     `db:"plan"      art32:"opne"`
+	}
+	_, err := tenancy.NewRepository[Bad]("bad")
+	fmt.Println(err)
+	// Output:
+	// tenancy: declare table bad: field City: column has no class: say art32:"personal" or art32:"open", or make it a field.Encrypted
+	// tenancy: declare table bad: field Plan: unknown word "opne" in the art32 tag
+}
