@@ -109,7 +109,7 @@ func run(ctx context.Context, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // each commit has reached the disk
+	defer db.Close() // each commit has reached the disk already
 	if err := use(ctx, db, out); err != nil {
 		return err
 	}

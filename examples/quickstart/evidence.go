@@ -72,7 +72,7 @@ func (s *story) searchDisk(ctx context.Context) error {
 		err = h.server(ctx, s.owner)
 	}
 	if denied, ok := errors.AsType[*pgconn.PgError](err); ok && denied.Code == "42501" {
-		s.say("   – the server's files were not searched: only a superuser may read them")
+		s.printf("   – the server's files were not searched: only a superuser may read them")
 		return nil
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *story) searchDisk(ctx context.Context) error {
 	if h.found > 0 {
 		return fmt.Errorf("%d plaintext value(s) found in %s", h.found, h.where)
 	}
-	s.shown("%d values searched for in %d files, %.1f MiB: none found", len(s.planted), h.files, float64(h.bytes)/(1<<20))
+	s.shownf("%d values searched for in %d files, %.1f MiB: none found", len(s.planted), h.files, float64(h.bytes)/(1<<20))
 	return nil
 }
 
@@ -137,7 +137,7 @@ func (h *haystack) server(ctx context.Context, owner string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // read only
+	defer db.Close()
 	if _, err := db.ExecContext(ctx, "CHECKPOINT"); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (h *haystack) server(ctx context.Context, owner string) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	for rows.Next() {
 		var name string
 		var b sql.RawBytes
@@ -175,39 +175,41 @@ func (s *story) tamper(ctx context.Context) error {
 	if r.OK() {
 		return errors.New("the changed byte was not noticed")
 	}
-	s.shown("verification fails: entry %d %s: %s", r.Findings[0].Index, r.Findings[0].Kind, r.Findings[0].Text)
+	s.shownf("verification fails: entry %d %s: %s", r.Findings[0].Index, r.Findings[0].Kind, r.Findings[0].Text)
 	if err := s.swap(ctx, "customers.updatf", "customers.update"); err != nil {
 		return err
 	}
 	if err := s.verified(ctx); err != nil {
 		return err
 	}
-	s.shown("and holds again once the byte is put back")
+	s.shownf("and holds again once the byte is put back")
 	return nil
 }
 
 // swap changes the action of the newest event about the person of the story.
 func (s *story) swap(ctx context.Context, from, to string) error {
-	driver, dsn, table := "sqlite", filepath.Join(s.dir, "tenants", s.north.ID.String()+".db"), "art32_events"
+	driver, dsn := "sqlite", filepath.Join(s.dir, "tenants", s.north.ID.String()+".db")
+	update := "UPDATE art32_events SET action = $1 WHERE action = $2 AND object = $3"
 	unlock, lock := "SELECT 1", "SELECT 1"
 	if s.owner != "" {
-		driver, dsn, table = "pgx", s.owner, "art32.events"
+		driver, dsn = "pgx", s.owner
+		update = "UPDATE art32.events SET action = $1 WHERE action = $2 AND object = $3"
 		unlock, lock = "ALTER TABLE art32.events NO FORCE ROW LEVEL SECURITY", "ALTER TABLE art32.events FORCE ROW LEVEL SECURITY"
 	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		return err
 	}
-	defer db.Close() //nolint:errcheck // committed by then
+	defer db.Close()
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // without effect after the commit
+	defer tx.Rollback()
 	if _, err := tx.ExecContext(ctx, unlock); err != nil {
 		return err
 	}
-	res, err := tx.ExecContext(ctx, "UPDATE "+table+" SET action = $1 WHERE action = $2 AND object = $3", to, from, s.doerte)
+	res, err := tx.ExecContext(ctx, update, to, from, s.doerte)
 	if err != nil {
 		return err
 	}

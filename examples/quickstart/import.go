@@ -47,7 +47,7 @@ func readFile(source fs.FS, name string) ([]Customer, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	limited := &io.LimitedReader{R: f, N: maxFile + 1}
 	r := csv.NewReader(limited)
 	var rows []Customer

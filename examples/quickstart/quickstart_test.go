@@ -115,7 +115,7 @@ func TestDamagedFiles(t *testing.T) {
 			return os.Rename(filepath.Join(dir, "other", "root.key"), filepath.Join(dir, "root.key"))
 		}, "root key does not open"},
 		{"loose root key", func(_ *testing.T, dir string) error {
-			return os.Chmod(filepath.Join(dir, "root.key"), 0o644) //nolint:gosec // that is the fault
+			return os.Chmod(filepath.Join(dir, "root.key"), 0o644)
 		}, "0600"},
 		{"keystore missing", func(_ *testing.T, dir string) error {
 			return os.Remove(filepath.Join(dir, "keystore.db"))
@@ -154,12 +154,12 @@ func TestDamagedFiles(t *testing.T) {
 
 // flip inverts the bytes of the first page behind the file's signature.
 func flip(path string) error {
-	b, err := os.ReadFile(path) //nolint:gosec // of the test
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	for i := 16; i < 4096; i++ {
 		b[i] = ^b[i]
 	}
-	return os.WriteFile(path, b, 0o600) //nolint:gosec // of the test
+	return os.WriteFile(path, b, 0o600)
 }

@@ -29,8 +29,6 @@ type story struct {
 	step   int
 
 	north, south tenancy.Tenant
-	atNorth      context.Context //nolint:containedctx // the story speaks for the tenants
-	atSouth      context.Context //nolint:containedctx // in turn
 	doerte       uuid.UUID
 	planted      [][]byte
 }
@@ -51,34 +49,34 @@ func (s *story) tell(ctx context.Context) error {
 			return fmt.Errorf("step %d: %w", s.step, err)
 		}
 	}
-	s.say("\nAll steps held, in %.1f s.", time.Since(began).Seconds())
+	s.printf("\nAll steps held, in %.1f s.", time.Since(began).Seconds())
 	if s.kept {
-		s.say("Files: %s", s.dir)
+		s.printf("Files: %s", s.dir)
 	}
 	return nil
 }
 
-func (s *story) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+func (s *story) printf(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
 func (s *story) title(text string) {
 	s.step++
-	s.say("\n%d. %s", s.step, text)
+	s.printf("\n%d. %s", s.step, text)
 }
 
-// shown prints a piece of evidence.
-func (s *story) shown(format string, args ...any) { s.say("   ✓ "+format, args...) }
+// shownf prints a piece of evidence.
+func (s *story) shownf(format string, args ...any) { s.printf("   ✓ "+format, args...) }
 
 // importTenants makes two tenants and imports their customers.
 func (s *story) importTenants(ctx context.Context) error {
 	s.title("Two customers of the vendor, each with customers of its own, are imported.")
 	var err error
-	if s.north, s.atNorth, err = s.tenant(ctx, "Nordlicht GmbH", "nordlicht.csv"); err != nil {
+	if s.north, err = s.tenant(ctx, "Nordlicht GmbH", "nordlicht.csv"); err != nil {
 		return err
 	}
-	if s.south, s.atSouth, err = s.tenant(ctx, "Südwind AG", "suedwind.csv"); err != nil {
+	if s.south, err = s.tenant(ctx, "Südwind AG", "suedwind.csv"); err != nil {
 		return err
 	}
-	for c, err := range Customers.List(s.atNorth, s.db, CustomerEmail.Eq(doerteMail)) {
+	for c, err := range Customers.List(s.atNorth(ctx), s.db, CustomerEmail.Eq(doerteMail)) {
 		if err != nil {
 			return err
 		}
@@ -87,45 +85,54 @@ func (s *story) importTenants(ctx context.Context) error {
 	if s.doerte == uuid.Nil {
 		return errors.New("the person of the story is not among the customers of nordlicht.csv")
 	}
-	s.shown("one of them is found by the blind index of her e-mail address")
+	s.shownf("one of them is found by the blind index of her e-mail address")
 	return nil
 }
 
-func (s *story) tenant(ctx context.Context, name, file string) (tenancy.Tenant, context.Context, error) {
+// atNorth and atSouth act for one of the tenants, as a session would.
+func (s *story) atNorth(ctx context.Context) context.Context {
+	return tenancy.WithTenant(ctx, s.north.ID)
+}
+
+func (s *story) atSouth(ctx context.Context) context.Context {
+	return tenancy.WithTenant(ctx, s.south.ID)
+}
+
+func (s *story) tenant(ctx context.Context, name, file string) (tenancy.Tenant, error) {
 	t, err := s.db.CreateTenant(ctx, tenancy.Tenant{Name: name})
 	if err != nil {
-		return t, nil, err
+		return t, err
 	}
 	ctx = tenancy.WithTenant(tenancy.WithReason(ctx, "first import"), t.ID)
 	began := time.Now()
 	n, err := s.importFile(ctx, s.source, file)
 	if err != nil {
-		return t, nil, err
+		return t, err
 	}
 	counted, err := Customers.Count(ctx, s.db)
 	if err == nil && counted != n {
 		err = fmt.Errorf("%d rows imported, %d there", n, counted)
 	}
-	s.shown("%s: %d rows in one transaction, %.1f s", name, n, time.Since(began).Seconds())
-	return t, ctx, err
+	s.shownf("%s: %d rows in one transaction, %.1f s", name, n, time.Since(began).Seconds())
+	return t, err
 }
 
 // separation shows that Südwind cannot reach a row of Nordlicht.
 func (s *story) separation(ctx context.Context) error {
 	s.title("Südwind cannot read or write a row of Nordlicht, not even with SQL of its own.")
-	_, err := Customers.Get(s.atSouth, s.db, s.doerte)
+	_, err := Customers.Get(s.atSouth(ctx), s.db, s.doerte)
 	if err := s.refused("reading it by its id", err, tenancy.ErrNotFound); err != nil {
 		return err
 	}
-	err = Customers.Edit(s.atSouth, s.db, s.doerte, func(c *Customer) error { c.Plan = "free"; return nil })
+	err = Customers.Edit(s.atSouth(ctx), s.db, s.doerte, func(c *Customer) error { c.Plan = "free"; return nil })
 	if err := s.refused("changing it", err, tenancy.ErrNotFound); err != nil {
 		return err
 	}
-	err = Customers.Insert(s.atSouth, s.db, &Customer{Tenant: s.north.ID, Name: field.New("Eve")})
+	err = Customers.Insert(s.atSouth(ctx), s.db, &Customer{Tenant: s.north.ID, Name: field.New("Eve")})
 	if err := s.refused("inserting a row under Nordlicht's id", err, tenancy.ErrOtherTenant); err != nil {
 		return err
 	}
-	if err := s.rawSQL(); err != nil {
+	if err := s.rawSQL(ctx); err != nil {
 		return err
 	}
 	_, err = Customers.Get(ctx, s.db, s.doerte)
@@ -135,15 +142,15 @@ func (s *story) separation(ctx context.Context) error {
 // refused demands that an attempt failed in the way it must.
 func (s *story) refused(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s was not refused with %q: %w", what, want, err)
+		return fmt.Errorf("%s was not refused with %q: %w", what, want.Error(), err)
 	}
-	s.shown("%s: %v", what, want)
+	s.shownf("%s: %v", what, want)
 	return nil
 }
 
 // rawSQL tries it with SQL of the caller.
-func (s *story) rawSQL() error {
-	if err := s.rawReach(); err != nil {
+func (s *story) rawSQL(ctx context.Context) error {
+	if err := s.rawReach(ctx); err != nil {
 		return err
 	}
 	what, query := "ATTACH of Nordlicht's file", "ATTACH DATABASE 'tenants/"+s.north.ID.String()+".db' AS other"
@@ -152,7 +159,7 @@ func (s *story) rawSQL() error {
 		query = "SELECT count(*), set_config('art32.ctx', '1." + s.north.ID.String() + "...9999999999." +
 			strings.Repeat("0", 64) + "', true) FROM customers" // read under the forged one by the next statement
 	}
-	err := s.db.InSQL(s.atSouth, func(ctx context.Context, tx *tenancy.SQLTx) error {
+	err := s.db.InSQL(s.atSouth(ctx), func(ctx context.Context, tx *tenancy.SQLTx) error {
 		if _, err := tx.SQLX().ExecContext(ctx, query); err != nil {
 			return err
 		}
@@ -163,14 +170,14 @@ func (s *story) rawSQL() error {
 }
 
 // rawReach reads and writes the other tenant's rows by their ids.
-func (s *story) rawReach() error {
-	return s.db.InSQL(s.atSouth, func(ctx context.Context, tx *tenancy.SQLTx) error {
+func (s *story) rawReach(ctx context.Context) error {
+	return s.db.InSQL(s.atSouth(ctx), func(ctx context.Context, tx *tenancy.SQLTx) error {
 		var n int
 		err := tx.SQLX().GetContext(ctx, &n, "SELECT count(*) FROM customers WHERE tenant_id = $1", s.north.ID)
 		if err != nil || n != 0 {
 			return fmt.Errorf("raw SQL sees %d rows of the other tenant: %w", n, err)
 		}
-		s.shown("SELECT … WHERE tenant_id = <Nordlicht>: 0 rows")
+		s.shownf("SELECT … WHERE tenant_id = <Nordlicht>: 0 rows")
 		res, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET plan = 'free' WHERE id = $1", s.doerte)
 		if err != nil {
 			return err
@@ -178,15 +185,15 @@ func (s *story) rawReach() error {
 		if hit, err := res.RowsAffected(); err != nil || hit != 0 {
 			return fmt.Errorf("raw SQL changed %d rows of the other tenant: %w", hit, err)
 		}
-		s.shown("UPDATE … WHERE id = <her id>: 0 rows")
+		s.shownf("UPDATE … WHERE id = <her id>: 0 rows")
 		return nil
 	})
 }
 
 // change shows a change in the log.
-func (s *story) change(context.Context) error {
+func (s *story) change(ctx context.Context) error {
 	s.title("A change of a customer stands in the log: who, when, why and what.")
-	ctx := tenancy.WithReason(s.atNorth, "order 2026-117, signed by the customer")
+	ctx = tenancy.WithReason(s.atNorth(ctx), "order 2026-117, signed by the customer")
 	ctx = tenancy.WithActor(ctx, tenancy.Person(uuid.MustParse("6f1c1d5e-4c0e-4a54-9a0e-0c9b1f6f2c11")))
 	err := Customers.Edit(ctx, s.db, s.doerte, func(c *Customer) error {
 		c.Plan, c.Phone = "pro", field.New("+49 221 4710 777")
@@ -196,16 +203,16 @@ func (s *story) change(context.Context) error {
 		return err
 	}
 	found := 0
-	for e, err := range s.log.Events(s.atNorth, s.db, audit.Filter{Action: "customers.update", Object: s.doerte}) {
+	for e, err := range s.log.Events(ctx, s.db, audit.Filter{Action: "customers.update", Object: s.doerte}) {
 		if err != nil {
 			return err
 		}
 		found++
-		s.shown("who   %s", e.Actor)
-		s.shown("when  %s", e.At.Format(time.RFC3339))
-		s.shown("why   %s", e.Reason)
+		s.shownf("who   %s", e.Actor)
+		s.shownf("when  %s", e.At.Format(time.RFC3339))
+		s.shownf("why   %s", e.Reason)
 		for _, f := range e.Fields {
-			s.shown("what  %s: %s → %s", f.Column, f.Old, f.New)
+			s.shownf("what  %s: %s → %s", f.Column, f.Old, f.New)
 		}
 	}
 	if found != 1 {
@@ -231,7 +238,7 @@ func (s *story) verified(ctx context.Context) error {
 	if !r.OK() {
 		return fmt.Errorf("the log does not verify: %d finding(s), first: %s", len(r.Findings), first(r))
 	}
-	s.shown("%s: %d entries, root %x…", r.Origin, r.Size, r.Root[:8])
+	s.shownf("%s: %d entries, root %x…", r.Origin, r.Size, r.Root[:8])
 	return nil
 }
 
@@ -245,11 +252,11 @@ func first(r *audit.Report) string {
 // erase erases a person.
 func (s *story) erase(ctx context.Context) error {
 	s.title("One person is erased; the log still verifies.")
-	why := tenancy.WithReason(s.atNorth, "request under Art. 17 GDPR, passed on by Nordlicht")
+	why := tenancy.WithReason(s.atNorth(ctx), "request under Art. 17 GDPR, passed on by Nordlicht")
 	if err := s.db.Erase(why, s.doerte); err != nil {
 		return err
 	}
-	c, err := Customers.Get(s.atNorth, s.db, s.doerte)
+	c, err := Customers.Get(s.atNorth(ctx), s.db, s.doerte)
 	if err != nil {
 		return err
 	}
@@ -258,11 +265,11 @@ func (s *story) erase(ctx context.Context) error {
 			return fmt.Errorf("a field of the erased person answers %w, not ErrErased", err)
 		}
 	}
-	s.shown("her row is there, its fields answer: %v", field.ErrErased)
-	if n, err := Customers.Count(s.atNorth, s.db, CustomerEmail.Eq(doerteMail)); err != nil || n != 0 {
+	s.shownf("her row is there, its fields answer: %v", field.ErrErased)
+	if n, err := Customers.Count(s.atNorth(ctx), s.db, CustomerEmail.Eq(doerteMail)); err != nil || n != 0 {
 		return fmt.Errorf("she is still found by her e-mail address: %d, %w", n, err)
 	}
-	s.shown("she is no longer found by her e-mail address; her city is cleared: %q", c.City)
+	s.shownf("she is no longer found by her e-mail address; her city is cleared: %q", c.City)
 	if _, err := s.sealer.SealDue(ctx); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (e *Error) Error() string {
 // Is makes an error of kind k match the sentinel of k.
 func (e *Error) Is(target error) bool {
 	s := e.Kind.sentinel()
-	return s != nil && s == target //nolint:errorlint // that is what Is is for
+	return s != nil && s == target
 }
 
 // Unwrap gives the client's or network's error, if it was one.
