@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"unicode"
 
 	"github.com/art32/art32/crypto/field"
 )
@@ -168,4 +169,21 @@ func FuzzTransform(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFoldIsStable holds for every character that the one-time folding of an
+// indexed text is the folding of its folding, and for every pair of cases that
+// both meet.
+func TestFoldIsStable(t *testing.T) {
+	t.Parallel()
+	for r := rune(1); r <= unicode.MaxRune; r++ {
+		text := string(r)
+		once := field.Casefold.Apply(text)
+		if twice := field.Casefold.Apply(once); twice != once {
+			t.Errorf("%U: %q, then %q", r, once, twice)
+		}
+		if other := string(unicode.SimpleFold(r)); field.Casefold.Apply(other) != once {
+			t.Errorf("%U: %q and %q do not meet", r, text, other)
+		}
+	}
 }

@@ -49,8 +49,14 @@ func (t Transform) Apply(text string) string {
 	return text
 }
 
+// foldText folds twice, as Unicode's NFKC_Casefold does: a fold can make room
+// for a composition, and that for a fold. It trims last, since NFKC turns other
+// spaces into plain ones.
 func foldText(text string) string {
-	return norm.NFKC.String(strings.Map(foldRune, norm.NFKC.String(strings.TrimSpace(text))))
+	for range 2 {
+		text = norm.NFKC.String(strings.Map(foldRune, norm.NFKC.String(text)))
+	}
+	return strings.TrimSpace(text)
 }
 
 // foldRune returns the smallest of the runes that differ only by case.
