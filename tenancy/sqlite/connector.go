@@ -79,12 +79,11 @@ func (n *connector) prepare(ctx context.Context, c *conn, x sqlite.ExecQuerierCo
 	if _, err := x.ExecContext(ctx, settings, nil); err != nil {
 		return err
 	}
-	if hooks, ok := x.(sqlite.HookRegisterer); ok {
-		hooks.RegisterCommitHook(c.onCommit)
-		hooks.RegisterRollbackHook(c.onRollback)
-	} else {
+	hooks, ok := x.(sqlite.HookRegisterer)
+	if !ok {
 		return errors.New("sqlite: driver has no hooks")
 	}
+	hooks.RegisterCommitHook(c.onCommit)
 	return c.guard.install(x)
 }
 

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
 )
@@ -25,6 +27,24 @@ func OpenFiles(e engine.Engine) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.open)
+}
+
+// IsOpen reports whether a tenant's file is open.
+func IsOpen(e engine.Engine, tenant uuid.UUID) bool {
+	d := e.(*database)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open[tenant] != nil
+}
+
+// Evict closes a tenant's file.
+func Evict(e engine.Engine, tenant uuid.UUID) error {
+	d := e.(*database)
+	d.mu.Lock()
+	h := d.open[tenant]
+	d.forget(h)
+	d.mu.Unlock()
+	return h.file.close()
 }
 
 // Denied reports whether the guard keeps callers from a function.

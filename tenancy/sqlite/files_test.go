@@ -262,6 +262,9 @@ func TestLRU(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		if !sqlite.IsOpen(w.eng, ids[0]) {
+			t.Error("a file in use was closed")
+		}
 		must(t, long.Commit(t.Context()))
 		if n := sqlite.OpenFiles(w.eng); n > limit {
 			t.Errorf("%d files are open", n)

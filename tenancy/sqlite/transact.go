@@ -21,10 +21,9 @@ const (
 
 //nolint:gochecknoglobals // constant errors
 var (
-	errBusy     = &engine.Error{Kind: engine.Unavailable, Text: conditions[codeBusy]}
-	errOutside  = refused("statement outside a transaction")
-	errEnded    = refused("the caller ended the transaction; only the library does")
-	errReverted = &engine.Error{Kind: engine.Other, Text: "the transaction was rolled back by a statement"}
+	errBusy    = &engine.Error{Kind: engine.Unavailable, Text: conditions[codeBusy]}
+	errOutside = refused("statement outside a transaction")
+	errEnded   = refused("the caller ended the transaction; only the library does")
 )
 
 // BeginTx implements [driver.ConnBeginTx]. A confined connection begins with
@@ -189,14 +188,6 @@ func (c *conn) onCommit() int32 {
 		return 1
 	}
 	return 0
-}
-
-// onRollback notices a rollback that nobody here asked for: ON CONFLICT
-// ROLLBACK, RAISE(ROLLBACK), an interrupted write, a full disk.
-func (c *conn) onRollback() {
-	if c.phase == active {
-		c.phase, c.failure = dead, errReverted
-	}
 }
 
 // connTx is the end of a transaction as database/sql sees it.

@@ -33,6 +33,7 @@ func TestTx(t *testing.T) {
 		"platform has no callers' text": platformSQL,
 		"statement inside reader":       nestedRun,
 		"two goroutines":                twoGoroutines,
+		"no write outside":              writeOutside,
 	}
 	for name, check := range cases {
 		t.Run("sqlite/"+name, func(t *testing.T) {
@@ -336,6 +337,18 @@ func twoGoroutines(t *testing.T, w world, tenant uuid.UUID) {
 			wg.Wait()
 			return nil
 		})
+	}
+}
+
+// writeOutside: what looks like a single read cannot commit a write that hides
+// in it.
+func writeOutside(t *testing.T, w world, tenant uuid.UUID) {
+	w.insert(t, tenant, 1)
+	if _, err := w.exec(t.Context(), tenant, "SELECT 1; DELETE FROM things"); err == nil {
+		t.Error("the write was let through")
+	}
+	if n := things(t, w, tenant); n != 1 {
+		t.Fatalf("%d things", n)
 	}
 }
 
