@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+func auditVerifyVerb() verb {
+	return verb{
+		name:  "audit verify",
+		brief: "check that no entry of the audit logs was changed, deleted, inserted or moved",
+		login: "the library login (--dsn), or read access to the directory (--data). No key and no secret",
+		more: `It changes nothing. It prints each log with its size, root and findings, and
+exits with 1 when there is any. Entries that wait for the sealer count as a
+finding unless --pending accepts them. What the database alone cannot show, that
+everything was rewritten or an old backup restored, shows against an export that
+was held elsewhere: --held.`,
+		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
+			v := &verification{}
+			v.flags(fs, "library", envLibrary)
+			fs.StringVar(&v.tenant, "tenant", "", "check one log only: the `ID` of a tenant, or the word platform")
+			fs.DurationVar(&v.pending, "pending", 0, "accept entries that wait for the sealer for less than this `DURATION`, such as 1m;\ndefault: none")
+			fs.StringVar(&v.key, "key", "", "the root key `FILE`, to check in addition who wrote the entries that wait; default: not checked")
+			fs.StringVar(&v.held, "held", "", "the `DIR` of an earlier audit export: each log must have grown from it, under the same key")
+			return v.run
+		},
+	}
+}
+
+// verification is one call of the verb.
+type verification struct {
+	target
+
+	tenant  string
+	pending time.Duration
+	key     string
+	held    string
+	source  source
+	db      *tenancy.DB
+	log     *audit.Log // nil without --key
+}
+
+// verdict is what became of one log.
+type verdict struct {
+	*audit.Report
+
+	Tenant string   `json:"tenant"` // "platform" or the tenant's id
+	OK     bool     `json:"ok"`
+	Wrong  []string `json:"wrong"` // what is wrong beside the entries, or kept them from being checked
+}
+
+func (v *verification) run(ctx context.Context, out *output) (err error) {
+	if err := v.resolve(); err != nil {
+		return err
+	}
+	if v.tenant, err = checkTenant(v.tenant); err != nil {
+		return err
+	}
+	if v.pending < 0 {
+		return usagef("--pending must not be negative")
+	}
+	if v.source, err = openSource(ctx, &v.target); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.source.close()) }()
+	if v.db, err = readOnly(v.source); err != nil {
+		return err
+	}
+	if v.key != "" {
+		done, err := v.withKey(ctx)
+		if err != nil {
+			return fmt.Errorf("--key: %w", err)
+		}
+		defer done()
+	}
+	return v.all(ctx, out)
+}
+
+func (v *verification) all(ctx context.Context, out *output) error {
+	subjects, err := v.source.logs(ctx)
+	if err != nil {
+		return err
+	}
+	subjects, lost, err := v.heldLogs(subjects)
+	if err != nil {
+		return err
+	}
+	if subjects, err = narrow(subjects, v.tenant); err != nil {
+		return err
+	}
+	verdicts := []verdict{}
+	bad := 0
+	for _, s := range subjects {
+		r := v.verify(ctx, s)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !r.OK {
+			bad++
+		}
+		r.print(out)
+		verdicts = append(verdicts, r)
+	}
+	for _, name := range lost {
+		out.text("BAD   %s\n      %s", name, "was exported and is none of the logs of this database")
+	}
+	out.text("%s", summary(len(verdicts), bad, len(lost)))
+	err = out.value(struct {
+		OK   bool      `json:"ok"`
+		Logs []verdict `json:"logs"`
+		Lost []string  `json:"lost"`
+	}{bad+len(lost) == 0, verdicts, append([]string{}, lost...)})
+	if err == nil && bad+len(lost) > 0 {
+		err = errFindings
+	}
+	return err
+}
+
+func summary(n, bad, lost int) string {
+	text := fmt.Sprintf("%d of %d logs as they were sealed", n-bad, n)
+	if lost > 0 {
+		text += fmt.Sprintf(", %d missing", lost)
+	}
+	return text
+}
+
+// verify checks one log, once more if somebody opened its file meanwhile.
+func (v *verification) verify(ctx context.Context, s subject) verdict {
+	out := verdict{Tenant: s.name(), Wrong: append([]string{}, s.wrong...)}
+	o, err := v.options(s)
+	for again := true; again && err == nil && !s.absent; {
+		out.Report, err = audit.Verify(ctx, v.db, s.tenant, o)
+		if again = v.source.moved(s.tenant.UUID()); again {
+			err = nil
+		}
+	}
+	if err != nil {
+		out.Wrong = append(out.Wrong, "could not be checked: "+err.Error())
+	}
+	if out.Report != nil {
+		out.Wrong = append(out.Wrong, v.overdue(out.Report)...)
+	}
+	out.OK = len(out.Wrong) == 0 && (out.Report == nil || out.Report.OK())
+	return out
+}
+
+func (v *verification) overdue(r *audit.Report) []string {
+	if r.Overdue == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %d entries that wait for the sealer are older than %s, the oldest of %s: run the sealer, or accept them with --pending",
+		r.Overdue, r.Pending, v.pending, r.OldestPending.Format(time.RFC3339))}
+}
+
+func (v *verification) options(s subject) (*audit.VerifyOptions, error) {
+	o := &audit.VerifyOptions{MaxPending: v.pending, Log: v.log}
+	if v.held == "" {
+		return o, nil
+	}
+	dir := filepath.Join(v.held, s.name())
+	checkpoint, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if errors.Is(err, os.ErrNotExist) && !there(dir) {
+		return o, nil // the log is younger than the export
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--held: %w", err)
+	}
+	key, err := os.ReadFile(filepath.Join(dir, "log.vkey"))
+	if err != nil {
+		return nil, fmt.Errorf("--held: %w", err)
+	}
+	o.Checkpoints, o.Key = [][]byte{checkpoint}, string(bytes.TrimSpace(key))
+	return o, nil
+}
+
+// heldLogs names the folders of the export that are no log of the database,
+// and marks what must be looked at although it has no file.
+func (v *verification) heldLogs(all []subject) ([]subject, []string, error) {
+	if v.held == "" {
+		return all, nil, nil
+	}
+	entries, err := os.ReadDir(v.held)
+	if err != nil {
+		return nil, nil, usagef("--held: %v", err)
+	}
+	var lost []string
+	logs := 0
+	for _, e := range entries {
+		if !there(filepath.Join(v.held, e.Name(), "checkpoint")) {
+			continue
+		}
+		logs++
+		if s, err := narrow(all, e.Name()); v.tenant == "" && (err != nil || s[0].absent) {
+			lost = append(lost, e.Name())
+		}
+	}
+	if logs == 0 {
+		return nil, nil, usagef("--held: %s is no export: it holds no folder with a checkpoint", v.held)
+	}
+	return all, lost, nil
+}
+
+// print says it for people.
+func (r verdict) print(out *output) {
+	mark := "ok "
+	if !r.OK {
+		mark = "BAD"
+	}
+	out.text("%s   %s", mark, r.Tenant)
+	for _, text := range r.Wrong {
+		out.text("      %s", text)
+	}
+	if r.Report == nil {
+		if r.OK {
+			out.text("      no file yet: nothing was ever written")
+		}
+		return
+	}
+	r.printLog(out)
+	for _, f := range r.Findings {
+		out.text("      %s", describe(f))
+	}
+	if r.More > 0 {
+		out.text("      … and %d findings more", r.More)
+	}
+}
+
+func (r verdict) printLog(out *output) {
+	at := r.At.Format(time.RFC3339)
+	if r.Origin == "" {
+		out.text("      no log: nothing was sealed yet; pending %d; checked %s", r.Pending, at)
+		return
+	}
+	out.text("      log  %s", r.Origin)
+	out.text("      root %s", base64.StdEncoding.EncodeToString(r.Root))
+	out.text("      size %d, erased parts %d, pending %d; checked %s up to entry %d", r.Size, r.Erased, r.Pending, at, r.Size-1)
+}
+
+func describe(f audit.Finding) string {
+	text := string(f.Kind) + ": " + f.Text
+	if f.EventID != [16]byte{} {
+		text += " (event " + f.EventID.String() + ")"
+	}
+	return text
+}
+
+// withKey opens the keystore, to check who wrote what waits for the sealer.
+func (v *verification) withKey(ctx context.Context) (done func(), err error) {
+	root, err := keyring.KeyFile(v.key)
+	if err != nil {
+		return nil, err
+	}
+	store, done, err := v.keystore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keyring.New(root, store, nil)
+	if err == nil {
+		v.log, err = audit.New(ring, nil)
+	}
+	if err != nil {
+		done()
+	}
+	return done, err
+}
+
+func (v *verification) keystore(ctx context.Context) (keyring.Store, func(), error) {
+	if v.data != "" {
+		return readKeystore(v.data)
+	}
+	db, err := openPostgres(ctx, v.dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	return keyring.SQLStore(db, migrate.Postgres), func() { _ = db.Close() }, nil
+}
+
+// readKeystore opens the keystore of a directory without changing it.
+func readKeystore(dir string) (keyring.Store, func(), error) {
+	f, err := openFile(dir, keystoreFile, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return keyring.SQLStore(f.db, migrate.SQLite), func() { _ = f.db.Close() }, nil
+}

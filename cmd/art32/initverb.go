@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+	"github.com/art32/art32/tenancy/sqlite"
+)
+
+func initVerb() verb {
+	return verb{
+		name:  "init",
+		brief: "prepare a directory (SQLite) or a database (PostgreSQL)",
+		login: "the owner's login, which may create roles (--dsn), or write access to the directory (--data)",
+		more: `SQLite: makes the directory, the root key, the keystore and the platform's file.
+Repeating it changes nothing that is there.
+PostgreSQL: makes the roles, the two logins, all tables and the key of the seal,
+and shows the two DSNs once. They hold passwords. Repeating it is refused, since
+it would give the logins new passwords; art32 migrate applies migrations.`,
+		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
+			i := &initiation{}
+			i.flags(fs, "owner's", envOwner)
+			fs.StringVar(&i.key, "key", "", "the root key `FILE`, made where there is none;\ndefault: root.key in the directory; with --dsn: none is made")
+			fs.StringVar(&i.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql")
+			fs.StringVar(&i.out, "out", "", "PostgreSQL: write the two DSNs to this new `FILE`, mode 0600, and not to the screen")
+			fs.BoolVar(&i.again, "new-passwords", false, "PostgreSQL: repeat it on a prepared database; running instances need the new DSNs")
+			return i.run
+		},
+	}
+}
+
+// initiation is one call of the verb.
+type initiation struct {
+	target
+
+	key        string
+	migrations string
+	out        string
+	again      bool
+	app        fs.FS
+	made       []step
+}
+
+// step is one thing that is there now.
+type step struct {
+	What string `json:"what"`
+	Path string `json:"path,omitzero"`
+	Made bool   `json:"made"` // false: it was there
+	Note string `json:"-"`
+}
+
+func (i *initiation) run(ctx context.Context, out *output) (err error) {
+	if err := i.resolve(); err != nil {
+		return err
+	}
+	if i.app, err = folder(i.migrations); err != nil {
+		return err
+	}
+	if i.data != "" {
+		if i.out != "" || i.again {
+			return usagef("--out and --new-passwords belong to --dsn")
+		}
+		return i.directory(ctx, out)
+	}
+	return i.database(ctx, out)
+}
+
+// directory prepares SQLite.
+func (i *initiation) directory(ctx context.Context, out *output) (err error) {
+	if i.key == "" {
+		i.key = filepath.Join(i.data, keyFile)
+	}
+	had := func(name string) bool { return there(filepath.Join(i.data, name)) }
+	before := map[string]bool{platformFile: had(platformFile), keystoreFile: had(keystoreFile)}
+	if err := i.judge(before); err != nil {
+		return err
+	}
+	i.note("directory", i.data, !there(i.data), "")
+	if err := os.MkdirAll(i.data, 0o700); err != nil {
+		return err
+	}
+	root, err := i.rootKey()
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.OpenKeystore(ctx, i.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	i.note("keystore", filepath.Join(i.data, keystoreFile), !before[keystoreFile], "never part of a backup of the data")
+	if err := i.platform(ctx, root, store); err != nil {
+		return err
+	}
+	i.note("platform", filepath.Join(i.data, platformFile), !before[platformFile], "")
+	return i.report(out, nil)
+}
+
+// judge refuses to begin anew where something was lost, or in a directory of
+// something else.
+func (i *initiation) judge(before map[string]bool) error {
+	switch {
+	case before[keystoreFile] && !there(i.key):
+		return fmt.Errorf("%s exists and its root key %s does not: restore the key file, or name it with --key", keystoreFile, i.key)
+	case before[platformFile] && !before[keystoreFile]:
+		return fmt.Errorf("%s exists in %s and %s does not: restore it; a new one could read nothing", platformFile, i.data, keystoreFile)
+	case before[platformFile] || before[keystoreFile]:
+		return nil
+	}
+	entries, err := os.ReadDir(i.data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	for _, e := range entries {
+		if filepath.Join(i.data, e.Name()) != i.key && e.Name() != tenantsDir {
+			return fmt.Errorf("--data: %s holds other files and no data of art32: choose a new directory", i.data)
+		}
+	}
+	return nil
+}
+
+// rootKey opens the root key or makes it.
+func (i *initiation) rootKey() (keyring.Wrapper, error) {
+	made := !there(i.key)
+	if made {
+		if err := keyring.CreateKeyFile(i.key); err != nil {
+			return nil, err
+		}
+	}
+	i.note("root key", i.key, made, "keep one copy apart from every backup: without it nobody can read the data")
+	return keyring.KeyFile(i.key)
+}
+
+// platform binds the keystore to the root and makes the platform's file.
+func (i *initiation) platform(ctx context.Context, root keyring.Wrapper, store keyring.Store) error {
+	ring, err := keyring.New(root, store, nil)
+	if err != nil {
+		return err
+	}
+	if err := bind(ctx, ring); err != nil {
+		return err
+	}
+	log, err := audit.New(ring, nil)
+	if err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, i.data, tenancy.Schema{placeholders}, ring, log, &sqlite.Options{Migrations: i.app})
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// bind makes the platform's own keys, which fails if the keystore has another
+// root.
+func bind(ctx context.Context, ring *keyring.Ring) error {
+	if err := ring.CreateTenant(ctx, uuid.Nil); err != nil {
+		return err
+	}
+	key, err := ring.IndexKey(ctx, uuid.Nil)
+	clear(key)
+	return err
+}
+
+// database prepares PostgreSQL.
+func (i *initiation) database(ctx context.Context, out *output) (err error) {
+	if err := i.refuseAgain(ctx); err != nil {
+		return err
+	}
+	var file *os.File // opened first: passwords that could not be shown would be lost
+	if i.out != "" {
+		if file, err = os.OpenFile(i.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+	}
+	logins, err := postgres.Setup(ctx, i.dsn, &audit.Log{}, &postgres.SetupOptions{Migrations: i.app})
+	if err == nil {
+		i.note("database", "", !i.again, "")
+		err = i.bindKey(ctx, logins)
+	}
+	if file != nil {
+		err = errors.Join(err, i.write(file, logins))
+	}
+	if logins == (postgres.Logins{}) {
+		return err
+	}
+	return errors.Join(err, i.report(out, &logins))
+}
+
+// refuseAgain keeps a second call from taking the passwords of running
+// instances away.
+func (i *initiation) refuseAgain(ctx context.Context) error {
+	db, err := openPostgres(ctx, i.dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var there bool
+	if err := db.QueryRowContext(ctx, "SELECT to_regclass('art32.seal_keys') IS NOT NULL").Scan(&there); err != nil {
+		return fromServer(err)
+	}
+	if there && !i.again {
+		return errors.New("the database is prepared already, and repeating it would give the two logins new passwords: " +
+			"use art32 migrate for migrations, or --new-passwords and then the new DSNs in all running instances")
+	}
+	return nil
+}
+
+func (i *initiation) bindKey(ctx context.Context, logins postgres.Logins) (err error) {
+	if i.key == "" {
+		return nil
+	}
+	root, err := i.rootKey()
+	if err != nil {
+		return err
+	}
+	store, err := postgres.OpenKeystore(ctx, logins.Library)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	ring, err := keyring.New(root, store, nil)
+	if err != nil {
+		return err
+	}
+	return bind(ctx, ring)
+}
+
+// write fills the file, or removes it where there is nothing to fill it with.
+func (i *initiation) write(file *os.File, logins postgres.Logins) error {
+	if logins == (postgres.Logins{}) {
+		return errors.Join(file.Close(), os.Remove(i.out))
+	}
+	_, err := fmt.Fprintf(file, "%s=%s\n%s=%s\n", envLibrary, logins.Library, envApp, logins.App)
+	err = errors.Join(err, file.Sync(), file.Close())
+	i.note("logins", i.out, true, "the file holds passwords")
+	return err
+}
+
+func (i *initiation) note(what, path string, made bool, note string) {
+	i.made = append(i.made, step{What: what, Path: path, Made: made, Note: note})
+}
+
+// report prints what is there now, and the DSNs where no file took them.
+func (i *initiation) report(out *output, logins *postgres.Logins) error {
+	for _, s := range i.made {
+		state := "was there"
+		if s.Made {
+			state = "made"
+		}
+		line := strings.Join(slices.DeleteFunc([]string{s.What, s.Path, state, s.Note}, func(s string) bool { return s == "" }), ": ")
+		out.text("%s", line)
+	}
+	if i.data != "" && i.app != nil {
+		out.text("migrations: checked; each tenant's file gets them when it is made or next opened, or by art32 migrate")
+	}
+	value := map[string]any{"ok": true, "steps": i.made}
+	if logins != nil && i.out == "" {
+		out.text("\nBoth DSNs hold passwords and are shown this once. Keep them as secrets:\n\n%s=%s\n%s=%s",
+			envLibrary, logins.Library, envApp, logins.App)
+		value["library_dsn"], value["app_dsn"] = logins.Library, logins.App
+	}
+	return out.value(value)
+}

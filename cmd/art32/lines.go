@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/lease"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/internal/outbox"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+	"github.com/art32/art32/tenancy/sqlite"
+)
+
+// The lines of migrations that a database must hold. The engines apply them;
+// these lists serve to tell what is pending.
+
+func postgresLines(app fs.FS) []tenancy.Line {
+	return withApp(app, postgres.Migrations(), keyring.Migrations(), lease.Migrations(), outbox.Migrations(), audit.Line())
+}
+
+func platformLines() []tenancy.Line {
+	return []tenancy.Line{sqlite.Migrations(), lease.Migrations(), outbox.Migrations(), audit.Line()}
+}
+
+func tenantLines(app fs.FS) []tenancy.Line { return withApp(app, outbox.Migrations(), audit.Line()) }
+
+func withApp(app fs.FS, lines ...tenancy.Line) []tenancy.Line {
+	if app != nil {
+		lines = append(lines, tenancy.Line{Name: "app", FS: app})
+	}
+	return lines
+}
+
+// pending names the migrations that a database lacks.
+func pending(ctx context.Context, q migrate.Querier, d migrate.Dialect, lines []tenancy.Line) ([]string, error) {
+	missing, err := migrate.Pending(ctx, q, d, lines...)
+	var names []string
+	for _, f := range missing {
+		names = append(names, f.Line+"/"+f.Name)
+	}
+	return names, err
+}
+
+// applied names the migrations that a database holds, in no order.
+func applied(ctx context.Context, db *sql.DB, d migrate.Dialect) (map[string]bool, error) {
+	found, table := "SELECT to_regclass('art32.migrations') IS NOT NULL", "art32.migrations"
+	if d == migrate.SQLite {
+		found, table = "SELECT count(*) FROM sqlite_schema WHERE name = 'art32_migrations'", "art32_migrations"
+	}
+	all := map[string]bool{}
+	var there bool
+	if err := db.QueryRowContext(ctx, found).Scan(&there); err != nil || !there {
+		return all, err
+	}
+	rows, err := db.QueryContext(ctx, "SELECT line, name FROM "+table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line, name string
+		if err := rows.Scan(&line, &name); err != nil {
+			return nil, err
+		}
+		all[line+"/"+name] = true
+	}
+	return all, rows.Err()
+}

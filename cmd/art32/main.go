@@ -1,0 +1,19 @@
+// Command art32 prepares, migrates and verifies the databases of art32.
+//
+// `art32 help` lists the verbs, `art32 VERB -h` explains one. docs/cli.md holds
+// the same text.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+)
+
+func main() { os.Exit(realMain()) }
+
+func realMain() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}

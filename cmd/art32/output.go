@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+)
+
+// output prints either text for people or one JSON value for machines.
+type output struct {
+	w    io.Writer
+	json bool
+}
+
+// text prints a line for people.
+func (o *output) text(format string, args ...any) {
+	if !o.json {
+		fmt.Fprintf(o.w, format+"\n", args...)
+	}
+}
+
+// value prints v for machines.
+func (o *output) value(v any) error {
+	if !o.json {
+		return nil
+	}
+	enc := json.NewEncoder(o.w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// hide takes the passwords of the DSNs in args out of a text. No error should
+// hold one; this is the net below.
+func hide(text string, args []string) string {
+	for _, arg := range append(args, envDSNs()...) {
+		if _, dsn, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "-") {
+			arg = dsn
+		}
+		for _, p := range passwords(arg) {
+			text = strings.ReplaceAll(text, p, "…")
+		}
+	}
+	return text
+}
+
+// passwords lists the spellings in which the password of a DSN may show.
+func passwords(dsn string) []string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil
+	}
+	var all []string
+	if p, ok := u.User.Password(); ok && p != "" {
+		all = append(all, p, url.QueryEscape(p), url.PathEscape(p))
+	}
+	if p := u.Query().Get("password"); p != "" {
+		all = append(all, p, url.QueryEscape(p))
+	}
+	return all
+}

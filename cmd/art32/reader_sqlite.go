@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+	"modernc.org/sqlite"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+// The files of a data directory.
+const (
+	platformFile = "platform.db"
+	keystoreFile = "keystore.db"
+	tenantsDir   = "tenants"
+	keyFile      = "root.key"
+)
+
+func fileOf(tenant uuid.UUID) string {
+	if tenant == uuid.Nil {
+		return platformFile
+	}
+	return tenantsDir + "/" + tenant.String() + ".db"
+}
+
+// files is a data directory whose files are only read. It keeps one of them
+// open at a time.
+type files struct {
+	dir  string
+	open *roFile
+	busy map[uuid.UUID]bool // another process has it open, or had
+}
+
+var _ source = (*files)(nil)
+
+// roFile is one SQLite file.
+type roFile struct {
+	tenant uuid.UUID
+	path   string
+	db     *sql.DB
+	still  fs.FileInfo // as it was found, if nobody had it open; else nil
+}
+
+func openFiles(dir string) (*files, error) {
+	if err := initialised(dir); err != nil {
+		return nil, err
+	}
+	return &files{dir: dir, busy: map[uuid.UUID]bool{}}, nil
+}
+
+// initialised refuses a directory that art32 init did not make.
+func initialised(dir string) error {
+	st, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--data: %w", err)
+	case !st.IsDir():
+		return fmt.Errorf("--data: %s is no directory", dir)
+	}
+	for _, name := range []string{platformFile, keystoreFile, tenantsDir} {
+		if there(filepath.Join(dir, name)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("--data: %s holds no data of art32: check the path, or run art32 init", dir)
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func (f *files) dialect() migrate.Dialect { return migrate.SQLite }
+
+func (f *files) begin(ctx context.Context, tenant uuid.UUID) (*sql.Tx, error) {
+	if f.open == nil || f.open.tenant != tenant {
+		if err := f.close(); err != nil {
+			return nil, err
+		}
+		file, err := openFile(f.dir, fileOf(tenant), f.busy[tenant])
+		if err != nil {
+			return nil, err
+		}
+		file.tenant, f.open = tenant, file
+	}
+	return f.open.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+}
+
+// openFile opens a file for reading. One that nobody has open is read as it
+// lies, without locks and without the files that SQLite else puts beside it.
+func openFile(dir, name string, busy bool) (*roFile, error) {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is missing: restore it from a backup", name)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case !st.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	out := &roFile{path: path}
+	options := "mode=ro&_defensive=1&_dqs=0&_error_rc=1&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)"
+	if !busy && !there(path+"-wal") {
+		out.still = st
+		options += "&immutable=1"
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: options}
+	out.db, err = sql.Open("sqlite", u.String())
+	return out, err
+}
+
+// moved reports whether somebody opened or wrote the file meanwhile.
+func (f *files) moved(tenant uuid.UUID) bool {
+	if f.open == nil || f.open.tenant != tenant || f.open.still == nil {
+		return false
+	}
+	st, err := os.Lstat(f.open.path)
+	if err == nil && st.Size() == f.open.still.Size() && st.ModTime().Equal(f.open.still.ModTime()) && !there(f.open.path+"-wal") {
+		return false
+	}
+	f.busy[tenant] = true
+	_ = f.close()
+	return true
+}
+
+func (f *files) close() error {
+	if f.open == nil {
+		return nil
+	}
+	err := f.open.db.Close()
+	f.open = nil
+	return err
+}
+
+func (f *files) explain(tenant uuid.UUID, err error) error { return fromSQLite(fileOf(tenant), err) }
+
+// The result codes of SQLite that an operator can act on,
+// https://sqlite.org/rescode.html.
+var sqliteCodes = map[int]string{
+	3:  "access denied",
+	5:  "another process keeps it locked",
+	8:  "it was not closed and its directory is read-only: copy all files of it elsewhere, and verify the copy",
+	10: "disk input or output error",
+	11: "the file is damaged: restore it from a backup",
+	14: "it cannot be opened: check its rights; if it was not closed and its directory is read-only, copy all files of it elsewhere",
+	26: "the file is damaged or is no SQLite database: restore it from a backup",
+}
+
+// fromSQLite names the file and keeps only words that quote no value.
+func fromSQLite(name string, err error) error {
+	native, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	if text, ok := sqliteCodes[native.Code()&0xff]; ok {
+		return fmt.Errorf("%s: %s (code %d)", name, text, native.Code())
+	}
+	if strings.Contains(native.Error(), "no such table") {
+		return fmt.Errorf("%s lacks a table of art32: it is no file of art32, or a table was removed", name)
+	}
+	return fmt.Errorf("%s: SQLite error %d", name, native.Code())
+}
+
+// tenantRow is what the platform's file knows of a tenant.
+type tenantRow struct{ closed, made bool }
+
+// logs joins what the platform's file knows with the files that are there.
+func (f *files) logs(ctx context.Context) ([]subject, error) {
+	platform := subject{}
+	rows, err := f.tenants(ctx)
+	told := map[tenancy.ID]bool{}
+	if err == nil {
+		told, err = created(ctx, f)
+	}
+	if err != nil { // the tenants' own files can be read all the same
+		platform.wrong, platform.absent = append(platform.wrong, err.Error()), true
+	}
+	found, err := f.found()
+	if err != nil {
+		return nil, err
+	}
+	known := map[tenancy.ID]bool{}
+	for id := range rows {
+		known[id] = true
+	}
+	all := []subject{platform}
+	for id := range union(known, found, told) {
+		row, isKnown := rows[id]
+		all = append(all, judge(id, row, isKnown || platform.absent, found[id]))
+	}
+	sortSubjects(all)
+	return all, nil
+}
+
+// judge says what contradicts itself about a tenant.
+func judge(id tenancy.ID, row tenantRow, known, found bool) subject {
+	s := subject{tenant: id, absent: !found}
+	if !known {
+		s.wrong = append(s.wrong, "there is a file of this tenant or an event of its creation, but "+platformFile+" does not know it: its row was deleted")
+	}
+	if !found && row.made {
+		s.wrong = append(s.wrong, fileOf(id.UUID())+" is missing although it was made: restore it from a backup")
+	}
+	return s
+}
+
+func (f *files) tenants(ctx context.Context) (map[tenancy.ID]tenantRow, error) {
+	all := map[tenancy.ID]tenantRow{}
+	err := each(ctx, f, uuid.Nil, func(r engine.Row) error {
+		var text string
+		var row tenantRow
+		err := r.Scan(&text, &row.closed, &row.made)
+		if id, perr := tenancy.ParseID(text); perr == nil {
+			all[id] = row
+		}
+		return err
+	}, `SELECT t.id, t.closed_at IS NOT NULL, f.tenant_id IS NOT NULL
+		FROM art32_tenants t LEFT JOIN art32_files f ON f.tenant_id = t.id`)
+	return all, err
+}
+
+// found lists the tenants that have a file.
+func (f *files) found() (map[tenancy.ID]bool, error) {
+	all := map[tenancy.ID]bool{}
+	entries, err := os.ReadDir(filepath.Join(f.dir, tenantsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", tenantsDir, err)
+	}
+	for _, e := range entries {
+		if id, err := tenancy.ParseID(strings.TrimSuffix(e.Name(), ".db")); err == nil && strings.HasSuffix(e.Name(), ".db") {
+			all[id] = true
+		}
+	}
+	return all, nil
+}
