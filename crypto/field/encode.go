@@ -26,15 +26,15 @@ const (
 	timeSize = 12 // seconds since 1970, nanoseconds
 )
 
-// PlainTyped is implemented by [Encrypted] of any T.
-type PlainTyped interface{ PlainType() reflect.Type }
+// plainTyped is implemented by [Encrypted] of any T.
+type plainTyped interface{ PlainType() reflect.Type }
 
 // Supports reports, as an error that wraps [ErrType], whether T can be stored.
 func Supports[T any]() error { return CheckType(reflect.TypeFor[T]()) }
 
 // CheckType is [Supports] for a type found by reflection: T, or Encrypted[T].
 func CheckType(t reflect.Type) error {
-	if p, ok := reflect.Zero(t).Interface().(PlainTyped); ok && t.Kind() == reflect.Struct {
+	if p, ok := reflect.Zero(t).Interface().(plainTyped); ok && t.Kind() == reflect.Struct {
 		t = p.PlainType()
 	}
 	if kindOf(t) == unsupported {
