@@ -3,14 +3,13 @@ package audit
 import (
 	"context"
 	"errors"
-	"strconv"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/art32/art32/internal/engine"
-	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -60,7 +59,7 @@ func (s *Sealer) sealBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 	b.sealed = len(b.good)
 	for _, id := range b.rejected {
 		s.logger.ErrorContext(ctx, "audit: event not sealed: its MAC is wrong; it was written or edited outside the application",
-			"tenant", tenant.String(), "event", id.String())
+			slog.String("tenant", tenant.String()), slog.String("event", id.String()))
 	}
 	return b, nil
 }
@@ -110,13 +109,18 @@ func (s *Sealer) readBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 	return b, err
 }
 
+// levels are those that the edge of a tree can have: 7 of them hold 2^56 leaves.
+const levels = "SELECT 0 AS level UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3" +
+	" UNION ALL SELECT 4 UNION ALL SELECT 5 UNION ALL SELECT 6"
+
 func (b *batch) readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) error {
 	d := db.Engine(engine.Library).Dialect()
 	logs, tiles := engine.Table(d, "logs"), engine.Table(d, "tiles")
 	b.fresh = true
 	err := read(ctx, db, tenant, engine.Stmt{
-		SQL: "SELECT " + logColumns + ", COALESCE(t.level, -1), COALESCE(t.n, -1), t.data FROM " + logs + " l LEFT JOIN " + tiles +
-			" t ON t.log_id = l.id AND t.level < 7 AND t.n = (l.size >> (8 * (t.level + 1)))" +
+		SQL: "SELECT " + logColumns + ", COALESCE(t.level, -1), COALESCE(t.n, -1), t.data FROM " + logs + " l" +
+			" CROSS JOIN (" + levels + ") v LEFT JOIN " + tiles +
+			" t ON t.log_id = l.id AND t.level = v.level AND t.n = (l.size >> (8 * (v.level + 1)))" +
 			" WHERE l.tenant_id = $1 AND l.shard = (SELECT max(shard) FROM " + logs + " WHERE tenant_id = $1)",
 		Args: []any{tenant},
 	}, func(r engine.Row) error {
@@ -168,7 +172,9 @@ func (b *batch) queue(t engine.Tx, tenant uuid.UUID, key *signer) error {
 	now := time.Now().UnixMicro()
 	d := t.Dialect()
 	t.Queue(b.headStmt(d, tenant, g, now))
-	t.Queue(placeStmt(d, tenant, b.head.base+b.head.size, b.good))
+	for _, s := range placeStmts(d, tenant, b.head.base+b.head.size, b.good) {
+		t.Queue(s)
+	}
 	for k, data := range g.tiles {
 		t.Queue(engine.Stmt{
 			SQL: "INSERT INTO " + engine.Table(d, "tiles") + " (tenant_id, log_id, level, n, data) VALUES ($1, $2, $3, $4, $5)" +
@@ -182,67 +188,4 @@ func (b *batch) queue(t engine.Tx, tenant uuid.UUID, key *signer) error {
 		Args: []any{tenant, b.head.id, g.size, string(signed), now},
 	})
 	return nil
-}
-
-// headStmt moves the log's size from the one that was read, or makes the log.
-// A second sealer finds another size, or the log made, and changes nothing.
-func (b *batch) headStmt(d migrate.Dialect, tenant uuid.UUID, g *grown, now int64) engine.Stmt {
-	table := engine.Table(d, "logs")
-	if b.fresh {
-		return engine.Stmt{
-			SQL: "INSERT INTO " + table + " (id, tenant_id, shard, base, origin, vkey, size, root, created_at)" +
-				" VALUES ($1, $2, 0, 0, $3, $4, $5, $6, $7)",
-			Args: []any{b.head.id, tenant, b.head.origin, b.head.vkey, g.size, g.root[:], now},
-		}
-	}
-	return engine.Stmt{
-		SQL:  "UPDATE " + table + " SET size = $1, root = $2 WHERE tenant_id = $3 AND id = $4 AND size = $5",
-		Args: []any{g.size, g.root[:], tenant, b.head.id, b.head.size}, Rows: 1,
-	}
-}
-
-// placeStmt numbers the events in the order of seqs, beginning with first.
-func placeStmt(d migrate.Dialect, tenant uuid.UUID, first int64, seqs []int64) engine.Stmt {
-	s := engine.Stmt{Args: []any{first, list(d, seqs), tenant}, Rows: int64(len(seqs))}
-	if d == migrate.Postgres {
-		s.SQL = "UPDATE art32.events e SET leaf = $1::bigint + o.n - 1" +
-			" FROM unnest(string_to_array($2, ',')::bigint[]) WITH ORDINALITY AS o(seq, n)" +
-			" WHERE e.tenant_id = $3 AND e.seq = o.seq AND e.leaf IS NULL"
-		return s
-	}
-	s.SQL = "UPDATE art32_events SET leaf = $1 + o.key FROM json_each($2) o" +
-		" WHERE tenant_id = $3 AND seq = o.value AND leaf IS NULL"
-	return s
-}
-
-// rejectStmt takes events out of the queue for good.
-func rejectStmt(d migrate.Dialect, tenant uuid.UUID, seqs []int64) engine.Stmt {
-	return engine.Stmt{
-		SQL:  "UPDATE " + engine.Table(d, "events") + " SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL AND seq IN " + numbers(d, 2),
-		Args: []any{tenant, list(d, seqs)}, Rows: int64(len(seqs)),
-	}
-}
-
-// numbers is a subquery of the numbers in parameter n, which list has written.
-func numbers(d migrate.Dialect, n int) string {
-	p := "$" + strconv.Itoa(n)
-	if d == migrate.SQLite {
-		return "(SELECT value FROM json_each(" + p + "))"
-	}
-	return "(SELECT unnest(string_to_array(" + p + ", ',')::bigint[]))"
-}
-
-// list writes numbers as the text from which the dialect makes rows.
-func list(d migrate.Dialect, seqs []int64) string {
-	b := make([]byte, 0, 12*len(seqs)+2)
-	for i, n := range seqs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendInt(b, n, 10)
-	}
-	if d == migrate.SQLite {
-		return "[" + string(b) + "]"
-	}
-	return string(b)
 }

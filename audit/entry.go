@@ -60,11 +60,14 @@ func (e Entry) GoString() string { return e.String() }
 // fill adds one part to the entry.
 func (e *Entry) fill(plain []byte) error {
 	var p struct {
-		Attrs    map[string]json.RawMessage
-		Detail   string
-		Fields   map[string]struct{ Old, New json.RawMessage }
-		Reason   string
-		Withheld []string
+		Attrs  map[string]json.RawMessage `json:"attrs"`
+		Detail string                     `json:"detail"`
+		Fields map[string]struct {
+			Old json.RawMessage `json:"old"`
+			New json.RawMessage `json:"new"`
+		} `json:"fields"`
+		Reason   string   `json:"reason"`
+		Withheld []string `json:"withheld"`
 	}
 	if err := json.Unmarshal(plain, &p); err != nil {
 		return ErrDamaged // the text of the other quotes the payload

@@ -32,7 +32,7 @@ func TestErasureLeavesTheLogVerifiable(t *testing.T) {
 		if r.Erased != 2 || r.Size != 7 {
 			t.Errorf("got %+v", r)
 		}
-		for _, e := range w.entries(t, ctx, audit.Filter{}) {
+		for _, e := range w.entries(ctx, t, audit.Filter{}) {
 			want := e.Object == all[2].ID
 			if e.Erased != want || (e.Reason == "") != (want || e.Action == "audit.erase") {
 				t.Errorf("got %#v", e)
@@ -60,7 +60,7 @@ func TestChangeOfErasedPerson(t *testing.T) {
 				},
 			})
 		}))
-		got := w.entries(t, ctx, audit.Filter{Action: "customers.update"})
+		got := w.entries(ctx, t, audit.Filter{Action: "customers.update"})
 		if len(got) != 1 || got[0].Erased || len(got[0].Fields) != 1 || got[0].Fields[0].Column != "plan" || got[0].Reason != "" ||
 			len(got[0].Withheld) != 2 {
 			t.Errorf("got %#v", got)
@@ -106,8 +106,9 @@ func (w *world) dump(t *testing.T) []byte {
 		if w.engine == "sqlite" {
 			prefix = "art32_"
 		}
-		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+prefix+table)
+		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+prefix+table) //nolint:unqueryvet // all there is
 		must(t, err)
+		defer rows.Close()
 		columns, err := rows.Columns()
 		must(t, err)
 		values := make([]any, len(columns))

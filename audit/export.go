@@ -193,7 +193,7 @@ func (x *exporter) writeBundle(n int64, hashes []byte, rows []*row) ([]*row, err
 		if h := tlog.RecordHash(leaf); !bytes.Equal(h[:], hashes[i*tlog.HashSize:][:tlog.HashSize]) {
 			return nil, damaged(index)
 		}
-		bundle = binary.BigEndian.AppendUint16(bundle, uint16(len(leaf))) //nolint:gosec // at most MaxLeaf
+		bundle = binary.BigEndian.AppendUint16(bundle, uint16(len(leaf)))
 		bundle = append(bundle, leaf...)
 		rows = rows[1:]
 	}

@@ -21,10 +21,6 @@ const (
 	leafVersion = 1
 	digestSize  = 32 // SHA-256
 	macSize     = 32 // HMAC-SHA256
-
-	// bodyStart is where the part of a leaf begins that its MAC covers: after
-	// version and log.
-	bodyStart = 1 + 16
 )
 
 // ErrLeaf says that bytes are not a leaf in the one form that is allowed.
@@ -82,16 +78,16 @@ func (l *Leaf) appendBody(b []byte) ([]byte, error) {
 	}
 	b = append(b, l.Tenant[:]...)
 	b = append(b, l.Event[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(l.At.UnixMicro())) //nolint:gosec // two's complement is the format
+	b = binary.BigEndian.AppendUint64(b, uint64(l.At.UnixMicro()))
 	b = append(b, l.Writer[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(l.Counter)) //nolint:gosec // not negative, see above
+	b = binary.BigEndian.AppendUint64(b, uint64(l.Counter))
 	for _, s := range []string{l.Actor, l.Session, l.Action} {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(s))) //nolint:gosec // bounded above
+		b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
 		b = append(b, s...)
 	}
 	b = append(b, l.Object[:]...)
 	b = append(b, byte(l.Outcome))
-	b = binary.BigEndian.AppendUint16(b, uint16(count)) //nolint:gosec // bounded above
+	b = binary.BigEndian.AppendUint16(b, uint16(count))
 	return append(b, l.Digests...), nil
 }
 
@@ -107,8 +103,8 @@ func ParseLeaf(b []byte) (Leaf, error) {
 	}
 	l := Leaf{
 		Log: r.id(), Tenant: r.id(), Event: r.id(),
-		At:     time.UnixMicro(int64(r.uint64())).UTC(), //nolint:gosec // two's complement
-		Writer: r.id(), Counter: int64(r.uint64()),      //nolint:gosec // judged below
+		At:     time.UnixMicro(int64(r.uint64())).UTC(),
+		Writer: r.id(), Counter: int64(r.uint64()),
 		Actor: r.text(), Session: r.text(), Action: r.text(),
 		Object: r.id(), Outcome: Outcome(r.byte()),
 	}

@@ -100,7 +100,7 @@ func (s *Sealer) Run(ctx context.Context) error {
 			return s.loop(ctx)
 		})
 		if err != nil && ctx.Err() == nil {
-			s.logger.WarnContext(ctx, "audit: sealing interrupted", "error", err)
+			s.logger.WarnContext(ctx, "audit: sealing interrupted", slog.Any("error", err))
 			wait(ctx, s.interval)
 		}
 	}
@@ -112,7 +112,7 @@ func (s *Sealer) loop(ctx context.Context) error {
 	for ctx.Err() == nil {
 		_, err := s.SealDue(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			s.logger.ErrorContext(ctx, "audit: sealing failed", "error", err)
+			s.logger.ErrorContext(ctx, "audit: sealing failed", slog.Any("error", err))
 		}
 		failing = err != nil
 		wait(ctx, s.interval)

@@ -81,6 +81,30 @@ func TestSealersNeverFork(t *testing.T) {
 	})
 }
 
+// Verification beside writers, a sealer and erasure blames nobody.
+func TestVerifyBesideWriters(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		var work sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		work.Go(func() {
+			defer cancel()
+			for range 8 {
+				all := w.customers(t, 20)
+				w.erase(t, all[3].ID)
+				w.seal(t)
+			}
+		})
+		for ctx.Err() == nil {
+			if r := w.verify(t, &audit.VerifyOptions{Log: w.log}); len(r.Findings) != 0 {
+				t.Errorf("got %+v", r.Findings)
+				break
+			}
+		}
+		work.Wait()
+		w.wantOK(t, nil)
+	})
+}
+
 func TestSealerRun(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		s, err := audit.NewSealer(w.log, w.db, &audit.SealerOptions{Interval: 10 * time.Millisecond, Lease: time.Second})

@@ -14,7 +14,7 @@ func (w *world) snapshot(t *testing.T) func() {
 	t.Helper()
 	texts := make([]string, 0, len(auditTables))
 	for _, table := range auditTables {
-		texts = append(texts, `DROP TABLE IF EXISTS copy_`+table, `CREATE TABLE copy_`+table+` AS SELECT * FROM art32.`+table)
+		texts = append(texts, `DROP TABLE IF EXISTS copy_`+table, `CREATE TABLE copy_`+table+` AS SELECT * FROM art32.`+table) //nolint:unqueryvet // a copy of all
 	}
 	w.raw(t, texts...)
 	return func() { w.restore(t) }
@@ -31,7 +31,7 @@ func (w *world) restore(t *testing.T) {
 		if table == "events" && w.engine == "postgres" {
 			overriding = " OVERRIDING SYSTEM VALUE"
 		}
-		texts = append(texts, `INSERT INTO art32.`+table+overriding+` SELECT * FROM copy_`+table, `DROP TABLE copy_`+table)
+		texts = append(texts, `INSERT INTO art32.`+table+overriding+` SELECT * FROM copy_`+table, `DROP TABLE copy_`+table) //nolint:unqueryvet // a copy of all
 	}
 	// Indexes live in the schema of their table; on creation it is not named.
 	prefix := "art32_"

@@ -56,21 +56,16 @@ func dbError(verb string, err error) error {
 	return fmt.Errorf("audit: %s: %w", verb, err)
 }
 
-// The numbers that stand for a missing one in the column leaf.
-const (
-	leafRejected = -1 // stored: the MAC was wrong when the event was to be sealed
-	leafPending  = -2 // read in place of NULL: not sealed yet
-)
-
 // row is an event as it is stored. What cannot be an id reads as nil: an edited
 // row must still be readable, to be found.
 type row struct {
 	leaf Leaf // without log
 	seq  int64
-	at   int64 // claimed number of the leaf
+	at   int64 // claimed number of the leaf; below 0: none
 }
 
-// eventColumns are what scanEvent reads.
+// eventColumns are what scanEvent reads. Where there is no leaf, -2 stands for
+// NULL: not sealed yet. A stored -1 is an event that was not sealed.
 const eventColumns = `CAST(e.id AS TEXT), CAST(e.tenant_id AS TEXT), e.at, CAST(e.writer AS TEXT), e.counter,
  e.actor, e.session, e.action, COALESCE(CAST(e.object AS TEXT), ''), e.outcome, e.digests, e.mac, e.seq, COALESCE(e.leaf, -2)`
 
@@ -139,8 +134,8 @@ func readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (*head, err
 	d := db.Engine(engine.Library).Dialect()
 	err := read(ctx, db, tenant, engine.Stmt{
 		SQL: "SELECT " + logColumns + ", COALESCE(c.size, -1), COALESCE(c.note, '') FROM " + engine.Table(d, "logs") +
-			" l LEFT JOIN " + engine.Table(d, "checkpoints") + " c ON c.log_id = l.id" +
-			" WHERE l.tenant_id = $1 ORDER BY l.shard DESC, COALESCE(c.size, -1) DESC LIMIT 1",
+			" l LEFT JOIN " + engine.Table(d, "checkpoints") + " c ON c.log_id = l.id AND c.size = (SELECT max(size) FROM " + engine.Table(d, "checkpoints") +
+			" WHERE log_id = l.id) WHERE l.tenant_id = $1 ORDER BY l.shard DESC LIMIT 1",
 		Args: []any{tenant},
 	}, func(r engine.Row) error {
 		var h head

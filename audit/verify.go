@@ -131,7 +131,7 @@ type verifier struct {
 	bad      bool                      // one of the database did not
 }
 
-func (v *verifier) find(k Kind, index int64, event uuid.UUID, format string, args ...any) {
+func (v *verifier) findf(k Kind, index int64, event uuid.UUID, format string, args ...any) {
 	if len(v.report.Findings) >= v.o.MaxFindings {
 		v.report.More++
 		return
@@ -169,7 +169,7 @@ func (v *verifier) run(ctx context.Context) error {
 func (v *verifier) withoutLog() {
 	for _, c := range v.o.Checkpoints {
 		if p, err := ParseCheckpoint(c, v.o.Key); err == nil && p.Size > 0 {
-			v.find(KindTailCut, 0, uuid.Nil, "the whole log is gone: a checkpoint held outside covers %d entries", p.Size)
+			v.findf(KindTailCut, 0, uuid.Nil, "the whole log is gone: a checkpoint held outside covers %d entries", p.Size)
 		}
 	}
 }
@@ -185,24 +185,32 @@ func (v *verifier) outside(ctx context.Context) error {
 	if now != nil && now.size > v.head.size {
 		end = max(end, now.size)
 	}
+	err = v.strays(ctx, "e.leaf >= 0 AND e.leaf >= $2", v.head.base+end, func(r *row) {
+		v.findf(KindInserted, r.at-v.head.base, r.leaf.Event,
+			"the row claims to be entry %d, but the log ends with %d entries", r.at-v.head.base, end)
+	})
+	if err != nil {
+		return err
+	}
+	return v.strays(ctx, "e.leaf < $2", 0, func(r *row) {
+		v.findf(KindInserted, -1, r.leaf.Event,
+			"the event was written or edited outside the application: its MAC was wrong when it was to be sealed")
+	})
+}
+
+// strays reads rows outside the tree.
+func (v *verifier) strays(ctx context.Context, where string, arg int64, found func(*row)) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	return read(ctx, v.db, v.tenant, engine.Stmt{
 		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
-			" e WHERE e.tenant_id = $1 AND (e.leaf < $2 OR e.leaf >= $3) ORDER BY e.seq LIMIT $4",
-		Args: []any{v.tenant, v.head.base, v.head.base + end, int64(v.o.MaxFindings) + 1},
+			" e WHERE e.tenant_id = $1 AND " + where + " ORDER BY e.seq LIMIT $3",
+		Args: []any{v.tenant, arg, int64(v.o.MaxFindings) + 1},
 	}, func(r engine.Row) error {
 		row, err := scanEvent(r)
-		if err != nil {
-			return err
+		if err == nil {
+			found(row)
 		}
-		if row.at == leafRejected {
-			v.find(KindInserted, -1, row.leaf.Event,
-				"the event was written or edited outside the application: its MAC was wrong when it was to be sealed")
-			return nil
-		}
-		v.find(KindInserted, row.at-v.head.base, row.leaf.Event,
-			"the row claims to be entry %d, but the log ends with %d entries", row.at-v.head.base, end)
-		return nil
+		return err
 	})
 }
 
@@ -217,7 +225,7 @@ func (v *verifier) copies(ctx context.Context) error {
 		var id string
 		var n int64
 		err := r.Scan(&id, &n)
-		v.find(KindInserted, -1, parseID(id), "%d rows bear the id of one event", n)
+		v.findf(KindInserted, -1, parseID(id), "%d rows bear the id of one event", n)
 		return err
 	})
 }

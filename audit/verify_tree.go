@@ -22,7 +22,7 @@ func (v *verifier) readPoints(ctx context.Context) error {
 	v.report.Origin, v.report.Key = h.origin, h.vkey
 	if v.o.Key != "" && v.o.Key != h.vkey {
 		v.report.Key = v.o.Key
-		v.find(KindCheckpoint, -1, uuid.Nil, "the public key in the database is not the one that is held outside")
+		v.findf(KindCheckpoint, -1, uuid.Nil, "the public key in the database is not the one that is held outside")
 	}
 	notes, err := readCheckpoints(ctx, v.db, v.tenant, h)
 	if err != nil {
@@ -43,13 +43,13 @@ func (v *verifier) addPoint(note []byte, size int64, outside bool) {
 	c, err := ParseCheckpoint(note, v.report.Key)
 	switch {
 	case err != nil:
-		v.find(KindCheckpoint, size, uuid.Nil, "the checkpoint of size %d is forged or damaged: %v", size, errors.Unwrap(err))
+		v.findf(KindCheckpoint, size, uuid.Nil, "the checkpoint of size %d is forged or damaged: %v", size, errors.Unwrap(err))
 		return
 	case c.Origin != originOf(v.head.id):
-		v.find(KindCheckpoint, c.Size, uuid.Nil, "the checkpoint of size %d is of another log", c.Size)
+		v.findf(KindCheckpoint, c.Size, uuid.Nil, "the checkpoint of size %d is of another log", c.Size)
 		return
 	case !outside && c.Size != size:
-		v.find(KindCheckpoint, size, uuid.Nil, "the checkpoint stored for size %d is that of size %d", size, c.Size)
+		v.findf(KindCheckpoint, size, uuid.Nil, "the checkpoint stored for size %d is that of size %d", size, c.Size)
 	}
 	i := len(v.points)
 	for i > 0 && v.points[i-1].size > c.Size {
@@ -73,20 +73,20 @@ func (v *verifier) choose() {
 	}
 	switch {
 	case newest.size < 0:
-		v.find(KindCheckpoint, h.size, uuid.Nil, "no valid checkpoint is left for the %d entries of the log", h.size)
+		v.findf(KindCheckpoint, h.size, uuid.Nil, "no valid checkpoint is left for the %d entries of the log", h.size)
 	case h.size < newest.size:
 		v.size, v.root = newest.size, newest.root
-		v.find(KindTailCut, h.size, uuid.Nil, "the log was set back to %d entries; a checkpoint covers %d", h.size, newest.size)
+		v.findf(KindTailCut, h.size, uuid.Nil, "the log was set back to %d entries; a checkpoint covers %d", h.size, newest.size)
 	case h.size > newest.size:
-		v.find(KindCheckpoint, h.size, uuid.Nil, "the log says it has %d entries; its newest valid checkpoint covers %d", h.size, newest.size)
+		v.findf(KindCheckpoint, h.size, uuid.Nil, "the log says it has %d entries; its newest valid checkpoint covers %d", h.size, newest.size)
 	case h.root != newest.root:
 		v.root = newest.root
-		v.find(KindCheckpoint, h.size, uuid.Nil, "the root that is stored for the log is not that of its checkpoint")
+		v.findf(KindCheckpoint, h.size, uuid.Nil, "the root that is stored for the log is not that of its checkpoint")
 	}
 	v.report.Size, v.report.Root = v.size, v.root[:]
 	for _, p := range v.points {
 		if p.size > v.size {
-			v.find(KindTailCut, v.size, uuid.Nil,
+			v.findf(KindTailCut, v.size, uuid.Nil,
 				"the log has %d entries; a checkpoint held outside covers %d: the end was cut, or an old backup restored", v.size, p.size)
 			break
 		}
@@ -128,7 +128,7 @@ func (v *verifier) authentic(k tileKey, stored []byte, rows []tlog.Hash, complet
 	case len(stored) == len(computed) && v.fits(k, stored):
 		return stored
 	case complete && v.fits(k, computed), len(stored) != len(computed):
-		v.find(KindTileDamaged, k.n, uuid.Nil, "%s does not hold the hashes of its entries", k.path())
+		v.findf(KindTileDamaged, k.n, uuid.Nil, "%s does not hold the hashes of its entries", k.path())
 		return computed
 	}
 	return stored
@@ -174,11 +174,11 @@ func (v *verifier) compare(n int64, part *fold) {
 		case v.tree.rootWith(part) == p.root:
 			v.good = n
 		case p.outside:
-			v.find(KindCheckpoint, n, uuid.Nil,
+			v.findf(KindCheckpoint, n, uuid.Nil,
 				"the first %d entries are not those of the checkpoint held outside: the log was rewritten", n)
 		case !v.bad: // the later ones cannot fit either
 			v.bad = true
-			v.find(KindCheckpoint, n, uuid.Nil,
+			v.findf(KindCheckpoint, n, uuid.Nil,
 				"the tree does not match its signed checkpoint of size %d: of the entries %d to %d some were rewritten", n, v.good, n-1)
 		}
 	}
@@ -196,7 +196,7 @@ func (v *verifier) judgeUpper() {
 				want = append(want, h[:]...)
 			}
 			if !bytes.HasPrefix(v.tree.upper[k], want) {
-				v.find(KindTileDamaged, n, uuid.Nil, "%s does not hold the hashes of the tiles below it", k.path())
+				v.findf(KindTileDamaged, n, uuid.Nil, "%s does not hold the hashes of the tiles below it", k.path())
 			}
 			if len(want) == tileWidth*tlog.HashSize {
 				next = append(next, foldAll(want))

@@ -19,7 +19,7 @@ import (
 )
 
 // entries reads the log of a context's tenant.
-func (w *world) entries(tb testing.TB, ctx context.Context, f audit.Filter) []audit.Entry {
+func (w *world) entries(ctx context.Context, tb testing.TB, f audit.Filter) []audit.Entry {
 	tb.Helper()
 	var all []audit.Entry
 	for e, err := range w.log.Events(ctx, w.db, f) {
@@ -38,7 +38,7 @@ func TestChangeShowsWhoWhenWhyWhat(t *testing.T) {
 			c.Email, c.Plan = field.New("neu@example.org"), "pro"
 			return nil
 		}))
-		got := w.entries(t, ctx, audit.Filter{Action: "customers.update", Object: c.ID, Since: before})
+		got := w.entries(ctx, t, audit.Filter{Action: "customers.update", Object: c.ID, Since: before})
 		if len(got) != 1 {
 			t.Fatalf("got %d entries", len(got))
 		}
@@ -56,13 +56,13 @@ func TestChangeShowsWhoWhenWhyWhat(t *testing.T) {
 			t.Errorf("got %s, want %s", text, want)
 		}
 		w.seal(t)
-		if e := w.entries(t, ctx, audit.Filter{Object: c.ID})[1]; !e.Sealed || e.Index != 1 {
+		if e := w.entries(ctx, t, audit.Filter{Object: c.ID})[1]; !e.Sealed || e.Index != 1 {
 			t.Errorf("not sealed: %#v", e)
 		}
-		if got := w.entries(t, w.in(t.Context(), w.b), audit.Filter{}); len(got) != 0 {
+		if got := w.entries(w.in(t.Context(), w.b), t, audit.Filter{}); len(got) != 0 {
 			t.Errorf("tenant b sees %d entries of a", len(got))
 		}
-		if got := w.entries(t, ctx, audit.Filter{Platform: true, Action: "tenant.create"}); len(got) != 2 {
+		if got := w.entries(ctx, t, audit.Filter{Platform: true, Action: "tenant.create"}); len(got) != 2 {
 			t.Errorf("platform has %d entries", len(got))
 		}
 		for _, shown := range []string{e.String(), e.GoString(), e.LogValue().String()} {
@@ -122,7 +122,7 @@ func TestNoEntryNoAction(t *testing.T) {
 		}
 		n, err := customers.Count(ctx, w.db)
 		must(t, err)
-		if got := w.entries(t, ctx, audit.Filter{}); n != 0 || len(got) != 0 {
+		if got := w.entries(ctx, t, audit.Filter{}); n != 0 || len(got) != 0 {
 			t.Errorf("%d rows and %d events were written", n, len(got))
 		}
 	})
@@ -146,7 +146,7 @@ func TestRecord(t *testing.T) {
 			return errors.Join(rec.Record(ctx, "session.gone"), rolledBack)
 		}), rolledBack)
 		wantErr(t, rec.Record(tenancy.WithTenant(t.Context(), w.a), "session.open"), tenancy.ErrNoActor)
-		got := w.entries(t, ctx, audit.Filter{})
+		got := w.entries(ctx, t, audit.Filter{})
 		if len(got) != 2 || got[0].Action != "session.open" || got[1].Action != "session.close" {
 			t.Fatalf("got %v", got)
 		}
@@ -155,7 +155,7 @@ func TestRecord(t *testing.T) {
 		if want := `{"address":"192.0.2.7","after":"1s","browser":{"version":9},"err":"boom"}`; string(text) != want {
 			t.Errorf("got %s, want %s", text, want)
 		}
-		if got := w.entries(t, ctx, audit.Filter{Platform: true, Action: "account.create"}); len(got) != 1 {
+		if got := w.entries(ctx, t, audit.Filter{Platform: true, Action: "account.create"}); len(got) != 1 {
 			t.Errorf("platform: got %v", got)
 		}
 		if w.seal(t) != 5 {
@@ -187,12 +187,12 @@ func TestCallersText(t *testing.T) {
 		}
 		w.seal(t)
 		w.wantOK(t, &audit.VerifyOptions{Log: w.log})
-		w.inject(t, ctx)
+		w.inject(ctx, t)
 	})
 }
 
 // inject writes an event as callers' text could.
-func (w *world) inject(t *testing.T, ctx context.Context) {
+func (w *world) inject(ctx context.Context, t *testing.T) {
 	t.Helper()
 	table := "art32.events"
 	if w.engine == "sqlite" {
@@ -241,7 +241,7 @@ func TestRefusalsAreSealed(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		ctx := w.in(t.Context(), w.a)
 		wantErr(t, customers.Insert(ctx, w.db, &customer{Tenant: w.b, Email: field.New("a@b.de")}), tenancy.ErrOtherTenant)
-		got := w.entries(t, ctx, audit.Filter{})
+		got := w.entries(ctx, t, audit.Filter{})
 		if len(got) != 1 || got[0].Outcome != tenancy.Refused || got[0].Detail == "" {
 			t.Fatalf("got %#v", got)
 		}

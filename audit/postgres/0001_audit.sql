@@ -22,6 +22,7 @@ CREATE TABLE art32.events (
 CREATE UNIQUE INDEX events_id ON art32.events (tenant_id, id);
 CREATE UNIQUE INDEX events_leaf ON art32.events (tenant_id, leaf) WHERE leaf >= 0;
 CREATE INDEX events_pending ON art32.events (tenant_id, seq) WHERE leaf IS NULL;
+CREATE INDEX events_rejected ON art32.events (tenant_id, seq) WHERE leaf < 0;
 CREATE INDEX events_object ON art32.events (tenant_id, object, seq) WHERE object IS NOT NULL;
 
 -- What an event tells about people: ciphertexts, one part per person. Both

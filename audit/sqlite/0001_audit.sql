@@ -21,6 +21,7 @@ CREATE TABLE art32_events (
 CREATE UNIQUE INDEX art32_events_id ON art32_events (tenant_id, id);
 CREATE UNIQUE INDEX art32_events_leaf ON art32_events (tenant_id, leaf) WHERE leaf >= 0;
 CREATE INDEX art32_events_pending ON art32_events (tenant_id, seq) WHERE leaf IS NULL;
+CREATE INDEX art32_events_rejected ON art32_events (tenant_id, seq) WHERE leaf < 0;
 CREATE INDEX art32_events_object ON art32_events (tenant_id, object, seq) WHERE object IS NOT NULL;
 
 -- What an event tells about people: ciphertexts, one part per person. Both

@@ -1,0 +1,116 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// gonePart is a ciphertext that is missing.
+type gonePart struct {
+	index  int64
+	event  uuid.UUID
+	digest [digestSize]byte
+}
+
+type partKey struct {
+	event uuid.UUID
+	part  int64
+}
+
+// readParts reads the digests of the parts that belong to entries, and what
+// entries of erasure say is gone.
+func (v *verifier) readParts(ctx context.Context, from, to int64) (map[partKey][digestSize]byte, map[uuid.UUID][]byte, error) {
+	d := v.db.Engine(engine.Library).Dialect()
+	return v.parts(ctx, engine.Stmt{
+		SQL: partSelect(engine.Table(d, "event_parts"), engine.Table(d, "events")) +
+			" WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < $3",
+		Args: []any{v.tenant, v.head.base + from, v.head.base + to},
+	})
+}
+
+func partSelect(parts, events string) string {
+	return "SELECT CAST(p.event_id AS TEXT), p.part, COALESCE(CAST(p.subject AS TEXT), ''), p.ciphertext, e.action FROM " +
+		events + " e JOIN " + parts + " p ON p.tenant_id = e.tenant_id AND p.event_id = e.id"
+}
+
+func (v *verifier) parts(ctx context.Context, s engine.Stmt) (map[partKey][digestSize]byte, map[uuid.UUID][]byte, error) {
+	digests := make(map[partKey][digestSize]byte)
+	manifests := make(map[uuid.UUID][]byte)
+	err := read(ctx, v.db, v.tenant, s, func(r engine.Row) error {
+		var id, subject, action string
+		var k partKey
+		var ciphertext []byte
+		if err := r.Scan(&id, &k.part, &subject, &ciphertext, &action); err != nil {
+			return err
+		}
+		k.event = parseID(id)
+		if ciphertext == nil {
+			return nil
+		}
+		digests[k] = partDigest(parseID(subject), ciphertext)
+		if action == actionErase && k.part == 0 {
+			manifests[k.event] = ciphertext
+		}
+		return nil
+	})
+	return digests, manifests, err
+}
+
+// judgeParts compares the payload of an entry that is as it was sealed.
+func (v *verifier) judgeParts(r *row, parts map[partKey][digestSize]byte, manifests map[uuid.UUID][]byte) {
+	sound := true
+	for i, rest := int64(0), r.leaf.Digests; len(rest) >= digestSize; i, rest = i+1, rest[digestSize:] {
+		want := [digestSize]byte(rest[:digestSize])
+		got, there := parts[partKey{r.leaf.Event, i}]
+		switch {
+		case !there:
+			v.gone = append(v.gone, gonePart{r.at, r.leaf.Event, want})
+			sound = false
+		case got != want:
+			v.findf(KindPayloadEdited, r.at, r.leaf.Event, "part %d of the payload of entry %d is not what was sealed", i, r.at)
+			sound = false
+		}
+	}
+	if r.leaf.Action == actionErase && sound {
+		v.erased(manifests[r.leaf.Event])
+	}
+}
+
+// erased notes the digests that an entry of erasure names.
+func (v *verifier) erased(manifest []byte) {
+	for ; len(manifest) >= digestSize; manifest = manifest[digestSize:] {
+		v.manifest[[digestSize]byte(manifest[:digestSize])] = true
+	}
+}
+
+// judgeGone comes last, when all entries of erasure were read, those not sealed
+// yet included.
+func (v *verifier) judgeGone() {
+	for _, g := range v.gone {
+		if v.manifest[g.digest] {
+			v.report.Erased++
+			continue
+		}
+		v.findf(KindPayloadMissing, g.index, g.event, "a part of the payload of entry %d is gone without an entry of erasure", g.index)
+	}
+}
+
+// orphans finds parts that belong to no event.
+func (v *verifier) orphans(ctx context.Context) error {
+	d := v.db.Engine(engine.Library).Dialect()
+	return read(ctx, v.db, v.tenant, engine.Stmt{
+		SQL: "SELECT CAST(p.event_id AS TEXT), p.part FROM " + engine.Table(d, "event_parts") + " p LEFT JOIN " + engine.Table(d, "events") +
+			" e ON e.tenant_id = p.tenant_id AND e.id = p.event_id" +
+			" WHERE p.tenant_id = $1 AND (e.id IS NULL OR (p.part + 1) * 32 > length(e.digests) OR p.part < 0) ORDER BY 1, 2 LIMIT $2",
+		Args: []any{v.tenant, int64(v.o.MaxFindings) + 1},
+	}, func(r engine.Row) error {
+		var id string
+		var n int64
+		err := r.Scan(&id, &n)
+		v.findf(KindInserted, -1, parseID(id), "part %d of a payload belongs to no event", n)
+		return err
+	})
+}
