@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
@@ -81,7 +82,18 @@ func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx)
 		return wrap("begin", "transaction", err)
 	}
 	tx := &SQLTx{Tx: &Tx{db: db, eng: e, scope: scope}, sqlx: e.SQLX()}
-	return tx.do(ctx, func(ctx context.Context) error { return fn(ctx, tx) })
+	return tx.do(ctx, func(ctx context.Context) error {
+		defer tx.noteDenied(e)
+		return fn(ctx, tx)
+	})
+}
+
+// noteDenied makes one refusal of the statements of callers' text that the
+// database refused: the log must show that somebody tried.
+func (tx *SQLTx) noteDenied(e engine.SQLTx) {
+	if n := e.Denied() - tx.denied; n > 0 {
+		tx.Refuse(Change{Action: "sql.refused", Detail: strconv.Itoa(n) + " statements refused by the database"})
+	}
 }
 
 func (db *DB) begin(ctx context.Context, scope engine.Scope) (*Tx, error) {
@@ -141,11 +153,12 @@ var errPanic = errors.New("tenancy: panic in transaction")
 
 // end commits if err is nil, else rolls back, and records what was refused.
 func (tx *Tx) end(ctx context.Context, err error) error {
-	if !tx.busy.CompareAndSwap(false, true) {
-		tx.done.Store(true)
-		return errors.Join(err, ErrTxInUse, tx.eng.Rollback(context.WithoutCancel(ctx)))
-	}
 	tx.done.Store(true)
+	if !tx.busy.TryLock() { // another goroutine's call is under way: let it finish
+		tx.busy.Lock()
+		err = errors.Join(err, ErrTxInUse)
+	}
+	defer tx.busy.Unlock()
 	if err == nil {
 		err = wrap("commit", "transaction", tx.eng.Commit(ctx))
 	} else if rbErr := tx.eng.Rollback(context.WithoutCancel(ctx)); rbErr != nil {

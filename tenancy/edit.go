@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -13,7 +14,7 @@ import (
 // Edit reads the row under a lock, lets fn change it, and writes what changed
 // with its event: no update of another is lost. If fn changes nothing, nothing
 // is written. Tenant, key and data subject of a row cannot be changed.
-func (r *Repository[T]) Edit(ctx context.Context, c Conn, id any, fn func(row *T) error) error {
+func (r *Repository[T]) Edit(ctx context.Context, c Conn, id any, fn func(row *T) error) (err error) {
 	key, err := r.rowKey(id)
 	if err != nil {
 		return err
@@ -22,7 +23,9 @@ func (r *Repository[T]) Edit(ctx context.Context, c Conn, id any, fn func(row *T
 	if err != nil {
 		return err
 	}
-	return u.finish(ctx, r.edit(ctx, u, key, fn))
+	err = errPanic
+	defer u.finish(ctx, &err)
+	return r.edit(ctx, u, key, fn)
 }
 
 func (r *Repository[T]) edit(ctx context.Context, u *unit, key uuid.UUID, fn func(row *T) error) error {
@@ -59,13 +62,15 @@ func (t *table) clone(row reflect.Value) reflect.Value {
 // Update writes all of *row over the row with its key, which must exist, with
 // the event of what differs. It reads the old row under a lock first, as
 // [Repository.Edit] does; where the new values depend on the old, use Edit.
-func (r *Repository[T]) Update(ctx context.Context, c Conn, row *T) error {
+func (r *Repository[T]) Update(ctx context.Context, c Conn, row *T) (err error) {
 	v := reflect.ValueOf(row).Elem()
 	u, err := r.writer(ctx, c)
 	if err != nil {
 		return err
 	}
-	return u.finish(ctx, r.replace(ctx, u, v))
+	err = errPanic
+	defer u.finish(ctx, &err)
+	return r.replace(ctx, u, v)
 }
 
 func (r *Repository[T]) replace(ctx context.Context, u *unit, v reflect.Value) error {
@@ -98,6 +103,11 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 	if c.Fields, err = r.t.diff(old, row); err != nil || len(c.Fields) == 0 {
 		return wrap("update", r.t.name, err)
 	}
+	if slices.ContainsFunc(c.Fields, saysPersonal) {
+		if err := u.tx.living(ctx, subject); err != nil {
+			return wrap("update", r.t.name, err)
+		}
+	}
 	args, err := r.seal(ctx, u.tx, row)
 	if err != nil {
 		return wrap("update", r.t.name, err)
@@ -106,8 +116,13 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 	return r.write(ctx, u, c, engine.Stmt{SQL: x.update, Args: args, Rows: x.rows})
 }
 
+// saysPersonal reports whether a column gets personal data in clear.
+func saysPersonal(f FieldChange) bool {
+	return f.Class == Personal && f.New != nil && !reflect.ValueOf(f.New).IsZero() //nolint:forbidigo // of any type
+}
+
 // Delete removes the row with the given id and records what it held.
-func (r *Repository[T]) Delete(ctx context.Context, c Conn, id any) error {
+func (r *Repository[T]) Delete(ctx context.Context, c Conn, id any) (err error) {
 	key, err := r.rowKey(id)
 	if err != nil {
 		return err
@@ -116,7 +131,9 @@ func (r *Repository[T]) Delete(ctx context.Context, c Conn, id any) error {
 	if err != nil {
 		return err
 	}
-	return u.finish(ctx, r.remove(ctx, u, key))
+	err = errPanic
+	defer u.finish(ctx, &err)
+	return r.remove(ctx, u, key)
 }
 
 func (r *Repository[T]) remove(ctx context.Context, u *unit, key uuid.UUID) error {

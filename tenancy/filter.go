@@ -60,6 +60,9 @@ func (c Column[V]) Eq(v V) Filter { return c.In(v) }
 // In holds for rows whose column equals one of vs; for none if vs is empty.
 func (c Column[V]) In(vs ...V) Filter {
 	f := Filter{t: c.t, c: c.c}
+	if c.c == nil { // the zero Column belongs to no table, and no verb takes it
+		return f
+	}
 	for i := range vs {
 		if c.c.sealed() {
 			e := field.New(vs[i])

@@ -63,21 +63,22 @@ func (r *Repository[T]) Count(ctx context.Context, c Conn, filters ...Filter) (i
 // exact reports whether the database alone can decide all filters.
 func exact(filters []Filter) bool {
 	for _, f := range filters {
-		if f.c.sealed() && !f.null {
+		if f.c == nil || f.c.sealed() && !f.null { // nil: of no column, refused later
 			return false
 		}
 	}
 	return true
 }
 
-func (r *Repository[T]) count(ctx context.Context, c Conn, filters []Filter) (int, error) {
+func (r *Repository[T]) count(ctx context.Context, c Conn, filters []Filter) (n int, err error) {
 	u, err := c.unit(ctx, false)
 	if err != nil {
 		return 0, err
 	}
-	n := 0
+	err = errPanic
+	defer u.finish(ctx, &err)
 	err = r.query(ctx, u, "count(*)", filters, "", nil, func(row engine.Row) error { return row.Scan(&n) })
-	return n, u.finish(ctx, err)
+	return n, err
 }
 
 // page is one bounded piece of a list.
@@ -87,13 +88,14 @@ type page[T any] struct {
 	more bool
 }
 
-func (r *Repository[T]) page(ctx context.Context, c Conn, after uuid.UUID, filters []Filter) (page[T], error) {
+func (r *Repository[T]) page(ctx context.Context, c Conn, after uuid.UUID, filters []Filter) (p page[T], err error) {
 	u, err := c.unit(ctx, false)
 	if err != nil {
-		return page[T]{}, err
+		return p, err
 	}
-	p, err := r.readPage(ctx, u, after, filters)
-	return p, u.finish(ctx, err)
+	err = errPanic
+	defer u.finish(ctx, &err)
+	return r.readPage(ctx, u, after, filters)
 }
 
 func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, filters []Filter) (page[T], error) {

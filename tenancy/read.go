@@ -16,8 +16,7 @@ import (
 // Get reads the row with the given id, of the type of the key's field or a
 // [uuid.UUID]. A row that does not exist or belongs to another tenant is
 // [ErrNotFound].
-func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (T, error) {
-	var row T
+func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (row T, err error) {
 	key, err := r.rowKey(id)
 	if err != nil {
 		return row, err
@@ -26,11 +25,12 @@ func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (T, error) {
 	if err != nil {
 		return row, err
 	}
-	err = r.open(c, u)
-	if err == nil {
+	err = errPanic
+	defer u.finish(ctx, &err)
+	if err = r.open(c, u); err == nil {
 		err = r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).get, key, u.last(), &row)
 	}
-	return row, u.finish(ctx, err)
+	return row, err
 }
 
 // fetch reads one row into dst and readies its sealed fields.

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jmoiron/sqlx"
@@ -28,7 +29,8 @@ type Tx struct {
 	eng     engine.Tx
 	scope   engine.Scope
 	refused []Change
-	busy    atomic.Bool
+	denied  int        // of the refusals, those of the database
+	busy    sync.Mutex // held by the call that uses eng
 	done    atomic.Bool
 }
 

@@ -22,12 +22,12 @@ func (u *unit) last() engine.End {
 	return engine.Continue
 }
 
-// finish ends a transaction that is the verb's own.
-func (u *unit) finish(ctx context.Context, err error) error {
-	if !u.own {
-		return err
+// finish ends a transaction that is the verb's own by *err. A verb sets *err to
+// errPanic and defers finish before it runs anything of the caller's.
+func (u *unit) finish(ctx context.Context, err *error) {
+	if u.own {
+		*err = u.tx.end(ctx, *err)
 	}
-	return u.tx.end(ctx, err)
 }
 
 func (db *DB) unit(ctx context.Context, write bool) (*unit, error) {
@@ -67,13 +67,17 @@ func (tx *Tx) enter() error {
 	if tx.done.Load() {
 		return ErrTxDone
 	}
-	if !tx.busy.CompareAndSwap(false, true) {
+	if !tx.busy.TryLock() {
 		return ErrTxInUse
+	}
+	if tx.done.Load() { // ended meanwhile
+		tx.busy.Unlock()
+		return ErrTxDone
 	}
 	return nil
 }
 
-func (tx *Tx) leave() { tx.busy.Store(false) }
+func (tx *Tx) leave() { tx.busy.Unlock() }
 
 // run executes one statement and notes a refusal by the database, which the
 // log receives even though the transaction rolls back.
@@ -82,6 +86,7 @@ func (tx *Tx) run(ctx context.Context, s engine.Stmt, end engine.End, c Change, 
 	if dbErr, ok := errors.AsType[*engine.Error](err); ok && dbErr.Kind == engine.Forbidden {
 		c.Detail = "the database refused the statement"
 		c.Fields = nil
+		tx.denied++
 		tx.Refuse(c)
 	}
 	return err

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -15,6 +16,7 @@ import (
 var (
 	valuerType  = reflect.TypeFor[driver.Valuer]()
 	scannerType = reflect.TypeFor[sql.Scanner]()
+	jsonType    = reflect.TypeFor[json.RawMessage]()
 )
 
 // argument turns a field's value into one of the types that engines bind.
@@ -27,9 +29,11 @@ func argument(v reflect.Value) (any, error) {
 	}
 	switch {
 	case v.Type() == timeType:
-		return v.Interface().(time.Time).UTC(), nil
+		t, _ := reflect.TypeAssert[time.Time](v)
+		return t.UTC(), nil
 	case uuidLike(v.Type()):
-		return v.Convert(uuidType).Interface().(uuid.UUID), nil
+		u, _ := reflect.TypeAssert[uuid.UUID](v.Convert(uuidType))
+		return u, nil
 	case v.Type().Implements(valuerType):
 		return value(v)
 	}
@@ -37,7 +41,11 @@ func argument(v reflect.Value) (any, error) {
 }
 
 func value(v reflect.Value) (any, error) {
-	x, err := v.Interface().(driver.Valuer).Value()
+	valuer, ok := reflect.TypeAssert[driver.Valuer](v)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrBadValue, v.Type())
+	}
+	x, err := valuer.Value()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrBadValue, v.Type())
 	}
@@ -57,12 +65,15 @@ func basic(v reflect.Value) (any, error) {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return v.Int(), nil
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
-		return int64(v.Uint()), nil //nolint:gosec // at most 32 bits
+		return int64(v.Uint()), nil
 	case reflect.Float32, reflect.Float64:
 		return v.Float(), nil
 	case reflect.Slice:
 		if v.IsNil() {
 			return nil, nil //nolint:nilnil // NULL
+		}
+		if v.Type() == jsonType { // bytes do not fit a column of type jsonb
+			return string(v.Bytes()), nil
 		}
 		return v.Bytes(), nil
 	default:
@@ -70,10 +81,12 @@ func basic(v reflect.Value) (any, error) {
 	}
 }
 
-// same compares two values of a column that is not encrypted.
+// same compares two values of a column that is not encrypted, times as they are
+// stored: in microseconds.
 func same(a, b reflect.Value) bool {
 	if a.Type() == timeType {
-		return a.Interface().(time.Time).Equal(b.Interface().(time.Time))
+		x, y := a.Interface().(time.Time), b.Interface().(time.Time)
+		return x.Truncate(time.Microsecond).Equal(y.Truncate(time.Microsecond))
 	}
 	if a.Kind() == reflect.Pointer && !a.IsNil() && !b.IsNil() {
 		return same(a.Elem(), b.Elem())

@@ -17,12 +17,14 @@ import (
 // seals the encrypted fields, and records the event in the same transaction. A
 // row that names another tenant is refused with [ErrOtherTenant], and the
 // refusal recorded; a key or unique value that exists is [ErrExists].
-func (r *Repository[T]) Insert(ctx context.Context, c Conn, row *T) error {
+func (r *Repository[T]) Insert(ctx context.Context, c Conn, row *T) (err error) {
 	u, err := r.writer(ctx, c)
 	if err != nil {
 		return err
 	}
-	return u.finish(ctx, r.insert(ctx, u, row))
+	err = errPanic
+	defer u.finish(ctx, &err)
+	return r.insert(ctx, u, row)
 }
 
 func (r *Repository[T]) writer(ctx context.Context, c Conn) (*unit, error) {
@@ -31,7 +33,8 @@ func (r *Repository[T]) writer(ctx context.Context, c Conn) (*unit, error) {
 		return nil, err
 	}
 	if err := r.open(c, u); err != nil {
-		return nil, u.finish(ctx, err)
+		u.finish(ctx, &err)
+		return nil, err
 	}
 	return u, nil
 }
@@ -54,8 +57,27 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	if c.Fields, err = r.t.diff(reflect.Value{}, v); err != nil {
 		return wrap("insert", r.t.name, err)
 	}
+	if err := u.tx.living(ctx, c.Subject); err != nil {
+		return wrap("insert", r.t.name, err)
+	}
 	x := r.texts(u.tx.eng.Dialect())
 	return r.write(ctx, u, c, engine.Stmt{SQL: x.insert, Args: args, Rows: x.rows})
+}
+
+// living fails with [ErrErased] if the data subject was erased: what lies in
+// clear would say something of it again.
+func (tx *Tx) living(ctx context.Context, subject uuid.UUID) error {
+	if subject == uuid.Nil {
+		return nil
+	}
+	_, err := tx.db.keys.Cipher(ctx, tx.scope.Tenant, subject)
+	switch {
+	case errors.Is(err, keyring.ErrErased):
+		return ErrErased
+	case errors.Is(err, keyring.ErrNoKey):
+		return nil
+	}
+	return err
 }
 
 // write records c and runs its statement, in one round trip.
@@ -75,7 +97,7 @@ func (r *Repository[T]) change(verb string, object, subject uuid.UUID) Change {
 // claim fills the row's tenant, or refuses a row that names another.
 func (r *Repository[T]) claim(tx *Tx, v reflect.Value, c Change) error {
 	f := v.Field(r.t.cols[r.t.tenant].field)
-	switch id := f.Interface().(ID); {
+	switch id, _ := reflect.TypeAssert[ID](f); {
 	case id.IsZero():
 		f.Set(reflect.ValueOf(tx.Tenant()))
 	case id != tx.Tenant():

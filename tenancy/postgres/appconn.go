@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,8 +20,15 @@ type appConn struct {
 	pending []engine.Stmt // begin and context, until the first statement
 	queue   []engine.Stmt // the library's statements that wait for the next
 	open    bool          // a transaction is, whether begun or pending
+	ending  bool          // the library, and not the caller, is ending it
 	denied  int
 	broken  bool
+	// saved says that the caller set a savepoint, undoable that statements of
+	// the library followed it.
+	saved, undoable bool
+	// spoilt says that a statement of the library went wrong without an error of
+	// the server's: the transaction must not commit.
+	spoilt bool
 }
 
 var (
@@ -43,13 +51,14 @@ func (c *appConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, e
 	c.pending = append(c.pending[:0],
 		engine.Stmt{SQL: "BEGIN"},
 		engine.Stmt{SQL: appTenantText, Args: []any{token, s.Tenant}})
-	c.queue, c.denied, c.open = nil, 0, true
+	c.queue, c.denied, c.open, c.ending = nil, 0, true, false
+	c.saved, c.undoable, c.spoilt = false, false, false
 	return appDriverTx{c}, nil
 }
 
 // appTenantText opens the sealed context where the tenant is known and open;
-// else it returns no row.
-const appTenantText = "SELECT set_config('art32.ctx', $1, true) FROM art32.open_tenant($2::uuid)"
+// else it fails by a division by zero.
+const appTenantText = "SELECT 1 / count(set_config('art32.ctx', $1, true)) FROM art32.open_tenant($2::uuid)"
 
 // Begin implements [driver.Conn].
 func (c *appConn) Begin() (driver.Tx, error) { return nil, outside() }
@@ -63,15 +72,29 @@ func outside() error {
 func (c *appConn) flush(
 	ctx context.Context, main engine.Stmt, f resultFormat, row func(engine.Row) error,
 ) (reply, error) {
-	if !c.open || c.broken {
-		return reply{}, outside()
+	if err := c.usable(ctx); err != nil {
+		return reply{}, err
 	}
 	b := c.opening()
+	c.undoable = c.undoable || c.saved && len(c.queue) > 0
 	b.add(c.queue...)
 	b.main, b.format = b.add(main), f
 	c.queue = nil
 	rep, err := c.wire.exchange(ctx, b, row)
 	return rep, c.judge(b, rep, err)
+}
+
+// usable says whether a statement may be sent now.
+func (c *appConn) usable(ctx context.Context) error {
+	switch {
+	case c.open && !c.broken:
+		return nil
+	case ctx.Err() != nil: // database/sql has rolled back on its own
+		return &engine.Error{Kind: engine.Unavailable, Cause: ctx.Err()}
+	case c.wire.pg.IsClosed():
+		return &engine.Error{Kind: engine.Unavailable, Text: "the connection was lost"}
+	}
+	return outside()
 }
 
 // opening is a batch that begins the transaction if that is still to be done.
@@ -86,21 +109,16 @@ func (c *appConn) opening() batch {
 
 // judge says what a batch inside the transaction came to.
 func (c *appConn) judge(b batch, rep reply, err error) error {
-	if err = translate(err, false); err == nil {
-		err = c.shortfall(b, rep)
+	switch {
+	case unknownTenant(b, rep, err):
+		err = &engine.Error{Kind: engine.UnknownTenant}
+	case err != nil:
+		err = translate(err, false)
+	case rep.wrong >= 0:
+		err, c.spoilt = &engine.Error{Kind: engine.WrongRows}, true
 	}
 	c.note(err)
 	return err
-}
-
-func (c *appConn) shortfall(b batch, rep reply) error {
-	switch {
-	case b.context >= 0 && rep.context == 0:
-		return &engine.Error{Kind: engine.UnknownTenant}
-	case rep.wrong >= 0:
-		return &engine.Error{Kind: engine.WrongRows}
-	}
-	return nil
 }
 
 // note counts refusals, and gives up a connection whose transaction callers'
@@ -123,10 +141,16 @@ func (c *appConn) end(ctx context.Context, how string) error {
 	idle := len(c.pending) > 0 && (how == "ROLLBACK" || len(c.queue) == 0)
 	defer func() { c.open, c.pending, c.queue = false, nil, nil }()
 	switch {
+	case c.broken && how == "ROLLBACK":
+		return nil // closing the connection rolls back
+	case c.broken && c.wire.pg.IsClosed():
+		return &engine.Error{Kind: engine.Unavailable, Text: "the connection was lost"}
 	case c.broken:
 		return &engine.Error{Kind: engine.Forbidden, Text: "callers' text ended the transaction"}
 	case idle:
 		return nil
+	case c.spoilt && how == "COMMIT":
+		return errors.Join(rolledBack(), c.finish(ctx, batchOf(), "ROLLBACK"))
 	}
 	b := c.opening()
 	if how == "COMMIT" {
@@ -152,14 +176,22 @@ func (c *appConn) finish(ctx context.Context, b batch, how string) error {
 	b.add(engine.Stmt{SQL: how})
 	b.after = "DISCARD ALL"
 	rep, err := c.wire.exchange(ctx, b, nil)
-	if err = translate(err, how == "COMMIT"); err == nil {
-		err = c.shortfall(b, rep)
+	c.broken = err != nil
+	switch {
+	case rep.synced: // what failed is the clearing, for which closing serves as well
+		err = nil
+	case unknownTenant(b, rep, err):
+		err = &engine.Error{Kind: engine.UnknownTenant}
+	default:
+		err = translate(err, how == "COMMIT" && inDoubt(err, rep, len(b.stmts)-1))
 	}
 	if err == nil && failed && how == "COMMIT" {
-		err = &engine.Error{Kind: engine.Other, Text: "transaction had failed and was rolled back"}
-	}
-	if err != nil {
-		c.broken = true
+		err = rolledBack()
 	}
 	return err
+}
+
+// rolledBack answers a commit after a failure that the caller passed over.
+func rolledBack() error {
+	return &engine.Error{Kind: engine.Other, Text: "a statement failed, and the transaction was rolled back"}
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"io"
 	"strings"
 	"unicode"
@@ -15,8 +16,15 @@ import (
 // appDriverTx is the transaction as database/sql sees it.
 type appDriverTx struct{ c *appConn }
 
-// Commit implements [driver.Tx].
-func (t appDriverTx) Commit() error { return t.c.end(context.Background(), "COMMIT") }
+// Commit implements [driver.Tx]. The caller's own Commit rolls back: the library
+// may have more to write, and InSQL has not returned yet.
+func (t appDriverTx) Commit() error {
+	if !t.c.ending {
+		t.c.denied++
+		return errors.Join(controls(), t.Rollback())
+	}
+	return t.c.end(context.Background(), "COMMIT")
+}
 
 // Rollback implements [driver.Tx].
 func (t appDriverTx) Rollback() error {
@@ -82,9 +90,8 @@ func (c *appConn) QueryContext(ctx context.Context, query string, args []driver.
 func (c *appConn) caller(
 	ctx context.Context, query string, args []driver.NamedValue, row func(engine.Row) error,
 ) (reply, error) {
-	if controlsTransaction(query) {
-		c.denied++
-		return reply{}, &engine.Error{Kind: engine.Forbidden, Text: "callers' text must not begin or end a transaction"}
+	if err := c.admit(query); err != nil {
+		return reply{}, err
 	}
 	s := engine.Stmt{SQL: query, Once: true}
 	for _, a := range args {
@@ -93,24 +100,59 @@ func (c *appConn) caller(
 	return c.flush(ctx, s, textFormat, row)
 }
 
-// controlsTransaction reports whether the first word of a statement begins,
-// ends or divides a transaction. What slips through is noticed afterwards by
-// the state that the server reports.
-func controlsTransaction(query string) bool {
-	switch strings.ToUpper(firstWord(query)) {
-	case "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE":
-		return true
+// admit refuses text that begins or ends a transaction, by its first words. What
+// slips through is noticed afterwards by the state that the server reports.
+//
+// Savepoints are the caller's to use; but rolling back to one must not undo what
+// the library wrote since, which may be the only trace of something done.
+func (c *appConn) admit(query string) error {
+	if strings.IndexByte(query, 0) >= 0 {
+		return &engine.Error{Kind: engine.BadValue, Text: "the statement holds NUL"}
 	}
-	return false
+	first, rest := nextWord(query)
+	switch first {
+	case "SAVEPOINT":
+		c.saved = true
+	case "ROLLBACK":
+		if !toSavepoint(rest) {
+			c.denied++
+			return controls()
+		}
+		if c.undoable || c.saved && len(c.queue) > 0 {
+			return &engine.Error{Kind: engine.Forbidden, Text: "rolling back to the savepoint would undo recorded events: return an error instead"}
+		}
+	case "BEGIN", "START", "COMMIT", "END", "ABORT", "PREPARE":
+		c.denied++
+		return controls()
+	}
+	return nil
 }
 
-// firstWord skips blanks, semicolons and comments, nested ones too.
-func firstWord(q string) string {
+func controls() error {
+	return &engine.Error{Kind: engine.Forbidden, Text: "callers' text must not begin or end a transaction"}
+}
+
+// toSavepoint reports whether what follows ROLLBACK is [WORK | TRANSACTION] TO.
+func toSavepoint(rest string) bool {
+	word, rest := nextWord(rest)
+	if word == "WORK" || word == "TRANSACTION" {
+		word, _ = nextWord(rest)
+	}
+	return word == "TO"
+}
+
+// nextWord gives the next word in upper case, and what follows it. It skips
+// blanks, semicolons and comments, nested ones too.
+func nextWord(q string) (word, rest string) {
 	for {
 		q = strings.TrimLeft(q, " \t\r\n\f\v;")
 		switch {
 		case strings.HasPrefix(q, "--"):
-			_, q, _ = strings.Cut(q, "\n")
+			end := strings.IndexAny(q, "\r\n")
+			if end < 0 {
+				return "", ""
+			}
+			q = q[end:]
 		case strings.HasPrefix(q, "/*"):
 			q = afterComment(q)
 		default:
@@ -118,7 +160,7 @@ func firstWord(q string) string {
 			if end < 0 {
 				end = len(q)
 			}
-			return q[:end]
+			return strings.ToUpper(q[:end]), q[end:]
 		}
 	}
 }

@@ -83,14 +83,22 @@ func (t *appTx) Denied() (n int) {
 	return n
 }
 
-func (t *appTx) Commit(context.Context) error {
+func (t *appTx) Commit(ctx context.Context) error {
 	if t.done {
 		return nil
 	}
 	t.done = true
+	_ = t.raw(func(c *appConn) error { // a closed connection fails at the commit
+		c.ending = true
+		return nil
+	})
 	err := t.tx.Commit()
-	if errors.Is(err, sql.ErrTxDone) {
-		err = &engine.Error{Kind: engine.Forbidden, Text: "callers' text ended the transaction"}
+	switch {
+	case !errors.Is(err, sql.ErrTxDone):
+	case ctx.Err() != nil: // database/sql has rolled back on its own
+		err = ctx.Err()
+	default:
+		err = &engine.Error{Kind: engine.Forbidden, Text: "the caller ended the transaction"}
 	}
 	return errors.Join(plain(err), t.conn.Close())
 }

@@ -103,6 +103,12 @@ func class(code string) string {
 	return code[:2]
 }
 
+// unknownTenant reports whether a batch failed where it opens the context.
+func unknownTenant(b batch, rep reply, err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "22012" && b.context >= 0 && rep.answered == b.context
+}
+
 func isServer(err error) bool {
 	_, ok := errors.AsType[*pgconn.PgError](err)
 	return ok

@@ -84,25 +84,43 @@ var roleChecks = []check{
 	},
 }
 
+// strangers finds what a login is a member of beside the group of its kind. The
+// app login in the group of the library could name any tenant.
+func strangers(group string) check {
+	return check{
+		`SELECT 'role ' || current_user || ' is a member of ' || r.rolname FROM pg_catalog.pg_roles r, pg_catalog.pg_roles me
+		WHERE me.rolname = current_user AND NOT me.rolsuper AND r.rolname NOT IN (current_user, '` + group + `')
+		AND pg_has_role(current_user, r.oid, 'MEMBER') AND $1::text[] IS NOT NULL`,
+		"REVOKE it, or open with the logins that postgres.Setup made",
+	}
+}
+
+// libraryChecks run under the library login.
+//
+//nolint:gochecknoglobals // a table of constants
+var libraryChecks = []check{strangers("art32_library")}
+
 // appChecks run under the app login.
 //
 //nolint:gochecknoglobals // a table of constants
 var appChecks = []check{
+	strangers("art32_app"),
 	{
 		`SELECT 'table ' || c.oid::regclass || ' can be reached and has no forced row-level security'
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
+		WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
 		AND (has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE'))
 		AND has_schema_privilege(n.oid, 'USAGE')
 		AND NOT (c.relrowsecurity AND c.relforcerowsecurity) AND $1::text[] IS NOT NULL`,
-		"SELECT art32.protect('…') in a migration, for each partition too",
+		"SELECT art32.protect('…') in a migration, for each partition too; a foreign table cannot be kept apart: REVOKE it",
 	},
 	{
 		`SELECT 'table ' || c.oid::regclass || ' lacks policy ' || p.name || ' as art32.protect makes it'
 		FROM pg_catalog.pg_class c JOIN unnest($1::text[]) t ON c.oid = to_regclass(t)
 		CROSS JOIN (VALUES ('art32_library', true), ('art32_library_guard', false), ('art32_app', true), ('art32_app_guard', false)) p(name, permissive)
 		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.name
-			AND x.polpermissive = p.permissive AND x.polcmd = '*'
+			AND x.polpermissive = p.permissive AND x.polcmd = '*' AND x.polwithcheck IS NOT NULL
+			AND x.polroles = ARRAY[replace(p.name, '_guard', '')::regrole::oid]
 			AND pg_get_expr(x.polqual, x.polrelid) LIKE '%art32.%')`,
 		"SELECT art32.protect('…') in a migration",
 	},
@@ -114,8 +132,10 @@ var appChecks = []check{
 		`SELECT 'view ' || c.oid::regclass || ' reads with the rights of its owner'
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.oid <> to_regclass('art32.ctx')
-		AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-		AND (c.relkind = 'm' OR NOT coalesce('security_invoker=true' = ANY (c.reloptions) OR 'security_invoker=on' = ANY (c.reloptions), false))
+		AND has_schema_privilege(n.oid, 'USAGE')
+		AND (has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE'))
+		AND (c.relkind = 'm' OR NOT coalesce((SELECT option_value::boolean FROM pg_options_to_table(c.reloptions)
+			WHERE option_name = 'security_invoker'), false))
 		AND $1::text[] IS NOT NULL`,
 		"ALTER VIEW … SET (security_invoker = true); a materialised view cannot be kept apart: REVOKE it",
 	},
@@ -149,7 +169,7 @@ func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []t
 	for _, look := range []struct {
 		db     *sql.DB
 		checks []check
-	}{{e.platform, roleChecks}, {app, roleChecks}, {app, appChecks}} {
+	}{{e.platform, roleChecks}, {e.platform, libraryChecks}, {app, roleChecks}, {app, appChecks}} {
 		for _, c := range look.checks {
 			more, err := c.run(ctx, look.db, tables)
 			if err != nil {

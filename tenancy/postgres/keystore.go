@@ -28,6 +28,9 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 	if err != nil {
 		return nil, errors.New("postgres: open keystore: not a valid postgres:// URL")
 	}
+	if err := verified("keystore", &config.Config); err != nil {
+		return nil, err
+	}
 	db := stdlib.OpenDB(*config)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("postgres: open keystore: %w", unreachable(err)), db.Close())

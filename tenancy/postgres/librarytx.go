@@ -15,9 +15,10 @@ import (
 )
 
 // The statements that open a transaction of library text. The tenant's row is
-// looked up on the way, so that an unknown or closed tenant gets no context.
+// looked up on the way: an unknown or closed tenant fails by a division by zero,
+// so that no statement of the batch runs without a context.
 const (
-	tenantText   = "SELECT set_config('art32.tenant', id::text, true) FROM art32.tenants WHERE id = $1 AND closed_at IS NULL"
+	tenantText   = "SELECT 1 / count(set_config('art32.tenant', id::text, true)) FROM art32.tenants WHERE id = $1 AND closed_at IS NULL"
 	platformText = "SELECT set_config('art32.tenant', $1, true)"
 )
 
@@ -57,7 +58,7 @@ func (t *libraryTx) Run(
 
 func (t *libraryTx) Commit(ctx context.Context) error {
 	if t.failed != nil { // the caller went on as if nothing had happened
-		return &engine.Error{Kind: engine.Other, Text: "a statement failed, and the transaction was rolled back"}
+		return rolledBack()
 	}
 	if t.done || !t.begun && len(t.queue) == 0 {
 		t.release()
@@ -116,7 +117,7 @@ func (t *libraryTx) flush(
 // judge says what a batch came to.
 func (t *libraryTx) judge(b batch, rep reply, err error, end engine.End) error {
 	switch {
-	case b.context >= 0 && rep.context == 0 && (err == nil || isServer(err)):
+	case unknownTenant(b, rep, err):
 		return &engine.Error{Kind: engine.UnknownTenant}
 	case err != nil:
 		commit := len(b.stmts) // an implicit transaction commits after the last statement

@@ -86,19 +86,22 @@ func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) 
 	return e, nil
 }
 
-// verified refuses a login over a network whose server is not verified
+// verified refuses a login over a network if one of its servers is not verified
 // (TOM-4.1). Sockets and loopback need no TLS.
 func verified(name string, c *pgconn.Config) error {
-	ip := net.ParseIP(c.Host)
-	local := strings.HasPrefix(c.Host, "/") || strings.HasPrefix(c.Host, "@") || c.Host == "localhost" ||
-		ip != nil && ip.IsLoopback()
-	if local {
-		return nil
-	}
-	if c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify || len(c.Fallbacks) > 0 && c.Fallbacks[0].TLSConfig == nil {
-		return fmt.Errorf("postgres: open: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
+	servers := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
+	for _, s := range servers {
+		if !local(s.Host) && (s.TLSConfig == nil || s.TLSConfig.InsecureSkipVerify) {
+			return fmt.Errorf("postgres: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
+		}
 	}
 	return nil
+}
+
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" ||
+		ip != nil && ip.IsLoopback()
 }
 
 // loadSeal reads the newest key of the seal.

@@ -2,16 +2,25 @@ package postgres
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver of the owner's login
 
 	"github.com/art32/art32/crypto/keyring"
@@ -71,6 +80,7 @@ func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
 // login that may create roles and owns the database; a superuser will do. It
 // creates the roles <database>_owner (no login), <database>_library and
 // <database>_app, gives the two logins new passwords and returns their DSNs.
+// A name too long for that is cut and marked with a hash.
 // Repeating it is safe, but running instances must be given the new DSNs; to
 // apply migrations alone use [Migrate].
 func Setup(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *SetupOptions) (Logins, error) {
@@ -118,8 +128,12 @@ type setup struct {
 }
 
 func connectOwner(ctx context.Context, dsn string) (*setup, error) {
-	if _, err := pgx.ParseConfig(dsn); err != nil {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
 		return nil, errors.New("postgres: owner's DSN: not a valid postgres:// URL")
+	}
+	if err := verified("owner", &config.Config); err != nil {
+		return nil, err
 	}
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
@@ -140,26 +154,58 @@ func (s *setup) close() {
 	_ = s.db.Close()
 }
 
-// role is the name of one of the database's own roles.
+// role is the name of one of the database's own roles. One that would be too
+// long is cut and marked with a hash, so that no two databases share a role.
 func (s *setup) role(kind string) string {
-	const most = 50 // of 63 bytes
+	const most = 63 - len("_library") // bytes of a name in PostgreSQL
 	name := s.database
 	if len(name) > most {
-		name = name[:most]
+		sum := sha256.Sum256([]byte(name))
+		end := most - 9
+		for !utf8.RuneStart(name[end]) {
+			end--
+		}
+		name = name[:end] + "_" + hex.EncodeToString(sum[:4])
 	}
 	return name + "_" + kind
 }
 
 func ident(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// exec runs statements whose %s are quoted names, in order.
+// exec runs statements in order. They can be repeated, and are where another
+// Setup was faster: roles and rights belong to the whole server.
 func (s *setup) exec(ctx context.Context, stmts ...string) error {
 	for _, q := range stmts {
-		if _, err := s.conn.ExecContext(ctx, q); err != nil {
+		err := insist(ctx, func() error { _, err := s.conn.ExecContext(ctx, q); return err })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// insist repeats do while it collides with another session.
+func insist(ctx context.Context, do func() error) error {
+	const attempts, pause = 50, 20 * time.Millisecond
+	for n := 1; ; n++ {
+		err := do()
+		if !collided(err) || n == attempts {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// collided reports whether two sessions changed the same row of the catalogue.
+// PostgreSQL has no code of its own for that.
+func collided(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(e.Message, "tuple concurrently") ||
+		slices.Contains([]string{"40P01", "40001", "23505"}, e.Code))
 }
 
 // createRole creates a role unless it exists; two Setups at once may race.
@@ -209,32 +255,77 @@ func (s *setup) sealKey(ctx context.Context) error {
 	return err
 }
 
-// logins creates the two logins with new passwords.
-func (s *setup) logins(ctx context.Context, ownerDSN string) (Logins, error) {
-	library, err := s.login(ctx, "library", ownerDSN)
+// logins creates the two logins with new passwords, both or none: of two Setups
+// at once, the later one's are valid.
+func (s *setup) logins(ctx context.Context, ownerDSN string) (l Logins, err error) {
+	library, more, err := s.login("library", ownerDSN, &l.Library)
 	if err != nil {
 		return Logins{}, err
 	}
-	app, err := s.login(ctx, "app", ownerDSN)
+	app, rest, err := s.login("app", ownerDSN, &l.App)
+	if err != nil {
+		return Logins{}, err
+	}
+	if err := s.exec(ctx, library, app); err != nil {
+		return Logins{}, err
+	}
+	err = insist(ctx, func() error { return s.atOnce(ctx, append(more, rest...)) })
 	if err != nil {
 		return Logins{}, err
 	}
 	s.harden(ctx)
-	return Logins{Library: library, App: app}, nil
+	return l, nil
 }
 
-func (s *setup) login(ctx context.Context, kind, ownerDSN string) (string, error) {
+// atOnce runs statements in one transaction.
+func (s *setup) atOnce(ctx context.Context, stmts []string) error {
+	tx, err := s.conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, q := range stmts {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
+}
+
+// login gives the statement that creates a login and those that give it a new
+// password and its rights, and sets its DSN.
+func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more []string, err error) {
 	name, password := s.role(kind), rand.Text()
-	err := s.exec(ctx,
-		createRole(name, "LOGIN"),
-		"ALTER ROLE "+ident(name)+" LOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD "+literal(password),
-		"GRANT art32_"+kind+" TO "+ident(name),
-		"GRANT CONNECT ON DATABASE "+ident(s.database)+" TO "+ident(name),
-	)
+	verifier, err := scram(password)
+	if err != nil {
+		return "", nil, err
+	}
+	if *dsn, err = withUser(ownerDSN, name, password); err != nil {
+		return "", nil, err
+	}
+	return createRole(name, "LOGIN"), []string{
+		"ALTER ROLE " + ident(name) + " LOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD " + literal(verifier),
+		"GRANT art32_" + kind + " TO " + ident(name),
+		"GRANT CONNECT ON DATABASE " + ident(s.database) + " TO " + ident(name),
+	}, nil
+}
+
+// scram is what the server keeps of a password (RFC 5803), so that the password
+// itself is neither sent nor logged. 128 random bits need no more rounds.
+func scram(password string) (string, error) {
+	const rounds = 4096
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // never fails
+	salted, err := pbkdf2.Key(sha256.New, password, salt, rounds, sha256.Size)
 	if err != nil {
 		return "", err
 	}
-	return withUser(ownerDSN, name, password)
+	mac := func(text string) []byte {
+		h := hmac.New(sha256.New, salted)
+		h.Write([]byte(text))
+		return h.Sum(nil)
+	}
+	stored, b64 := sha256.Sum256(mac("Client Key")), base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", rounds, b64(salt), b64(stored[:]), b64(mac("Server Key"))), nil
 }
 
 // withUser is the DSN of another login to the same database.
@@ -250,16 +341,18 @@ func withUser(dsn, user, password string) (string, error) {
 	return u.String(), nil
 }
 
-// harden does what only a superuser may: no parameters in the server's log, and
-// no login that ends or watches the work of another. Where the owner may not,
-// [Open] refuses the first, if statements are logged at all, and the second
-// only hides who works.
+// harden does what only a superuser may: no parameters in the server's log, no
+// login that ends or watches the work of another, and no large objects, which no
+// policy reaches. Where the owner may not, [Open] refuses the first, if
+// statements are logged at all.
 func (s *setup) harden(ctx context.Context) {
 	for _, q := range []string{
 		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length = 0",
 		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length_on_error = 0",
 		"REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(int, bigint), pg_catalog.pg_cancel_backend(int)," +
-			" pg_catalog.pg_stat_get_activity(int) FROM PUBLIC",
+			" pg_catalog.pg_stat_get_activity(int), pg_catalog.pg_stat_get_backend_activity(int) FROM PUBLIC",
+		"REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(int), pg_catalog.lo_create(oid)," +
+			" pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC",
 	} {
 		_ = s.exec(ctx, q) // refused to an owner who is no superuser
 	}

@@ -58,7 +58,6 @@ func (b *batch) add(s ...engine.Stmt) int {
 // reply is what came back.
 type reply struct {
 	rows    int64    // of the main statement
-	context int64    // rows of the context's statement
 	columns []string // of the main statement
 	wrong   int      // index of the statement that hit a wrong number of rows, or -1
 	// answered counts the statements that the server finished, synced says that
@@ -177,11 +176,8 @@ func (w *wire) receive(
 }
 
 func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
-	switch i {
-	case b.main:
+	if i == b.main {
 		rep.rows = n
-	case b.context:
-		rep.context = n
 	}
 	if s.Rows != 0 && n != s.Rows && rep.wrong < 0 {
 		rep.wrong = i
