@@ -171,7 +171,7 @@ func (v *verification) options(s subject) (*audit.VerifyOptions, error) {
 	}
 	dir := filepath.Join(v.held, s.name())
 	checkpoint, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
-	if errors.Is(err, os.ErrNotExist) && !there(dir) {
+	if errors.Is(err, os.ErrNotExist) && !exists(dir) {
 		return o, nil // the log is younger than the export
 	}
 	if err != nil {
@@ -198,7 +198,7 @@ func (v *verification) heldLogs(all []subject) ([]subject, []string, error) {
 	var lost []string
 	logs := 0
 	for _, e := range entries {
-		if !there(filepath.Join(v.held, e.Name(), "checkpoint")) {
+		if !exists(filepath.Join(v.held, e.Name(), "checkpoint")) {
 			continue
 		}
 		logs++

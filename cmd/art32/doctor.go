@@ -58,7 +58,14 @@ type check struct {
 // fault is what was found and how to mend it.
 type fault struct {
 	What string `json:"what"`
-	Mend string `json:"mend"`
+	Mend string `json:"mend"` // "": what says it
+}
+
+func (f fault) String() string {
+	if f.Mend == "" {
+		return f.What
+	}
+	return f.What + "; mend: " + f.Mend
 }
 
 func (d *doctor) run(ctx context.Context, out *output) (err error) {
@@ -87,7 +94,7 @@ func (d *doctor) report(out *output) error {
 			out.text("ok    %s", c.Name)
 		}
 		for _, f := range c.Found {
-			out.text("BAD   %s: %s; mend: %s", c.Name, f.What, f.Mend)
+			out.text("BAD   %s: %s", c.Name, f)
 		}
 	}
 	err := out.value(struct {
@@ -108,7 +115,7 @@ func (d *doctor) add(name string, found ...fault) {
 func (d *doctor) logs(ctx context.Context, src source) {
 	subjects, err := src.logs(ctx)
 	if err != nil {
-		d.add("tenants", fault{err.Error(), "see the text"})
+		d.add("tenants", fault{err.Error(), ""})
 		return
 	}
 	var odd, late []fault
@@ -140,7 +147,7 @@ func (d *doctor) lag(ctx context.Context, src source, s subject) (found []fault)
 		return err
 	}, query, s.tenant.String())
 	if err != nil {
-		found = append(found, fault{s.name() + ": " + err.Error(), "see the text"})
+		found = append(found, fault{s.name() + ": " + err.Error(), ""})
 	}
 	return found
 }
@@ -153,7 +160,7 @@ func (d *doctor) root(ctx context.Context, store keyring.Store) {
 		return
 	}
 	if err != nil {
-		d.add("root key", fault{err.Error(), "see the text"})
+		d.add("root key", fault{err.Error(), ""})
 		return
 	}
 	ring, err := keyring.New(root, store, nil)

@@ -113,7 +113,7 @@ func (d *doctor) file(ctx context.Context, name string, lines []tenancy.Line) {
 	missing, err := pending(ctx, f.db, migrate.SQLite, lines)
 	switch {
 	case err != nil:
-		d.add(name, fault{fromSQLite(name, err).Error(), "see the text"})
+		d.add(name, fault{fromSQLite(name, err).Error(), ""})
 	case len(missing) > 0:
 		d.add(name, fault{"pending: " + strings.Join(missing, ", "), "run art32 migrate"})
 	default:

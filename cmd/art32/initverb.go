@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -83,12 +84,12 @@ func (i *initiation) directory(ctx context.Context, out *output) (err error) {
 	if i.key == "" {
 		i.key = filepath.Join(i.data, keyFile)
 	}
-	had := func(name string) bool { return there(filepath.Join(i.data, name)) }
+	had := func(name string) bool { return exists(filepath.Join(i.data, name)) }
 	before := map[string]bool{platformFile: had(platformFile), keystoreFile: had(keystoreFile)}
 	if err := i.judge(before); err != nil {
 		return err
 	}
-	i.note("directory", i.data, !there(i.data), "")
+	i.note("directory", i.data, !exists(i.data), "")
 	if err := os.MkdirAll(i.data, 0o700); err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (i *initiation) directory(ctx context.Context, out *output) (err error) {
 // something else.
 func (i *initiation) judge(before map[string]bool) error {
 	switch {
-	case before[keystoreFile] && !there(i.key):
+	case before[keystoreFile] && !exists(i.key):
 		return fmt.Errorf("%s exists and its root key %s does not: restore the key file, or name it with --key", keystoreFile, i.key)
 	case before[platformFile] && !before[keystoreFile]:
 		return fmt.Errorf("%s exists in %s and %s does not: restore it; a new one could read nothing", platformFile, i.data, keystoreFile)
@@ -137,7 +138,7 @@ func (i *initiation) judge(before map[string]bool) error {
 
 // rootKey opens the root key or makes it.
 func (i *initiation) rootKey() (keyring.Wrapper, error) {
-	made := !there(i.key)
+	made := !exists(i.key)
 	if made {
 		if err := keyring.CreateKeyFile(i.key); err != nil {
 			return nil, err
@@ -218,6 +219,22 @@ func (i *initiation) refuseAgain(ctx context.Context) error {
 	if there && !i.again {
 		return errors.New("the database is prepared already, and repeating it would give the two logins new passwords: " +
 			"use art32 migrate for migrations, or --new-passwords and then the new DSNs in all running instances")
+	}
+	if there && i.key != "" && !exists(i.key) {
+		return refuseNewRoot(ctx, db, i.key)
+	}
+	return nil
+}
+
+// refuseNewRoot keeps a new root key from being made beside a keystore that has
+// another one.
+func refuseNewRoot(ctx context.Context, db *sql.DB, key string) error {
+	var bound bool
+	if err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM art32_keys.keys)").Scan(&bound); err != nil {
+		return fromServer(err)
+	}
+	if bound {
+		return fmt.Errorf("the keystore holds keys and its root key %s does not exist: restore the key file, or name it with --key", key)
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func (m *migration) directory(ctx context.Context) ([]migrated, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !there(filepath.Join(m.data, platformFile)) {
+	if !exists(filepath.Join(m.data, platformFile)) {
 		return nil, fmt.Errorf("%s is missing in %s: run art32 init, or restore it from a backup", platformFile, m.data)
 	}
 	tenants, err := src.tenants(ctx)

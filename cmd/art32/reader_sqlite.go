@@ -69,14 +69,14 @@ func initialised(dir string) error {
 		return fmt.Errorf("--data: %s is no directory", dir)
 	}
 	for _, name := range []string{platformFile, keystoreFile, tenantsDir} {
-		if there(filepath.Join(dir, name)) {
+		if exists(filepath.Join(dir, name)) {
 			return nil
 		}
 	}
 	return fmt.Errorf("--data: %s holds no data of art32: check the path, or run art32 init", dir)
 }
 
-func there(path string) bool {
+func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
@@ -93,8 +93,26 @@ func (f *files) begin(ctx context.Context, tenant uuid.UUID) (*sql.Tx, error) {
 			return nil, err
 		}
 		file.tenant, f.open = tenant, file
+		if err := file.belongs(ctx); err != nil {
+			return nil, errors.Join(err, f.close())
+		}
 	}
 	return f.open.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+}
+
+// belongs refuses a tenant's file that holds the rows of another one.
+func (r *roFile) belongs(ctx context.Context) error {
+	if r.tenant == uuid.Nil {
+		return nil
+	}
+	var whose string
+	if err := r.db.QueryRowContext(ctx, "SELECT tenant_id FROM art32_home WHERE one = 1").Scan(&whose); err != nil {
+		return fmt.Errorf("%s does not say whose it is: %w", fileOf(r.tenant), err)
+	}
+	if whose != r.tenant.String() {
+		return fmt.Errorf("%s holds the data of another tenant: files were exchanged", fileOf(r.tenant))
+	}
+	return nil
 }
 
 // openFile opens a file for reading. One that nobody has open is read as it
@@ -112,7 +130,7 @@ func openFile(dir, name string, busy bool) (*roFile, error) {
 	}
 	out := &roFile{path: path}
 	options := "mode=ro&_defensive=1&_dqs=0&_error_rc=1&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)"
-	if !busy && !there(path+"-wal") {
+	if !busy && !exists(path+"-wal") {
 		out.still = st
 		options += "&immutable=1"
 	}
@@ -127,7 +145,7 @@ func (f *files) moved(tenant uuid.UUID) bool {
 		return false
 	}
 	st, err := os.Lstat(f.open.path)
-	if err == nil && st.Size() == f.open.still.Size() && st.ModTime().Equal(f.open.still.ModTime()) && !there(f.open.path+"-wal") {
+	if err == nil && st.Size() == f.open.still.Size() && st.ModTime().Equal(f.open.still.ModTime()) && !exists(f.open.path+"-wal") {
 		return false
 	}
 	f.busy[tenant] = true

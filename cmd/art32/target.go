@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"flag"
 	"io/fs"
 	"net"
@@ -19,7 +20,9 @@ const (
 	envApp     = "ART32_APP_DSN"
 )
 
-func envDSNs() []string { return []string{os.Getenv(envOwner), os.Getenv(envLibrary), os.Getenv(envApp)} }
+func envDSNs() []string {
+	return []string{os.Getenv(envOwner), os.Getenv(envLibrary), os.Getenv(envApp)}
+}
 
 // target is the database that a verb works on.
 type target struct {
@@ -60,10 +63,13 @@ func checkDSN(name, dsn string) error {
 	if err != nil || !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
 		return usagef("%s is no valid postgres:// URL", name)
 	}
-	if local(c.Host) || verified(&c.Config) {
-		return nil
+	hosts := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
+	for _, h := range hosts {
+		if !local(h.Host) && (h.TLSConfig == nil || !verifies(h.TLSConfig)) {
+			return usagef("%s reaches the server over a network without verifying it: add sslmode=verify-full to the URL", name)
+		}
 	}
-	return usagef("%s reaches the server over a network without verifying it: add sslmode=verify-full to the URL", name)
+	return nil
 }
 
 func local(host string) bool {
@@ -71,14 +77,8 @@ func local(host string) bool {
 	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func verified(c *pgconn.Config) bool {
-	for _, f := range c.Fallbacks {
-		if !local(f.Host) && (f.TLSConfig == nil || f.TLSConfig.InsecureSkipVerify) {
-			return false
-		}
-	}
-	return c.TLSConfig != nil && !c.TLSConfig.InsecureSkipVerify
-}
+// verifies reports whether the certificate must fit the name of the host.
+func verifies(c *tls.Config) bool { return !c.InsecureSkipVerify }
 
 // folder opens the application's migrations; "" is none.
 func folder(dir string) (fs.FS, error) {

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+	"github.com/art32/art32/tenancy/sqlite"
+)
+
+type customer struct {
+	ID     uuid.UUID               `db:"id"        art32:"key,subject"`
+	Tenant tenancy.ID              `db:"tenant_id" art32:"tenant"`
+	Name   field.Encrypted[string] `db:"name"`
+	City   string                  `db:"city"      art32:"personal"`
+}
+
+var customers = tenancy.MustRepository[customer]("customers")
+
+// app is an application on the database of a script.
+type app struct {
+	db     *tenancy.DB
+	sealer *audit.Sealer
+	closes []func() error
+}
+
+// world DO [N]: what the application does between the calls of art32.
+//
+//	world tenants N   makes the tenants $T0 … and writes 5 customers into each
+//	world write N     writes a customer into $TN
+//	world seal        gives all events their place in the trees
+//	world hold N      writes into $TN, seals, and stays open until the script ends
+//	world logins      opens nothing
+//
+// It sets DB to the flag that names the database for the library login.
+func world(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: world tenants|write|seal|hold|logins [N]")
+	}
+	if args[0] == "logins" {
+		logins, err := readLogins(ts.MkAbs("logins.env"))
+		ts.Check(err)
+		ts.Setenv("DB", "--dsn="+logins.Library)
+		ts.Setenv("APP", logins.App)
+		return
+	}
+	a, err := openApp(ts)
+	ts.Check(err)
+	if args[0] == "hold" {
+		ts.Defer(a.close)
+	} else {
+		defer a.close()
+	}
+	ctx := tenancy.WithActor(context.Background(), tenancy.Person(uuid.MustParse("6f9619ff-8b86-4d11-b42d-00c04fc964ff")))
+	n := 0
+	if len(args) > 1 {
+		n, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	switch args[0] {
+	case "tenants":
+		for i := range n {
+			made, err := a.db.CreateTenant(ctx, tenancy.Tenant{Name: "Tenant"})
+			ts.Check(err)
+			ts.Setenv(fmt.Sprintf("T%d", i), made.ID.String())
+			for range 5 {
+				ts.Check(a.write(ctx, made.ID))
+			}
+		}
+	case "write":
+		id, err := tenancy.ParseID(ts.Getenv(fmt.Sprintf("T%d", n)))
+		ts.Check(err)
+		ts.Check(a.write(ctx, id))
+	case "hold":
+		id, err := tenancy.ParseID(ts.Getenv(fmt.Sprintf("T%d", n)))
+		ts.Check(err)
+		ts.Check(a.write(ctx, id))
+		_, err = a.sealer.SealDue(ctx)
+		ts.Check(err)
+	case "seal":
+		_, err := a.sealer.SealDue(ctx)
+		ts.Check(err)
+	default:
+		ts.Fatalf("world: no %s", args[0])
+	}
+}
+
+func (a *app) write(ctx context.Context, tenant tenancy.ID) error {
+	return customers.Insert(tenancy.WithTenant(ctx, tenant), a.db, &customer{Name: field.New("Änne Müller-Lüdenscheidt"), City: "Xanten"})
+}
+
+func (a *app) close() {
+	for i := len(a.closes) - 1; i >= 0; i-- {
+		_ = a.closes[i]()
+	}
+}
+
+func openApp(ts *testscript.TestScript) (*app, error) {
+	ctx, a := context.Background(), &app{}
+	key := filepath.Join(ts.Getenv("DATA"), keyFile)
+	var ring *keyring.Ring
+	var log *audit.Log
+	keys := func(store keyring.Store) error {
+		root, err := keyring.KeyFile(key)
+		if err != nil {
+			return err
+		}
+		if ring, err = keyring.New(root, store, nil); err != nil {
+			return err
+		}
+		log, err = audit.New(ring, nil)
+		return err
+	}
+	app := os.DirFS(ts.MkAbs("app"))
+	schema := tenancy.Schema{customers}
+	if ts.Getenv("ENGINE") == "sqlite" {
+		store, err := sqlite.OpenKeystore(ctx, ts.Getenv("DATA"))
+		if err != nil {
+			return nil, err
+		}
+		a.closes = append(a.closes, store.Close)
+		if err := keys(store); err != nil {
+			return nil, err
+		}
+		if a.db, err = sqlite.Open(ctx, ts.Getenv("DATA"), schema, ring, log, &sqlite.Options{Migrations: app}); err != nil {
+			return nil, err
+		}
+		ts.Setenv("DB", "--data="+ts.Getenv("DATA"))
+	} else {
+		logins, err := readLogins(ts.MkAbs("logins.env"))
+		if err != nil {
+			return nil, err
+		}
+		key = ts.MkAbs("root.key")
+		store, err := postgres.OpenKeystore(ctx, logins.Library)
+		if err != nil {
+			return nil, err
+		}
+		a.closes = append(a.closes, store.Close)
+		if err := keys(store); err != nil {
+			return nil, err
+		}
+		o := &postgres.Options{SetupOptions: postgres.SetupOptions{Migrations: app}}
+		if a.db, err = postgres.Open(ctx, logins, schema, ring, log, o); err != nil {
+			return nil, err
+		}
+		ts.Setenv("DB", "--dsn="+logins.Library)
+		ts.Setenv("APP", logins.App)
+	}
+	a.closes = append(a.closes, a.db.Close)
+	sealer, err := audit.NewSealer(log, a.db, nil)
+	a.sealer = sealer
+	return a, err
+}
+
+// readLogins reads what art32 init --out has written.
+func readLogins(file string) (postgres.Logins, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return postgres.Logins{}, err
+	}
+	var l postgres.Logins
+	for line := range strings.Lines(string(text)) {
+		name, dsn, _ := strings.Cut(strings.TrimSpace(line), "=")
+		switch name {
+		case envLibrary:
+			l.Library = dsn
+		case envApp:
+			l.App = dsn
+		}
+	}
+	return l, nil
+}
+
+// runSQL is `sql TENANT TEXT`: plain SQL past all protection, as an
+// administrator of the database would type it. On SQLite it goes to the file of
+// the tenant, and art32.x is written art32_x.
+func runSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql TENANT TEXT")
+	}
+	driver, dsn, text := "pgx", ts.Getenv("OWNER"), args[1]
+	if ts.Getenv("ENGINE") == "sqlite" {
+		id := uuid.Nil
+		if args[0] != platformName {
+			id = uuid.MustParse(args[0])
+		}
+		driver, dsn = "sqlite", "file:"+filepath.Join(ts.Getenv("DATA"), fileOf(id))
+		text = strings.ReplaceAll(text, "art32.", "art32_")
+	}
+	db, err := sql.Open(driver, dsn)
+	ts.Check(err)
+	defer db.Close()
+	res, err := db.ExecContext(context.Background(), strings.ReplaceAll(text, "TENANT", "'"+args[0]+"'"))
+	ts.Check(err)
+	if n, err := res.RowsAffected(); err == nil && n == 0 && !strings.Contains(text, "DROP") {
+		ts.Fatalf("sql: no row was hit")
+	}
+}
+
+// overwrite is `overwrite FILE OFFSET TEXT`; a negative offset counts from the
+// end, and the text TRUNCATE cuts there.
+func overwrite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: overwrite FILE OFFSET TEXT")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(data)
+	}
+	if args[2] == "TRUNCATE" {
+		data = data[:at]
+	} else {
+		copy(data[at:], args[2])
+	}
+	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// mode is `mode FILE 0600`.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: mode FILE OCTAL")
+	}
+	st, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", st.Mode().Perm()); (got == args[1]) == neg {
+		ts.Fatalf("%s has mode %s", args[0], got)
+	}
+}
+
+// lookUp is `json FILE PATH WANT`, as in `json stdout logs.0.ok true`.
+func lookUp(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: json FILE PATH WANT")
+	}
+	var v any
+	if err := json.Unmarshal([]byte(ts.ReadFile(args[0])), &v); err != nil {
+		ts.Fatalf("no JSON: %v", err)
+	}
+	for name := range strings.SplitSeq(args[1], ".") {
+		switch x := v.(type) {
+		case map[string]any:
+			v = x[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			ts.Check(err)
+			if i >= len(x) {
+				ts.Fatalf("%s: only %d elements", args[1], len(x))
+			}
+			v = x[i]
+		}
+	}
+	if got := fmt.Sprint(v); (got == args[2]) == neg {
+		ts.Fatalf("%s is %s", args[1], got)
+	}
+}
+
+// fsck is `[!] fsck DIR`: it verifies an export as an outsider would, from its
+// files alone.
+func fsck(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: fsck DIR")
+	}
+	err := check32(ts.MkAbs(args[0]))
+	if (err == nil) == neg {
+		ts.Fatalf("fsck: %v", err)
+	}
+	ts.Logf("fsck: %v", err)
+}
+
+// check32 computes the root from the entries and compares it with the
+// checkpoint and with the hashes of the tiles. It serves logs of at most 256
+// entries.
+func check32(dir string) error {
+	note, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	if err != nil {
+		return err
+	}
+	key, err := os.ReadFile(filepath.Join(dir, "log.vkey"))
+	if err != nil {
+		return err
+	}
+	c, err := audit.ParseCheckpoint(note, string(bytes.TrimSpace(key)))
+	if err != nil {
+		return err
+	}
+	part := fmt.Sprintf("000.p/%d", c.Size)
+	entries, err := os.ReadFile(filepath.Join(dir, "tile", "entries", part))
+	if err != nil {
+		return err
+	}
+	tile, err := os.ReadFile(filepath.Join(dir, "tile", "0", part))
+	if err != nil {
+		return err
+	}
+	var hashes []tlog.Hash
+	read := tlog.HashReaderFunc(func(indexes []int64) (out []tlog.Hash, err error) {
+		for _, i := range indexes {
+			out = append(out, hashes[i])
+		}
+		return out, nil
+	})
+	for n := int64(0); len(entries) > 2; n++ {
+		size := int(binary.BigEndian.Uint16(entries))
+		if len(entries) < 2+size {
+			return errors.New("an entry is cut")
+		}
+		leaf := tlog.RecordHash(entries[2 : 2+size])
+		if !bytes.HasPrefix(tile[n*tlog.HashSize:], leaf[:]) {
+			return fmt.Errorf("entry %d is not that of the tile", n)
+		}
+		more, err := tlog.StoredHashes(n, entries[2:2+size], read)
+		if err != nil {
+			return err
+		}
+		hashes, entries = append(hashes, more...), entries[2+size:]
+	}
+	root, err := tlog.TreeHash(c.Size, read)
+	if err == nil && root != c.Root {
+		err = errors.New("the root is not that of the checkpoint")
+	}
+	return err
+}

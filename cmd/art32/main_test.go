@@ -1,0 +1,129 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/art32/art32/internal/dbtest"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/cli.md")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"art32": main})
+}
+
+// TestScripts runs the scripts of testdata: those of both engines on each.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []string{"sqlite", "postgres"} {
+		for _, folder := range []string{"both", engine} {
+			t.Run(engine+"/"+folder, func(t *testing.T) {
+				t.Parallel()
+				t.Attr("art32.measure", "TOM-5.1")
+				testscript.Run(t, scripts(engine, folder))
+			})
+		}
+	}
+}
+
+// TestUsage runs the scripts that need no database.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, scripts("", "usage"))
+}
+
+func scripts(engine, folder string) testscript.Params {
+	return testscript.Params{
+		Dir:                 filepath.Join("testdata", folder),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"world": world, "sql": runSQL, "overwrite": overwrite, "fsck": fsck, "json": lookUp, "mode": mode,
+		},
+		Condition: func(cond string) (bool, error) { return cond == engine, nil },
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ENGINE", engine)
+			env.Setenv("DATA", filepath.Join(env.WorkDir, "data"))
+			for _, name := range []string{envOwner, envLibrary, envApp} {
+				env.Setenv(name, "")
+			}
+			if engine == "postgres" {
+				tb, _ := env.T().(testing.TB)
+				env.Setenv("OWNER", dbtest.Postgres(tb))
+			}
+			return nil
+		},
+	}
+}
+
+// TestReference compares docs/cli.md with what the command says of itself.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join("..", "..", "docs", "cli.md")
+	if *update {
+		if err := os.WriteFile(file, []byte(reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(reference(), string(got)); diff != "" {
+		t.Errorf("go test ./cmd/art32 -run Reference -update mends it (-want +got):\n%s", diff)
+	}
+}
+
+func reference() string {
+	var b strings.Builder
+	b.WriteString("# The command art32\n\nWhat the command says of itself. `go test ./cmd/art32 -run Reference -update`\nrewrites this page.\n\n```text\n" + overview() + "```\n")
+	for _, v := range verbs() {
+		b.WriteString("\n## art32 " + v.name + "\n\n```text\n" + v.help() + "```\n")
+	}
+	return b.String()
+}
+
+func TestHide(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--dsn", "postgres://u:s3cr3t%21@h/db"},
+		{"--dsn=postgres://u:s3cr3t%21@h/db"},
+		{"--dsn=postgres://h/db?user=u&password=s3cr3t%21"},
+	} {
+		got := hide("cannot use s3cr3t%21 or s3cr3t!", args)
+		if strings.Contains(got, "s3cr3t") {
+			t.Errorf("hide with %v: %s", args, got)
+		}
+	}
+}
+
+func TestCheckDSN(t *testing.T) {
+	t.Parallel()
+	for dsn, ok := range map[string]bool{
+		"postgres://u:canary@localhost/db":                          true,
+		"postgres://u:canary@127.0.0.1:5433/db":                     true,
+		"postgres://u:canary@/db?host=/run/postgresql":              true,
+		"postgres://u:canary@db.example.org/db?sslmode=verify-full": true,
+		"postgres://u:canary@db.example.org/db":                     false,
+		"postgres://u:canary@db.example.org/db?sslmode=require":     false,
+		"postgres://u:canary@localhost,db.example.org/db":           false,
+		"postgres://u:canary@db.example.org/db?sslmode=disable":     false,
+		"host=localhost user=u password=canary":                     false,
+		"postgres://u:canary@localhost:port/db":                     false,
+	} {
+		err := checkDSN("--dsn", dsn)
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", dsn, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("the password shows: %v", err)
+		}
+	}
+}
