@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"path/filepath"
 	"testing"
 
@@ -101,27 +102,33 @@ func (w *world) dump(t *testing.T) []byte {
 	db := w.rawDB(t)
 	defer db.Close()
 	var all []byte
-	for _, table := range auditTables {
-		prefix := "art32."
-		if w.engine == "sqlite" {
-			prefix = "art32_"
-		}
-		rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+prefix+table) //nolint:unqueryvet // all there is
-		must(t, err)
-		defer rows.Close()
-		columns, err := rows.Columns()
-		must(t, err)
-		values := make([]any, len(columns))
-		for i := range values {
-			values[i] = new([]byte)
-		}
-		for rows.Next() {
-			must(t, rows.Scan(values...))
-			for _, v := range values {
-				all = append(all, *v.(*[]byte)...)
-			}
-		}
-		must(t, rows.Err())
+	prefix := "art32."
+	if w.engine == "sqlite" {
+		prefix = "art32_"
 	}
+	for _, table := range auditTables {
+		all = append(all, dumpTable(t, db, prefix+table)...)
+	}
+	return all
+}
+
+func dumpTable(t *testing.T, db *sql.DB, table string) (all []byte) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table) //nolint:unqueryvet // all there is
+	must(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(t, err)
+	values := make([]any, len(columns))
+	for i := range values {
+		values[i] = new([]byte)
+	}
+	for rows.Next() {
+		must(t, rows.Scan(values...))
+		for _, v := range values {
+			all = append(all, *v.(*[]byte)...)
+		}
+	}
+	must(t, rows.Err())
 	return all
 }

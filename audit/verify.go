@@ -175,8 +175,16 @@ func (v *verifier) withoutLog() {
 }
 
 // outside finds rows that claim a place behind the end of the tree, or that the
-// sealer refused. The log may have grown meanwhile: its size is read anew.
+// sealer refused. The log may have grown meanwhile: its size is read once more,
+// after the rows.
 func (v *verifier) outside(ctx context.Context) error {
+	var behind []*row
+	err := v.strays(ctx, "e.leaf >= 0 AND e.leaf >= $2 ORDER BY e.leaf DESC", v.head.base+v.size, func(r *row) {
+		behind = append(behind, r)
+	})
+	if err != nil {
+		return err
+	}
 	now, err := readHead(ctx, v.db, v.tenant)
 	if err != nil {
 		return err
@@ -185,25 +193,23 @@ func (v *verifier) outside(ctx context.Context) error {
 	if now != nil && now.size > v.head.size {
 		end = max(end, now.size)
 	}
-	err = v.strays(ctx, "e.leaf >= 0 AND e.leaf >= $2", v.head.base+end, func(r *row) {
-		v.findf(KindInserted, r.at-v.head.base, r.leaf.Event,
-			"the row claims to be entry %d, but the log ends with %d entries", r.at-v.head.base, end)
-	})
-	if err != nil {
-		return err
+	for _, r := range behind {
+		if index := r.at - v.head.base; index >= end {
+			v.findf(KindInserted, index, r.leaf.Event, "the row claims to be entry %d, but the log ends with %d entries", index, end)
+		}
 	}
-	return v.strays(ctx, "e.leaf < $2", 0, func(r *row) {
+	return v.strays(ctx, "e.leaf < $2 ORDER BY e.seq", 0, func(r *row) {
 		v.findf(KindInserted, -1, r.leaf.Event,
 			"the event was written or edited outside the application: its MAC was wrong when it was to be sealed")
 	})
 }
 
 // strays reads rows outside the tree.
-func (v *verifier) strays(ctx context.Context, where string, arg int64, found func(*row)) error {
+func (v *verifier) strays(ctx context.Context, which string, arg int64, found func(*row)) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	return read(ctx, v.db, v.tenant, engine.Stmt{
 		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
-			" e WHERE e.tenant_id = $1 AND " + where + " ORDER BY e.seq LIMIT $3",
+			" e WHERE e.tenant_id = $1 AND " + which + " LIMIT $3",
 		Args: []any{v.tenant, arg, int64(v.o.MaxFindings) + 1},
 	}, func(r engine.Row) error {
 		row, err := scanEvent(r)

@@ -27,11 +27,11 @@ import (
 )
 
 type customer struct {
-	ID     uuid.UUID               `db:"id"        art32:"key,subject"`
-	Tenant tenancy.ID              `db:"tenant_id" art32:"tenant"`
-	Email  field.Encrypted[string] `db:"email"     art32:"index=email_bidx:email"`
-	City   string                  `db:"city"      art32:"personal"`
-	Plan   string                  `db:"plan"      art32:"open"`
+	ID     uuid.UUID               `art32:"key,subject"            db:"id"`
+	Tenant tenancy.ID              `art32:"tenant"                 db:"tenant_id"`
+	Email  field.Encrypted[string] `art32:"index=email_bidx:email" db:"email"`
+	City   string                  `art32:"personal"               db:"city"`
+	Plan   string                  `art32:"open"                   db:"plan"`
 }
 
 var customers = tenancy.MustRepository[customer]("customers")
