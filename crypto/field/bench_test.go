@@ -67,7 +67,7 @@ func BenchmarkAllocations(b *testing.B) {
 		must(c.Seal(dst, plain, place))
 		must(c.Open(dst, sealed, place))
 	})
-	for b.Loop() { //nolint:revive // the figure is no time
+	for b.Loop() { // the figure is no time
 	}
 	promise.Report(b, "crypto/field-allocations", "allocs", got, promise.AtMost(0))
 }

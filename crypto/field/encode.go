@@ -107,7 +107,7 @@ func appendPlain[T any](dst []byte, v *T) ([]byte, error) {
 	r := reflect.ValueOf(v).Elem()
 	switch kindOf(r.Type()) {
 	case text:
-		return appendText(dst, any(v).(encoding.TextMarshaler))
+		return appendText(dst, any(v).(encoding.TextMarshaler)) //nolint:forcetypeassert // kindOf has asked
 	case stringKind:
 		return append(dst, r.String()...), nil
 	case bytesKind:
@@ -121,7 +121,7 @@ func appendPlain[T any](dst []byte, v *T) ([]byte, error) {
 	case floatKind:
 		return binary.BigEndian.AppendUint64(dst, math.Float64bits(r.Float())), nil
 	case timeKind:
-		return appendTime(dst, r.Interface().(time.Time)), nil
+		return appendTime(dst, r.Interface().(time.Time)), nil //nolint:forcetypeassert // kindOf has asked
 	case unsupported:
 	}
 	return nil, fmt.Errorf("%w: %T", ErrType, *v)
@@ -140,7 +140,7 @@ func parsePlain[T any](plain []byte, v *T) error {
 	r := reflect.ValueOf(v).Elem()
 	switch k := kindOf(r.Type()); k {
 	case text:
-		if any(v).(encoding.TextUnmarshaler).UnmarshalText(plain) != nil {
+		if any(v).(encoding.TextUnmarshaler).UnmarshalText(plain) != nil { //nolint:forcetypeassert // kindOf has asked
 			return ErrDecode // the type's own error may quote the content
 		}
 		return nil
@@ -212,7 +212,7 @@ type buffer struct{ b []byte }
 var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, 512)} }}
 
 func getBuffer(n int) *buffer {
-	buf := buffers.Get().(*buffer)
+	buf := buffers.Get().(*buffer) //nolint:forcetypeassert // New makes nothing else
 	if cap(buf.b) < n {
 		buf.b = make([]byte, 0, n)
 	}

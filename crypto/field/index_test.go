@@ -176,7 +176,7 @@ func FuzzTransform(f *testing.F) {
 // both meet.
 func TestFoldIsStable(t *testing.T) {
 	t.Parallel()
-	for r := rune(1); r <= unicode.MaxRune; r++ {
+	for r := range rune(0x30000) { // beyond lies nothing that folds or decomposes
 		text := string(r)
 		once := field.Casefold.Apply(text)
 		if twice := field.Casefold.Apply(once); twice != once {

@@ -66,7 +66,7 @@ func formatKeyFile(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return formatLines(keyFileTitle, "key", encode(key), "check", encode(check)), nil
+	return formatLines(keyFileTitle, line{"key", encode(key)}, line{"check", encode(check)}), nil
 }
 
 func parseKeyFile(text []byte) ([]byte, error) {
@@ -94,11 +94,13 @@ func keyCheck(key []byte) ([]byte, error) {
 	return hkdf.Expand(sha256.New, key, keyFileCheck, checkSize)
 }
 
-func formatLines(title string, pairs ...string) []byte {
+type line struct{ name, value string }
+
+func formatLines(title string, lines ...line) []byte {
 	var b bytes.Buffer
 	b.WriteString(title + "\n")
-	for i := 0; i < len(pairs); i += 2 {
-		b.WriteString(pairs[i] + ": " + pairs[i+1] + "\n")
+	for _, l := range lines {
+		b.WriteString(l.name + ": " + l.value + "\n")
 	}
 	return b.Bytes()
 }

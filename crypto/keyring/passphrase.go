@@ -21,7 +21,7 @@ var (
 const MinPassphrase = 12
 
 const (
-	passphraseTitle = "art32 root passphrase v1"
+	passphraseTitle = "art32 root passphrase v1" //nolint:gosec // G101: a title, no secret
 	passphraseScope = "art32/passphrase-file/v1"
 	saltSize        = 16
 )
@@ -62,7 +62,7 @@ func CreatePassphraseFile(path string, passphrase []byte) error {
 		return err
 	}
 	return createFile(path, formatLines(passphraseTitle,
-		"kdf", kdf, "salt", encode(salt), "root", encode(wrapped)))
+		line{"kdf", kdf}, line{"salt", encode(salt)}, line{"root", encode(wrapped)}))
 }
 
 // PassphraseFile opens a root that [CreatePassphraseFile] wrote. It refuses
