@@ -22,8 +22,9 @@ const (
 // EraseSubject removes what the log holds about a person beyond the random ids:
 // the ciphertext of every part of a payload that was encrypted under that
 // person's key. It queues entries that say that parts were erased, not whose;
-// roots and proofs stay valid. Repeating it does nothing more. tx must be one
-// of [tenancy.DB.In]; in one of [tenancy.DB.InSQL] it returns [ErrRole].
+// roots and proofs stay valid. Repeating it is safe and adds one more entry. tx
+// must be one of [tenancy.DB.In]; in one of [tenancy.DB.InSQL] it returns
+// [ErrRole].
 func (l *Log) EraseSubject(ctx context.Context, tx *tenancy.Tx, subject uuid.UUID) error {
 	t := tx.Engine(engine.Library)
 	if t.Role() != engine.RoleLibrary {
@@ -31,8 +32,11 @@ func (l *Log) EraseSubject(ctx context.Context, tx *tenancy.Tx, subject uuid.UUI
 	}
 	tenant := tx.Tenant().UUID()
 	digests, err := erasable(ctx, t, tenant, subject)
-	if err != nil || len(digests) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(digests) == 0 {
+		return l.queueErasure(ctx, t, tenant, nil)
 	}
 	t.Queue(engine.Stmt{
 		SQL: "UPDATE " + engine.Table(t.Dialect(), "event_parts") +
@@ -41,16 +45,22 @@ func (l *Log) EraseSubject(ctx context.Context, tx *tenancy.Tx, subject uuid.UUI
 	})
 	slices.SortFunc(digests, bytes.Compare)
 	for chunk := range slices.Chunk(digests, maxErasedEach) {
-		e, err := l.open(ctx, tenant, actionErase)
-		if err != nil {
-			return err
-		}
-		e.parts = []part{{ciphertext: bytes.Join(chunk, nil)}}
-		if err := l.queue(ctx, t, e); err != nil {
+		if err := l.queueErasure(ctx, t, tenant, []part{{ciphertext: bytes.Join(chunk, nil)}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// queueErasure queues one entry. It has no part where there was nothing to
+// erase: that somebody ordered an erasure is recorded all the same.
+func (l *Log) queueErasure(ctx context.Context, t engine.Tx, tenant uuid.UUID, manifest []part) error {
+	e, err := l.open(ctx, tenant, actionErase)
+	if err != nil {
+		return err
+	}
+	e.parts = manifest
+	return l.queue(ctx, t, e)
 }
 
 // erasable lists the digests of the parts that lie under a person's key.

@@ -49,6 +49,7 @@ type Log struct {
 var (
 	_ tenancy.ChangeRecorder = (*Log)(nil)
 	_ tenancy.LineRecorder   = (*Log)(nil)
+	_ tenancy.SubjectEraser  = (*Log)(nil)
 )
 
 // New makes the log whose payloads are encrypted with keys. It opens nothing:
