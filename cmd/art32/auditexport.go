@@ -140,20 +140,20 @@ func (e *exported) head(dir string) error {
 	return nil
 }
 
-func (e exported) print(out *output) {
+func (e *exported) print(out *output) {
 	switch {
 	case len(e.Wrong) > 0:
-		out.text("BAD   %s", e.Tenant)
+		out.textf("BAD   %s", e.Tenant)
 	case e.Folder == "":
-		out.text("none  %s: nothing was sealed yet", e.Tenant)
+		out.textf("none  %s: nothing was sealed yet", e.Tenant)
 		return
 	default:
-		out.text("ok    %s", e.Tenant)
+		out.textf("ok    %s", e.Tenant)
 	}
 	for _, text := range e.Wrong {
-		out.text("      %s", text)
+		out.textf("      %s", text)
 	}
 	if e.Folder != "" {
-		out.text("      %d entries of %s in %s", e.Size, e.Origin, e.Folder)
+		out.textf("      %d entries of %s in %s", e.Size, e.Origin, e.Folder)
 	}
 }

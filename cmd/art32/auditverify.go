@@ -114,9 +114,9 @@ func (v *verification) all(ctx context.Context, out *output) error {
 		verdicts = append(verdicts, r)
 	}
 	for _, name := range lost {
-		out.text("BAD   %s\n      %s", name, "was exported and is none of the logs of this database")
+		out.textf("BAD   %s\n      %s", name, "was exported and is none of the logs of this database")
 	}
-	out.text("%s", summary(len(verdicts), bad, len(lost)))
+	out.textf("%s", summary(len(verdicts), bad, len(lost)))
 	err = out.value(struct {
 		OK   bool      `json:"ok"`
 		Logs []verdict `json:"logs"`
@@ -218,34 +218,34 @@ func (r verdict) print(out *output) {
 	if !r.OK {
 		mark = "BAD"
 	}
-	out.text("%s   %s", mark, r.Tenant)
+	out.textf("%s   %s", mark, r.Tenant)
 	for _, text := range r.Wrong {
-		out.text("      %s", text)
+		out.textf("      %s", text)
 	}
 	if r.Report == nil {
 		if r.OK {
-			out.text("      no file yet: nothing was ever written")
+			out.textf("      no file yet: nothing was ever written")
 		}
 		return
 	}
 	r.printLog(out)
 	for _, f := range r.Findings {
-		out.text("      %s", describe(f))
+		out.textf("      %s", describe(f))
 	}
 	if r.More > 0 {
-		out.text("      … and %d findings more", r.More)
+		out.textf("      … and %d findings more", r.More)
 	}
 }
 
 func (r verdict) printLog(out *output) {
 	at := r.At.Format(time.RFC3339)
 	if r.Origin == "" {
-		out.text("      no log: nothing was sealed yet; pending %d; checked %s", r.Pending, at)
+		out.textf("      no log: nothing was sealed yet; pending %d; checked %s", r.Pending, at)
 		return
 	}
-	out.text("      log  %s", r.Origin)
-	out.text("      root %s", base64.StdEncoding.EncodeToString(r.Root))
-	out.text("      size %d, erased parts %d, pending %d; checked %s up to entry %d", r.Size, r.Erased, r.Pending, at, r.Size-1)
+	out.textf("      log  %s", r.Origin)
+	out.textf("      root %s", base64.StdEncoding.EncodeToString(r.Root))
+	out.textf("      size %d, erased parts %d, pending %d; checked %s up to entry %d", r.Size, r.Erased, r.Pending, at, r.Size-1)
 }
 
 func describe(f audit.Finding) string {

@@ -91,10 +91,10 @@ func (d *doctor) report(out *output) error {
 	for _, c := range d.checks {
 		ok = ok && c.OK
 		if c.OK {
-			out.text("ok    %s", c.Name)
+			out.textf("ok    %s", c.Name)
 		}
 		for _, f := range c.Found {
-			out.text("BAD   %s: %s", c.Name, f)
+			out.textf("BAD   %s: %s", c.Name, f)
 		}
 	}
 	err := out.value(struct {

@@ -37,7 +37,7 @@ func (d *doctor) database(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer src.close() //nolint:errcheck // it was only read
+	defer src.close()
 	if err := d.catalogue(ctx, src.db); err != nil {
 		return err
 	}

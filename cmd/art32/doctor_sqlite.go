@@ -21,7 +21,7 @@ func (d *doctor) directory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer src.close() //nolint:errcheck // it was only read
+	defer src.close()
 	if d.key == "" {
 		d.key = filepath.Join(d.data, keyFile)
 	}

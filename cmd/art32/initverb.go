@@ -101,7 +101,7 @@ func (i *initiation) directory(ctx context.Context, out *output) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, store.Close()) }() //nolint:contextcheck // as io.Closer
 	i.note("keystore", filepath.Join(i.data, keystoreFile), !before[keystoreFile], "never part of a backup of the data")
 	if err := i.platform(ctx, root, store); err != nil {
 		return err
@@ -282,14 +282,14 @@ func (i *initiation) report(out *output, logins *postgres.Logins) error {
 			state = "made"
 		}
 		line := strings.Join(slices.DeleteFunc([]string{s.What, s.Path, state, s.Note}, func(s string) bool { return s == "" }), ": ")
-		out.text("%s", line)
+		out.textf("%s", line)
 	}
 	if i.data != "" && i.app != nil {
-		out.text("migrations: checked; each tenant's file gets them when it is made or next opened, or by art32 migrate")
+		out.textf("migrations: checked; each tenant's file gets them when it is made or next opened, or by art32 migrate")
 	}
 	value := map[string]any{"ok": true, "steps": i.made}
 	if logins != nil && i.out == "" {
-		out.text("\nBoth DSNs hold passwords and are shown this once. Keep them as secrets:\n\n%s=%s\n%s=%s",
+		out.textf("\nBoth DSNs hold passwords and are shown this once. Keep them as secrets:\n\n%s=%s\n%s=%s",
 			envLibrary, logins.Library, envApp, logins.App)
 		value["library_dsn"], value["app_dsn"] = logins.Library, logins.App
 	}

@@ -85,9 +85,9 @@ func (m *migration) report(out *output, all []migrated) error {
 	}
 	switch {
 	case m.dry:
-		out.text("%d pending", n)
+		out.textf("%d pending", n)
 	default:
-		out.text("%d applied", n)
+		out.textf("%d applied", n)
 	}
 	err := out.value(struct {
 		OK        bool       `json:"ok"`
@@ -104,13 +104,13 @@ func list(s []string) []string { return append([]string{}, s...) }
 
 func (r *migrated) print(out *output) {
 	for _, name := range r.Applied {
-		out.text("%s: applied %s", r.Database, name)
+		out.textf("%s: applied %s", r.Database, name)
 	}
 	for _, name := range r.Pending {
-		out.text("%s: pending %s", r.Database, name)
+		out.textf("%s: pending %s", r.Database, name)
 	}
 	for _, text := range r.Wrong {
-		out.text("%s: BAD: %s", r.Database, text)
+		out.textf("%s: BAD: %s", r.Database, text)
 	}
 }
 
@@ -242,7 +242,7 @@ func (m *migration) openAll(ctx context.Context, tenants map[tenancy.ID]tenantRo
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, store.Close()) }() //nolint:contextcheck // as io.Closer
 	// No key is needed: nothing is read or written but tables.
 	db, err := sqlite.Open(ctx, m.data, tenancy.Schema{placeholders}, &keyring.Ring{}, &audit.Log{}, &sqlite.Options{Migrations: m.app})
 	if err != nil {

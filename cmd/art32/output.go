@@ -14,8 +14,8 @@ type output struct {
 	json bool
 }
 
-// text prints a line for people.
-func (o *output) text(format string, args ...any) {
+// textf prints a line for people.
+func (o *output) textf(format string, args ...any) {
 	if !o.json {
 		fmt.Fprintf(o.w, format+"\n", args...)
 	}

@@ -140,15 +140,18 @@ func sortSubjects(all []subject) {
 	slices.SortFunc(all, func(a, b subject) int { return strings.Compare(a.tenant.String(), b.tenant.String()) })
 }
 
-// fromServer keeps the server's words only where their class speaks of names
-// and states, not of values of rows.
+// plainClasses are the classes of SQLSTATE whose messages speak of names and
+// states.
+var plainClasses = strings.Fields("08 25 28 3D 40 42 53 55 57 58")
+
+// fromServer keeps the server's words only where they quote no value of a row.
 func fromServer(err error) error {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err
 	}
 	out := &engine.Error{Code: pgErr.Code, Table: pgErr.TableName, Name: pgErr.ConstraintName}
-	if len(pgErr.Code) == 5 && strings.Contains(" 08 25 28 3D 40 42 53 55 57 58 ", " "+pgErr.Code[:2]+" ") {
+	if len(pgErr.Code) == 5 && slices.Contains(plainClasses, pgErr.Code[:2]) {
 		out.Text = pgErr.Message
 	}
 	return out
