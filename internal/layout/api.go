@@ -79,7 +79,7 @@ func UpdateGolden(m *Module) error {
 // public returns the packages that users may import.
 func (m *Module) public() []*Package {
 	return slices.DeleteFunc(slices.Clone(m.Packages), func(p *Package) bool {
-		return p.Name == "" || p.Name == "main" || in("internal", p.Dir) || strings.Contains(p.Dir, "/internal/")
+		return p.Name == "" || p.Name == "main" || in("internal", p.Dir) || in("examples", p.Dir) || strings.Contains(p.Dir, "/internal/")
 	})
 }
 

@@ -78,11 +78,11 @@ func (m *Module) dependencies() (users map[string]string, findings []Finding) {
 	return users, findings
 }
 
-// describe names the packages that users import; those for ourselves only when
-// there are no others.
+// describe names the packages that users import and the command; those for
+// ourselves, and the examples, only when there are no others.
 func describe(dirs map[string]bool) string {
 	all := slices.Sorted(maps.Keys(dirs))
-	public := slices.DeleteFunc(slices.Clone(all), func(dir string) bool { return in("internal", dir) })
+	public := slices.DeleteFunc(slices.Clone(all), func(dir string) bool { return in("internal", dir) || in("examples", dir) })
 	switch {
 	case len(all) == 0:
 		return "tests only"

@@ -8,13 +8,17 @@ import (
 
 // Documented reports packages without a comment, and exported names without
 // one that begins with the name. The names of a const or var group, and fields
-// that follow each other without an empty line, may share one.
+// that follow each other without an empty line, may share one. The names of a
+// program are exported to nobody and need none.
 func Documented(m *Module) []Finding {
 	var findings []Finding
 	for _, p := range m.Packages {
 		files := p.Production()
 		if len(files) > 0 && !hasPackageDoc(p, files) {
 			findings = append(findings, Finding{p.Dir, "has no package comment that begins with its kind and name"})
+		}
+		if p.Name == "main" {
+			continue
 		}
 		for _, f := range files {
 			d := &docRule{m: m, file: f}

@@ -83,8 +83,8 @@ func compareSnippet(m *Module, doc, above, body string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if strings.TrimRight(body, "\n") != want {
-		return "the code differs from region " + mark[2] + " of " + mark[1]
+	if got := strings.Trim(body, "\n"); got != want {
+		return "the code differs from region " + mark[2] + " of " + mark[1] + ":\n" + difference(got, want)
 	}
 	return ""
 }

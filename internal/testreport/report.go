@@ -96,18 +96,25 @@ func (r *report) ofTest(e event) {
 	}
 }
 
-// test returns the entry of a test and marks the one above it as a parent.
+// test returns the entry of a test and marks the one above it as a parent. The
+// name of a subtest may itself hold slashes.
 func (r *report) test(pkg, name string) *test {
-	if r.tests[pkg] == nil {
-		r.tests[pkg] = map[string]*test{}
+	tests := r.tests[pkg]
+	if tests == nil {
+		tests = map[string]*test{}
+		r.tests[pkg] = tests
 	}
-	if r.tests[pkg][name] == nil {
-		r.tests[pkg][name] = &test{}
-		if i := strings.LastIndexByte(name, '/'); i >= 0 {
-			r.test(pkg, name[:i]).parent = true
+	if tests[name] != nil {
+		return tests[name]
+	}
+	tests[name] = &test{}
+	for i := strings.LastIndexByte(name, '/'); i >= 0; i = strings.LastIndexByte(name[:i], '/') {
+		if above := tests[name[:i]]; above != nil {
+			above.parent = true
+			break
 		}
 	}
-	return r.tests[pkg][name]
+	return tests[name]
 }
 
 func (r *report) printTest(pkg string, t *test) {

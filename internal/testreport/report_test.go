@@ -19,9 +19,9 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"a","Output":"-test.shuffle 1\n"}
 {"Action":"run","Package":"a","Test":"TestX"}
 {"Action":"run","Package":"a","Test":"TestX/postgres"}
-{"Action":"run","Package":"a","Test":"TestX/postgres/one"}
-{"Action":"output","Package":"a","Test":"TestX/postgres/one","Output":"noise\n"}
-{"Action":"pass","Package":"a","Test":"TestX/postgres/one"}
+{"Action":"run","Package":"a","Test":"TestX/postgres/one/a b"}
+{"Action":"output","Package":"a","Test":"TestX/postgres/one/a b","Output":"noise\n"}
+{"Action":"pass","Package":"a","Test":"TestX/postgres/one/a b"}
 {"Action":"pass","Package":"a","Test":"TestX/postgres"}
 {"Action":"run","Package":"a","Test":"TestX/SQLite"}
 {"Action":"pass","Package":"a","Test":"TestX/SQLite"}
