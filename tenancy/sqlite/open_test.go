@@ -40,7 +40,7 @@ var customerSQL = fstest.MapFS{"0001_customers.sql": {Data: []byte(`
 	CREATE TABLE customers (
 		id TEXT NOT NULL PRIMARY KEY, tenant_id TEXT NOT NULL, email BLOB, email_bidx BLOB,
 		name BLOB, city TEXT NOT NULL, plan TEXT NOT NULL, UNIQUE (tenant_id, email_bidx)
-	);`)}}
+	); CREATE INDEX customers_city ON customers (city);`)}}
 
 // journal is a log that counts rows in a table of its own.
 type journal struct{ fail bool }
