@@ -72,10 +72,19 @@ func ReasonFrom(ctx context.Context) string {
 	return s
 }
 
-// TxFrom gives the transaction that [DB.In] or [DB.InSQL] put into ctx, or nil.
-// It serves collaborators that must leave their trace in that transaction; a
-// repository takes its transaction as an argument.
+// TxFrom gives the transaction that [DB.In] or [DB.InSQL] put into ctx, or nil
+// where there is none or it has ended. It serves collaborators that must leave
+// their trace in that transaction; a repository takes its transaction as an
+// argument.
 func TxFrom(ctx context.Context) *Tx {
+	if tx := txIn(ctx); tx != nil && !tx.done.Load() {
+		return tx
+	}
+	return nil
+}
+
+// txIn is the transaction of ctx, ended or not.
+func txIn(ctx context.Context) *Tx {
 	tx, _ := ctx.Value(keyTx).(*Tx)
 	return tx
 }

@@ -51,7 +51,7 @@ func (db *DB) Close() error { return db.eng.Close() }
 // all the same, before In returns. Inside another In of the same tenant fn
 // joins that transaction; of another tenant, In returns [ErrOtherTenant].
 func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	if outer := TxFrom(ctx); outer != nil && outer.db == db {
+	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return outer.join(ctx, fn)
 	}
 	scope, err := tenantScope(ctx)
@@ -70,7 +70,7 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 // and refuses it the library's tables. It does not join an outer transaction,
 // whose role differs: inside one it returns [ErrTxInUse].
 func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) error {
-	if outer := TxFrom(ctx); outer != nil && outer.db == db {
+	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return fmt.Errorf("tenancy: InSQL inside In: %w", ErrTxInUse)
 	}
 	scope, err := tenantScope(ctx)
