@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/art32/art32/internal/dbtest"
 )
 
 // sharedFolder returns a new folder in which every user may write, which
@@ -26,6 +28,31 @@ func sharedFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return folder
+}
+
+// slowPrograms returns a folder of PostgreSQL programs whose server makes the
+// file started, and then takes a second before it hears a signal.
+func slowPrograms(t *testing.T, started string) string {
+	t.Helper()
+	programs, err := dbtest.Programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := sharedFolder(t)
+	t.Cleanup(func() { _ = os.Remove(started) })
+	if err := os.Symlink(filepath.Join(programs, "initdb"), filepath.Join(folder, "initdb")); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\n: >" + started + "\nsleep 1\nexec " + filepath.Join(programs, "postgres") + ` "$@"` + "\n"
+	if err := os.WriteFile(filepath.Join(folder, "postgres"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 func kill(t *testing.T, child *exec.Cmd) {

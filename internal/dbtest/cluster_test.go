@@ -55,6 +55,11 @@ func TestClusterEndsWithItsProcess(t *testing.T) {
 			await(t, "the folder", func() bool { return !isEmpty(t, folder) })
 			kill(t, child)
 		}},
+		"killed while the server starts": {"hold", func(t *testing.T, child *exec.Cmd, folder string, _ *lockedBuffer) {
+			t.Helper()
+			await(t, "the server", func() bool { return exists(folder + "-started") })
+			kill(t, child)
+		}},
 		"ended": {"end", func(t *testing.T, child *exec.Cmd, _ string, out *lockedBuffer) {
 			t.Helper()
 			if err := child.Wait(); err != nil {
@@ -70,6 +75,9 @@ func TestClusterEndsWithItsProcess(t *testing.T) {
 			out := &lockedBuffer{}
 			child.Stdout = out
 			child.Env = append(os.Environ(), envChild+"="+c.mode, "TMPDIR="+folder)
+			if strings.Contains(name, "starts") {
+				child.Env = append(child.Env, "ART32_TEST_POSTGRES_BIN="+slowPrograms(t, folder+"-started"))
+			}
 			if err := child.Start(); err != nil {
 				t.Fatal(err)
 			}

@@ -29,3 +29,6 @@ func HideProgramFolders() (restore func()) {
 
 // FreePort returns a port that nobody listens on.
 func FreePort(ctx context.Context) (int, error) { return freePort(ctx) }
+
+// Programs returns the folder of the PostgreSQL programs.
+func Programs() (string, error) { return programs() }

@@ -7,12 +7,18 @@ umask 077
 mkdir "$2" || exit 1
 
 postmaster=
+# stop repeats the signal: a server that has only just been forked ignores it,
+# because a shell starts its background commands so.
 stop() {
-	if [ -n "$postmaster" ]; then
-		kill -QUIT "$postmaster" 2>/dev/null
-		wait "$postmaster" 2>/dev/null
-		postmaster=
-	fi
+	[ -n "$postmaster" ] || return 0
+	tries=0
+	while kill -QUIT "$postmaster" 2>/dev/null; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 100 ] || kill -KILL "$postmaster" 2>/dev/null
+		sleep 0.1
+	done
+	wait "$postmaster" 2>/dev/null
+	postmaster=
 }
 trap 'stop; cd /; rm -rf "$2"' EXIT
 trap 'exit 1' HUP INT TERM
