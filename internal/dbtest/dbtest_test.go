@@ -2,6 +2,7 @@ package dbtest_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -67,6 +68,7 @@ func TestPostgresIsDroppedWithItsTest(t *testing.T) {
 
 func TestFromTemplate(t *testing.T) {
 	t.Parallel()
+	template := "towns " + rand.Text() // anew when the test is repeated
 	var built atomic.Int64
 	build := func(ctx context.Context, dsn string) error {
 		built.Add(1)
@@ -84,7 +86,7 @@ func TestFromTemplate(t *testing.T) {
 	var group sync.WaitGroup
 	names := make([]string, 4)
 	for i := range names {
-		group.Go(func() { names[i] = dbtest.FromTemplate(t, "towns", build) })
+		group.Go(func() { names[i] = dbtest.FromTemplate(t, template, build) })
 	}
 	group.Wait()
 	for _, dsn := range names {
