@@ -25,9 +25,9 @@ var Library = Key{library: true}
 // Scope says for whom and by whom a transaction runs. A nil Tenant is the
 // platform itself: accounts, tenants, the platform's log.
 type Scope struct {
-	Tenant  uuid.UUID
-	Actor   string // as tenancy.Actor writes it; "" for nobody
-	Session string // its public id; "" for none
+	Tenant  uuid.UUID // nil for the platform
+	Actor   string    // as tenancy.Actor writes it; "" for nobody
+	Session string    // its public id; "" for none
 }
 
 // Stmt is one statement with its bind parameters ($1, $2, … in both dialects):
