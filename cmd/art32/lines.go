@@ -22,11 +22,11 @@ func postgresLines(app fs.FS) []tenancy.Line {
 	return withApp(app, postgres.Migrations(), keyring.Migrations(), lease.Migrations(), outbox.Migrations(), audit.Line())
 }
 
-func platformLines() []tenancy.Line {
-	return []tenancy.Line{sqlite.Migrations(), lease.Migrations(), outbox.Migrations(), audit.Line()}
-}
+func platformLines() []tenancy.Line { return append(sqlite.PlatformLines(), audit.Line()) }
 
-func tenantLines(app fs.FS) []tenancy.Line { return withApp(app, outbox.Migrations(), audit.Line()) }
+func tenantLines(app fs.FS) []tenancy.Line {
+	return withApp(app, append(sqlite.TenantLines(), audit.Line())...)
+}
 
 func withApp(app fs.FS, lines ...tenancy.Line) []tenancy.Line {
 	if app != nil {

@@ -42,14 +42,14 @@ func openDatabase(ctx context.Context, dir string, ofLog []migrate.Line, o Optio
 		return nil, err
 	}
 	d := &database{dir: dir, o: o, open: map[uuid.UUID]*holding{}, recent: list.New()}
-	if d.plan, err = newPlan(tenantLines(ofLog), o.Migrations); err != nil {
+	if d.plan, err = newPlan(append(TenantLines(), ofLog...), o.Migrations); err != nil {
 		return nil, err
 	}
 	if err := d.prepareDir(); err != nil {
 		return nil, err
 	}
 	d.platform = newFile(dir, platformName, d.use(library, false))
-	if err := d.openPlatform(ctx, platformLines(ofLog, o.Lines)); err != nil {
+	if err := d.openPlatform(ctx, append(append(PlatformLines(), ofLog...), o.Lines...)); err != nil {
 		return nil, errors.Join(err, d.platform.close())
 	}
 	return d, nil

@@ -118,11 +118,18 @@ func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations is the line of the platform's own tables. [Open] applies it.
-func Migrations() tenancy.Line { return line("tenancy", "migrations/platform") }
+// PlatformLines are the lines of migrations that the platform's file holds,
+// those of the log apart, for tools that tell what is pending. [Open] applies
+// them.
+func PlatformLines() []tenancy.Line {
+	return []tenancy.Line{line("tenancy", "migrations/platform"), lease.Migrations(), outbox.Migrations()}
+}
 
-// homeLine is the line of what every tenant's file holds for the engine.
-func homeLine() migrate.Line { return line("tenancy_file", "migrations/file") }
+// TenantLines are the lines that each tenant's file holds, those of the log and
+// of the application apart.
+func TenantLines() []tenancy.Line {
+	return []tenancy.Line{line("tenancy_file", "migrations/file"), outbox.Migrations()}
+}
 
 func line(name, dir string) migrate.Line {
 	sub, err := fs.Sub(migrations, dir)
@@ -130,13 +137,4 @@ func line(name, dir string) migrate.Line {
 		sub = migrations // the line then says which files it misses
 	}
 	return migrate.Line{Name: name, FS: sub}
-}
-
-func platformLines(ofLog, more []migrate.Line) []migrate.Line {
-	lines := append([]migrate.Line{Migrations(), lease.Migrations(), outbox.Migrations()}, ofLog...)
-	return append(lines, more...)
-}
-
-func tenantLines(ofLog []migrate.Line) []migrate.Line {
-	return append([]migrate.Line{homeLine(), outbox.Migrations()}, ofLog...)
 }
