@@ -159,7 +159,7 @@ func (r *Repository[T]) query(
 	for _, f := range filters {
 		c, err := f.compile(ctx, u.tx, r.t, len(all)+1)
 		if err != nil {
-			return err
+			return u.tx.unknown(ctx, err)
 		}
 		where.WriteString(" AND " + c.text)
 		all = append(all, c.args...)

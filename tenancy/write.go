@@ -52,7 +52,7 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	}
 	args, err := r.seal(ctx, u.tx, v)
 	if err != nil {
-		return wrap("insert", r.t.name, err)
+		return wrap("insert", r.t.name, u.tx.unknown(ctx, err))
 	}
 	if c.Fields, err = r.t.diff(reflect.Value{}, v); err != nil {
 		return wrap("insert", r.t.name, err)
@@ -62,6 +62,19 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	}
 	x := r.texts(u.tx.eng.Dialect())
 	return r.write(ctx, u, c, engine.Stmt{SQL: x.insert, Args: args, Rows: x.rows})
+}
+
+// unknown turns the keystore's error about a tenant without keys into
+// [ErrUnknownTenant] if the database does not know the tenant either.
+func (tx *Tx) unknown(ctx context.Context, err error) error {
+	if !errors.Is(err, keyring.ErrNoTenant) {
+		return err
+	}
+	_, dbErr := tx.eng.Run(ctx, engine.Stmt{SQL: "SELECT 1"}, engine.Continue, nil)
+	if errors.Is(dbErr, ErrUnknownTenant) {
+		return dbErr
+	}
+	return err
 }
 
 // living fails with [ErrErased] if the data subject was erased: what lies in

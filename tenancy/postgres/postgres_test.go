@@ -97,7 +97,8 @@ func newWorld(tb testing.TB) *world {
 
 func (w *world) open(tb testing.TB) {
 	tb.Helper()
-	store, err := postgres.OpenKeystore(tb.Context(), w.logins.Library)
+	// The name tells the keystore's sessions from those of the data.
+	store, err := postgres.OpenKeystore(tb.Context(), w.logins.Library+"&application_name=keystore")
 	if err != nil {
 		tb.Fatal(err)
 	}
