@@ -179,6 +179,12 @@ func (d *decoder) reflected(f *pgconn.FieldDescription, b []byte, v reflect.Valu
 		v.Set(p)
 		return d.column(f, b, p.Interface())
 	}
+	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
+		var p []byte
+		err := d.bytes(f, b, &p)
+		v.SetBytes(p)
+		return err
+	}
 	if b == nil {
 		return fmt.Errorf("NULL does not fit %s", v.Type())
 	}
