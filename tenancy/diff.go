@@ -41,6 +41,11 @@ func (t *table) diffColumn(c *column, old, row reflect.Value) (FieldChange, bool
 	if fc.New, err = plain(c, row); err != nil {
 		return fc, false, err
 	}
+	if v := reflect.ValueOf(fc.New); c.sealed() && v.IsValid() && v.Kind() == reflect.String {
+		if err := checkText(v.String()); err != nil { // would not be the same text in documents and exports
+			return fc, false, err
+		}
+	}
 	return fc, differ(c, fc, old, row), nil
 }
 
@@ -50,7 +55,7 @@ func differ(c *column, fc FieldChange, old, row reflect.Value) bool {
 	case old.IsValid() && row.IsValid() && !c.sealed():
 		return !same(old.Field(c.field), row.Field(c.field))
 	case fc.Old == nil || fc.New == nil:
-		return fc.Old != fc.New //nolint:forbidigo // one side is nil
+		return fc.Old != fc.New
 	}
 	return !same(reflect.ValueOf(fc.Old), reflect.ValueOf(fc.New))
 }

@@ -74,6 +74,7 @@ func parseTable(name string, typ reflect.Type) (*table, error) {
 		}
 	}
 	errs = append(errs, t.checkRoles()...)
+	errs = append(errs, t.checkIndexes()...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -234,6 +235,26 @@ func (t *table) checkRoles() []error {
 	}
 	if t.tenant < 0 {
 		errs = append(errs, fmt.Errorf(`tenancy: declare table %s: no column says art32:"tenant"`, t.name))
+	}
+	return errs
+}
+
+// checkIndexes refuses a blind index in a column that holds something else.
+func (t *table) checkIndexes() []error {
+	var errs []error
+	taken := map[string]bool{}
+	for i := range t.cols {
+		taken[t.cols[i].name] = true
+	}
+	for i := range t.cols {
+		x := t.cols[i].index
+		if x == nil {
+			continue
+		}
+		if taken[x.name] {
+			errs = append(errs, fmt.Errorf("tenancy: declare table %s: blind index of %s: column %s is declared twice", t.name, t.cols[i].name, x.name))
+		}
+		taken[x.name] = true
 	}
 	return errs
 }

@@ -55,11 +55,7 @@ func value(v reflect.Value) (any, error) {
 func basic(v reflect.Value) (any, error) {
 	switch v.Kind() {
 	case reflect.String:
-		s := v.String()
-		if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-			return nil, fmt.Errorf("%w: text is not valid UTF-8 or holds NUL", ErrBadValue)
-		}
-		return s, nil
+		return v.String(), checkText(v.String())
 	case reflect.Bool:
 		return v.Bool(), nil
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
@@ -79,6 +75,14 @@ func basic(v reflect.Value) (any, error) {
 	default:
 		return nil, fmt.Errorf("%w: %s", ErrBadValue, v.Type())
 	}
+}
+
+// checkText refuses what no database takes for text.
+func checkText(s string) error {
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("%w: text is not valid UTF-8 or holds NUL", ErrBadValue)
+	}
+	return nil
 }
 
 // same compares two values of a column that is not encrypted, times as they are

@@ -56,6 +56,13 @@ func unreachable(err error) error {
 }
 
 func fromServer(e *pgconn.PgError) *engine.Error {
+	if e.Routine == "exec_stmt_raise" { // code in the database wrote all its fields
+		out := &engine.Error{Kind: kind(e.Code), Code: e.Code}
+		if e.Message == contextRefused {
+			out.Text = e.Message
+		}
+		return out
+	}
 	out := &engine.Error{
 		Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName,
 	}
@@ -70,6 +77,9 @@ func fromServer(e *pgconn.PgError) *engine.Error {
 	}
 	return out
 }
+
+// contextRefused is what art32.refuse_context raises.
+const contextRefused = "art32: sealed context refused"
 
 // kind classifies an SQLSTATE (PostgreSQL manual, Appendix A).
 func kind(code string) engine.Kind {

@@ -33,12 +33,3 @@ func (k *seal) mac(text string) []byte {
 	outer := sha256.Sum256(append(append(make([]byte, 0, 96), k.opad...), inner[:]...))
 	return outer[:]
 }
-
-// pads mixes a key of 64 bytes with the inner and the outer pad.
-func pads(key []byte) (ipad, opad []byte) {
-	ipad, opad = make([]byte, len(key)), make([]byte, len(key))
-	for i, b := range key {
-		ipad[i], opad[i] = b^0x36, b^0x5c
-	}
-	return ipad, opad
-}

@@ -1,0 +1,207 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/internal/dbtest"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+)
+
+// canary is the value that must show nowhere.
+const canary = "Kanarienvogel"
+
+// mishaps are all the ways in which a value can come near an error.
+func mishaps(w *world, c *customer) map[string]func() error {
+	raw := func(query string, args ...any) func() error {
+		return func() error { return w.raw(w.a, query, args...) }
+	}
+	var row struct{ City int }
+	return map[string]func() error{
+		"syntax, unterminated": raw(fmt.Sprintf("SELECT * FROM customers WHERE city = '%s", canary)),
+		"syntax, after quote":  raw(fmt.Sprintf("SELECT * FROM customers WHERE city = 'O'%s'", canary)),
+		"cast":                 raw("SELECT $1::text::int", canary),
+		"parameter of a type":  raw("SELECT * FROM customers WHERE id = $1", canary),
+		"date":                 raw("SELECT $1::text::date", canary),
+		"regular expression":   raw("SELECT 'x' ~ $1", canary+"("),
+		"json":                 raw("SELECT $1::text::jsonb", "{"+canary),
+		"not null":             raw("INSERT INTO customers (tenant_id, id, city, plan) VALUES ($1, $2, $3, NULL)", tenantOfContext(w.a), uuid.New(), canary),
+		"duplicate":            raw("INSERT INTO customers SELECT * FROM customers"),
+		"foreign row":          raw("INSERT INTO customers (tenant_id, id, city, plan) VALUES ($1, $2, $3, '')", tenantOfContext(w.b), uuid.New(), canary),
+		"raised":               raw("DO $$ BEGIN RAISE EXCEPTION '" + canary + "'; END $$"),
+		"raised as forbidden":  raw("DO $$ BEGIN RAISE EXCEPTION '" + canary + "' USING ERRCODE = '42501'; END $$"),
+		"raised as missing":    raw("DO $$ BEGIN RAISE EXCEPTION '" + canary + "' USING ERRCODE = '42704'; END $$"),
+		"raised with a table":  raw("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '23505', TABLE = '" + canary + "', DETAIL = '" + canary + "'; END $$"),
+		"too large":            raw("SELECT repeat($1, 1000000000)", canary),
+		"NUL":                  raw("SELECT $1", canary+"\x00"),
+		"NUL in text":          raw("SELECT '" + canary + "\x00'"),
+		"invalid UTF-8":        raw("SELECT $1", canary+"\xff"),
+		"enum of settings":     raw("SELECT set_config('client_min_messages', $1, true)", canary),
+		"time zone":            raw("SELECT now() AT TIME ZONE $1", canary),
+		"type of an argument":  raw("SELECT $1", struct{ S string }{canary}),
+		"named argument":       raw("SELECT 1 WHERE $1", func() string { return canary }),
+		"scan": func() error {
+			return w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+				_, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET city = $1", canary)
+				return errors.Join(err, tx.SQLX().GetContext(ctx, &row, "SELECT city FROM customers"))
+			})
+		},
+		"insert twice": func() error { return customers.Insert(w.a, w.db, c) },
+		"bad text":     func() error { return customers.Insert(w.a, w.db, &customer{City: canary + "\x00"}) },
+		"bad address":  func() error { return customers.Insert(w.a, w.db, newCustomer(canary+"\xff", canary)) },
+	}
+}
+
+func tenantOfContext(ctx context.Context) tenancy.ID {
+	id, _ := tenancy.TenantFrom(ctx)
+	return id
+}
+
+func TestNoValueInErrors(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-4.2")
+	w := newWorld(t)
+	c := newCustomer(canary+"@example.org", canary)
+	c.City = canary
+	if err := customers.Insert(w.a, w.db, c); err != nil {
+		t.Fatal(err)
+	}
+	for name, do := range mishaps(w, c) {
+		err := do()
+		switch {
+		case err == nil:
+			t.Errorf("%s passed", name)
+		case name == "scan": // the text is that of database/sql
+		case strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err.Error()), canary):
+			t.Errorf("%s: the error shows the value: %v", name, err)
+		}
+	}
+}
+
+func TestNoPasswordInErrors(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-4.2")
+	w := newWorld(t)
+	with := func(change func(u *url.URL)) string {
+		u, err := url.Parse(w.logins.Library)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword(u.User.Username(), canary)
+		change(u)
+		return u.String()
+	}
+	for name, dsn := range map[string]string{
+		"wrong password":     with(func(*url.URL) {}),
+		"wrong port":         with(func(u *url.URL) { u.Host = "127.0.0.1:1" }),
+		"bad port":           with(func(u *url.URL) { u.Host = "127.0.0.1:x" })[:20] + canary + "@127.0.0.1:x/db",
+		"no database":        with(func(u *url.URL) { u.Path = "/nothing" }),
+		"bad option":         with(func(u *url.URL) { u.RawQuery = "sslmode=" + canary }),
+		"unverified network": with(func(u *url.URL) { u.Host = "192.0.2.1:5432" }),
+		"unverified second":  with(func(u *url.URL) { u.Host += ",192.0.2.1:5432" }),
+		"no URL":             "host=127.0.0.1 port=1 password=" + canary,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for what, do := range map[string]func() error{
+			"open": func() error {
+				_, err := postgres.Open(ctx, postgres.Logins{Library: dsn, App: dsn}, schema, w.keys, trace{}, nil)
+				return err
+			},
+			"keystore": func() error { _, err := postgres.OpenKeystore(ctx, dsn); return err },
+			"setup":    func() error { _, err := postgres.Setup(ctx, dsn, trace{}, nil); return err },
+			"migrate":  func() error { return postgres.Migrate(ctx, dsn, trace{}, nil) },
+		} {
+			err := do()
+			if err == nil || strings.Contains(err.Error(), canary) || ctx.Err() != nil {
+				t.Errorf("%s, %s: %v, want an error at once without the password", what, name, err)
+			}
+		}
+	}
+}
+
+// logOf finds the server's log: its own, or that of a throw-away cluster.
+func logOf(t *testing.T, admin *sqlx.DB) string {
+	t.Helper()
+	var file string
+	if err := admin.Get(&file, `SELECT coalesce(pg_current_logfile(), current_setting('data_directory') || '/../log')`); err != nil {
+		t.Fatal(err)
+	}
+	var size *int64
+	if err := admin.Get(&size, "SELECT (pg_stat_file($1, true)).size", file); err != nil || size == nil {
+		t.Skipf("the server %s keeps its log where the test cannot read it", file)
+	}
+	return file
+}
+
+// A server that logs every statement still logs no parameter, no password and
+// no token. Its log is a file that the test reads through the server.
+func TestNothingInTheServersLog(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-4.2")
+	w := &world{owner: dbtest.Postgres(t)}
+	const logged = "Wellensittich" // a name of its own: the log is the server's
+	admin := w.admin(t)
+	for _, setting := range []string{"log_statement = 'all'", "log_parameter_max_length = -1", "log_parameter_max_length_on_error = -1"} {
+		admin.MustExec("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET " + strings.ReplaceAll(setting, "'", "''") + "', current_database()); END $$")
+	}
+	logFile := logOf(t, admin)
+	var err error
+	if w.logins, err = postgres.Setup(t.Context(), w.owner, trace{}, &postgres.SetupOptions{Migrations: migrations(t)}); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	w.a, w.b = w.tenant(t, logged), w.tenant(t, "B")
+	c := newCustomer(logged+"@example.org", logged)
+	c.City = logged
+	if err := customers.Insert(w.a, w.db, c); err != nil {
+		t.Fatal(err)
+	}
+	var token string
+	if err := w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		token = own(ctx, t, tx)
+		_, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET city = $1 WHERE city = $1", logged)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := customers.Edit(w.a, w.db, c.ID, func(c *customer) error { c.Name = field.New(logged + "2"); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var key string // of the seal
+	if err := admin.Get(&key, "SELECT encode(ipad, 'hex') FROM art32.seal_keys"); err != nil {
+		t.Fatal(err)
+	}
+	var log string
+	if err := admin.Get(&log, "SELECT convert_from(pg_read_binary_file($1), 'UTF8')", logFile); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log, "UPDATE customers SET city = $1") {
+		t.Fatal("the server did not log statements: nothing was tested")
+	}
+	secrets := map[string]string{"a value": logged, "the token": token, "the key of the seal": key}
+	for name, dsn := range map[string]string{"library": w.logins.Library, "app": w.logins.App} {
+		u, err := url.Parse(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets["the password of "+name], _ = u.User.Password()
+	}
+	for name, secret := range secrets {
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, secret) {
+				t.Errorf("the log shows %s: %s", name, strings.ReplaceAll(line, secret, "***"))
+			}
+		}
+	}
+}
