@@ -68,7 +68,8 @@ func (r *Repository[T]) rowKey(id any) (uuid.UUID, error) {
 	if !v.IsValid() || !uuidLike(v.Type()) || v.Type() != uuidType && v.Type() != r.t.cols[r.t.key].typ {
 		return uuid.Nil, fmt.Errorf("tenancy: key of %s is of type %s, not %T", r.t.name, r.t.cols[r.t.key].typ, id)
 	}
-	return v.Convert(uuidType).Interface().(uuid.UUID), nil
+	u, _ := reflect.TypeAssert[uuid.UUID](v.Convert(uuidType))
+	return u, nil
 }
 
 // keyOf reads the id of a row.
@@ -83,5 +84,6 @@ func (t *table) subjectOf(row reflect.Value) uuid.UUID {
 }
 
 func (t *table) uuidAt(row reflect.Value, col int) uuid.UUID {
-	return row.Field(t.cols[col].field).Convert(uuidType).Interface().(uuid.UUID)
+	u, _ := reflect.TypeAssert[uuid.UUID](row.Field(t.cols[col].field).Convert(uuidType))
+	return u
 }
