@@ -61,11 +61,6 @@ var roleChecks = []check{
 		"tables belong to the owner role that postgres.Setup made: ALTER TABLE … OWNER TO …",
 	},
 	{
-		`SELECT 'setting for role ' || current_user || ': ' || unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s
-		JOIN pg_catalog.pg_roles r ON r.oid = s.setrole WHERE r.rolname = current_user AND $1::text[] IS NOT NULL`,
-		"ALTER ROLE … RESET ALL",
-	},
-	{
 		`SELECT 'role ' || current_user || ' may create in database ' || current_database() || ' (' || p || ')'
 		FROM unnest(ARRAY['CREATE', 'TEMP']) p WHERE has_database_privilege(current_database(), p) AND $1::text[] IS NOT NULL`,
 		"REVOKE ALL ON DATABASE … FROM PUBLIC and from the role, then GRANT CONNECT",
@@ -119,9 +114,10 @@ var appChecks = []check{
 		FROM pg_catalog.pg_class c JOIN unnest($1::text[]) t ON c.oid = to_regclass(t)
 		CROSS JOIN (VALUES ('art32_library', true), ('art32_library_guard', false), ('art32_app', true), ('art32_app_guard', false)) p(name, permissive)
 		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.name
-			AND x.polpermissive = p.permissive AND x.polcmd = '*' AND x.polwithcheck IS NOT NULL
+			AND x.polpermissive = p.permissive AND x.polcmd = '*'
 			AND x.polroles = ARRAY[replace(p.name, '_guard', '')::regrole::oid]
-			AND pg_get_expr(x.polqual, x.polrelid) LIKE '%art32.%')`,
+			AND pg_get_expr(x.polqual, x.polrelid) LIKE '%art32.%'
+			AND pg_get_expr(x.polwithcheck, x.polrelid) LIKE '%art32.%')`,
 		"SELECT art32.protect('…') in a migration",
 	},
 	{
@@ -163,6 +159,33 @@ func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []t
 	if len(findings) > 0 { // what the checks look for may not be there yet
 		return &RefusedError{Findings: findings}
 	}
+	if findings, err = e.settings(ctx); err != nil {
+		return err
+	}
+	more, err := e.look(ctx, schema)
+	if findings = append(findings, more...); len(findings) > 0 {
+		return &RefusedError{Findings: findings} // a setting can be why the look failed
+	}
+	return err
+}
+
+// settings lists what is set for one of the logins alone. Callers' text can set
+// that for its own login, also so that nothing works any more: the library's
+// login looks for both.
+func (e *pgEngine) settings(ctx context.Context) ([]Finding, error) {
+	out, err := findings(ctx, e.platform, "ALTER ROLE … RESET ALL, and where a database is named, ALTER ROLE … IN DATABASE … RESET ALL",
+		`SELECT 'setting for role ' || r.rolname || coalesce(' in database ' || d.datname, '') || ': ' || split_part(c.setting, '=', 1)
+		FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+		LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c(setting)
+		WHERE r.rolname = ANY ($1::text[])`, []string{e.library.Config().ConnConfig.User, e.appConfig.User})
+	if err != nil {
+		return nil, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+	}
+	return out, nil
+}
+
+// look runs all checks.
+func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []Finding, err error) {
 	app := stdlib.OpenDB(*e.appConfig)
 	defer app.Close() //nolint:errcheck // read only
 	tables := declared(schema)
@@ -173,19 +196,16 @@ func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []t
 		for _, c := range look.checks {
 			more, err := c.run(ctx, look.db, tables)
 			if err != nil {
-				return fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+				return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 			}
 			findings = append(findings, more...)
 		}
 	}
 	missing, err := missingColumns(ctx, app, schema)
 	if err != nil {
-		return fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+		return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 	}
-	if findings = append(findings, missing...); len(findings) > 0 {
-		return &RefusedError{Findings: findings}
-	}
-	return nil
+	return append(findings, missing...), nil
 }
 
 // declared names the tables of the schema with their PostgreSQL schema.

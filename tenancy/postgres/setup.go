@@ -208,12 +208,14 @@ func collided(err error) bool {
 		slices.Contains([]string{"40P01", "40001", "23505"}, e.Code))
 }
 
-// createRole creates a role unless it exists; two Setups at once may race.
+// createRole creates a role unless it exists; two Setups at once may race. The
+// quotation marks of the block are random, so that no name can hold them.
 func createRole(name, options string) string {
-	return fmt.Sprintf(`DO $art32$ BEGIN
+	mark := "$a" + rand.Text() + "$"
+	return fmt.Sprintf(`DO %s BEGIN
 	IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %s) THEN CREATE ROLE %s %s; END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $art32$`, literal(name), ident(name), options)
+END %s`, mark, literal(name), ident(name), options, mark)
 }
 
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -1,0 +1,230 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/art32/art32/internal/dbtest"
+	"github.com/art32/art32/tenancy/postgres"
+)
+
+func options(tb testing.TB) *postgres.SetupOptions {
+	tb.Helper()
+	return &postgres.SetupOptions{Migrations: migrations(tb)}
+}
+
+// works shows that a database can be opened and written to.
+func works(t *testing.T, owner string, logins postgres.Logins) {
+	t.Helper()
+	w := &world{owner: owner, logins: logins}
+	w.open(t)
+	w.a = w.tenant(t, "A")
+	w.insert(w.a, t, "Anton")
+	if n, err := w.seen(w.a); err != nil || n != 1 {
+		t.Errorf("%d rows, %v; want 1", n, err)
+	}
+}
+
+func TestSetupTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.insert(w.a, t, "Anton")
+	logins, err := postgres.Setup(t.Context(), w.owner, trace{}, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if logins == w.logins {
+		t.Error("the passwords are the same")
+	}
+	old := w.logins
+	w.logins = logins
+	w.narrow(t)
+	if _, err := customers.Get(w.a, w.db, c.ID); err != nil {
+		t.Error(err)
+	}
+	if n, err := w.seen(w.a); err != nil || n != 1 {
+		t.Errorf("%d rows, %v: the seal's key changed", n, err)
+	}
+	if _, err := postgres.Open(t.Context(), old, schema, w.keys, trace{}, nil); err == nil {
+		t.Error("the old passwords open the database")
+	}
+	if err := postgres.Migrate(t.Context(), w.owner, trace{}, options(t)); err != nil {
+		t.Errorf("migrate again: %v", err)
+	}
+}
+
+// Setups at once on one database leave it in order, and the logins of the last
+// are valid as a pair.
+func TestSetupAtOnce(t *testing.T) {
+	t.Parallel()
+	one := dbtest.Postgres(t)
+	owners := []string{one, one, one, dbtest.Postgres(t), dbtest.Postgres(t)}
+	logins := make([]postgres.Logins, len(owners))
+	opts := options(t)
+	var wg sync.WaitGroup
+	for i, owner := range owners {
+		wg.Go(func() {
+			var err error
+			if logins[i], err = postgres.Setup(t.Context(), owner, trace{}, opts); err != nil {
+				t.Errorf("setup %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	valid := 0
+	for i, l := range logins {
+		library, app := connects(t, l.Library), connects(t, l.App)
+		if library != app {
+			t.Errorf("setup %d: library login valid: %v, app login valid: %v", i, library, app)
+		}
+		if library {
+			valid++
+			works(t, owners[i], l)
+		}
+	}
+	if valid != 3 {
+		t.Errorf("%d pairs of logins are valid, want one for each database", valid)
+	}
+}
+
+func connects(t *testing.T, dsn string) bool {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		return false
+	}
+	return conn.Close(t.Context()) == nil
+}
+
+// named makes a database with a name of the test's own choice.
+func named(t *testing.T, name, owner string) string {
+	t.Helper()
+	server := dbtest.Postgres(t)
+	admin := sqlx.MustOpen("pgx", server)
+	quoted := pgx.Identifier{name}.Sanitize()
+	admin.MustExec("CREATE DATABASE " + quoted + " TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'" + owner)
+	t.Cleanup(func() {
+		defer admin.Close()
+		var roles []string
+		if err := admin.Select(&roles, `SELECT DISTINCT grantee::regrole::text FROM pg_database, aclexplode(datacl)
+			WHERE datname = $1 AND grantee <> 0 AND grantee <> 10 UNION SELECT current_user || '_none'`, name); err != nil {
+			t.Error(err)
+		}
+		admin.MustExec("DROP DATABASE " + quoted + " WITH (FORCE)")
+		for _, r := range roles {
+			_, _ = admin.Exec("DROP ROLE " + r)
+		}
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func TestDatabaseNames(t *testing.T) {
+	t.Parallel()
+	id := strings.TrimPrefix(fmt.Sprintf("%p", t), "0x")
+	long := strings.Repeat("ä", 26)
+	for _, name := range []string{
+		`It's "quoted"` + id, "Shop-GmbH " + id, "größe%20/" + id, "a$$b\\" + id, `$art32$; DROP ` + id,
+		(long + id + strings.Repeat("x", 63))[:62] + "1", (long + id + strings.Repeat("x", 63))[:62] + "2", // differ in the last byte
+	} {
+		if !utf8.ValidString(name) {
+			t.Fatalf("%q", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			owner := named(t, name, "")
+			logins, err := postgres.Setup(t.Context(), owner, trace{}, options(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			works(t, owner, logins)
+		})
+	}
+}
+
+// Two databases whose names differ at the end only have roles of their own.
+func TestRolesAreNotShared(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	id := strings.TrimPrefix(fmt.Sprintf("%p", t), "0x")
+	name := (id + strings.Repeat("y", 63))[:62]
+	var logins [2]postgres.Logins
+	for i := range logins {
+		var err error
+		if logins[i], err = postgres.Setup(t.Context(), named(t, fmt.Sprint(name, i), ""), trace{}, options(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := url.Parse(logins[0].App)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Path = "/" + name + "1"
+	if !connects(t, logins[0].App) || !connects(t, logins[1].App) || connects(t, other.String()) {
+		t.Error("a login of one database serves for the other")
+	}
+}
+
+// An owner who is no superuser: he may create roles and owns the database.
+func TestOwnerWithoutSuperuser(t *testing.T) {
+	t.Parallel()
+	server := dbtest.Postgres(t)
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := strings.TrimPrefix(u.Path, "/")
+	login := database + "_vendor" // dropped with the database
+	admin := sqlx.MustOpen("pgx", server)
+	defer admin.Close()
+	admin.MustExec(fmt.Sprintf("CREATE ROLE %q LOGIN CREATEROLE PASSWORD 'vendor'; ALTER DATABASE %q OWNER TO %q", login, database, login))
+	t.Cleanup(func() {
+		admin := sqlx.MustOpen("pgx", server)
+		defer admin.Close()
+		admin.MustExec(fmt.Sprintf("ALTER DATABASE %q OWNER TO CURRENT_USER", database))
+	})
+	u.User = url.UserPassword(login, "vendor")
+	var logins postgres.Logins
+	for range 2 {
+		if logins, err = postgres.Setup(t.Context(), u.String(), trace{}, options(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	works(t, u.String(), logins)
+}
+
+func TestMigrateNeedsSetup(t *testing.T) {
+	t.Parallel()
+	owner := dbtest.Postgres(t)
+	err := postgres.Migrate(t.Context(), owner, trace{}, options(t))
+	if err == nil || !strings.Contains(err.Error(), "art32 init") {
+		t.Errorf("%v, want what to run first", err)
+	}
+	broken := &postgres.SetupOptions{Migrations: badMigration(t)}
+	if _, err := postgres.Setup(t.Context(), owner, trace{}, broken); err == nil {
+		t.Error("a broken migration passed")
+	}
+	logins, err := postgres.Setup(t.Context(), owner, trace{}, options(t)) // mended, and run again
+	if err != nil {
+		t.Fatal(err)
+	}
+	works(t, owner, logins)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := postgres.Setup(ctx, owner, trace{}, options(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
