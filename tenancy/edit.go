@@ -118,7 +118,7 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 
 // saysPersonal reports whether a column gets personal data in clear.
 func saysPersonal(f FieldChange) bool {
-	return f.Class == Personal && f.New != nil && !reflect.ValueOf(f.New).IsZero() //nolint:forbidigo // of any type
+	return f.Class == Personal && f.New != nil && !reflect.ValueOf(f.New).IsZero()
 }
 
 // Delete removes the row with the given id and records what it held.

@@ -89,7 +89,8 @@ func checkText(s string) error {
 // stored: in microseconds.
 func same(a, b reflect.Value) bool {
 	if a.Type() == timeType {
-		x, y := a.Interface().(time.Time), b.Interface().(time.Time)
+		x, _ := reflect.TypeAssert[time.Time](a)
+		y, _ := reflect.TypeAssert[time.Time](b)
 		return x.Truncate(time.Microsecond).Equal(y.Truncate(time.Microsecond))
 	}
 	if a.Kind() == reflect.Pointer && !a.IsNil() && !b.IsNil() {

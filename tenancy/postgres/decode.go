@@ -134,11 +134,11 @@ func textual(oid uint32) bool {
 func integer(f *pgconn.FieldDescription, b []byte, p *int64) error {
 	switch {
 	case f.DataTypeOID == pgtype.Int8OID && len(b) == 8:
-		*p = int64(binary.BigEndian.Uint64(b)) //nolint:gosec // two's complement
+		*p = int64(binary.BigEndian.Uint64(b))
 	case f.DataTypeOID == pgtype.Int4OID && len(b) == 4:
-		*p = int64(int32(binary.BigEndian.Uint32(b))) //nolint:gosec // two's complement
+		*p = int64(int32(binary.BigEndian.Uint32(b)))
 	case f.DataTypeOID == pgtype.Int2OID && len(b) == 2:
-		*p = int64(int16(binary.BigEndian.Uint16(b))) //nolint:gosec // two's complement
+		*p = int64(int16(binary.BigEndian.Uint16(b)))
 	default:
 		return mismatch(f, "integer")
 	}
@@ -147,7 +147,7 @@ func integer(f *pgconn.FieldDescription, b []byte, p *int64) error {
 
 // timestamp reads microseconds since 2000-01-01 UTC.
 func timestamp(b []byte, p *time.Time) error {
-	us := int64(binary.BigEndian.Uint64(b)) //nolint:gosec // two's complement
+	us := int64(binary.BigEndian.Uint64(b))
 	if us == math.MaxInt64 || us == math.MinInt64 {
 		return fmt.Errorf("infinite time")
 	}

@@ -18,7 +18,12 @@
 //
 // # Not covered
 //
-// A superuser of the database, and code that runs inside the process. The seal
+// A superuser of the database, and code that runs inside the process. Where
+// [Setup] ran as an owner who is no superuser, callers' text can still use large
+// objects, which all tenants share, and read what other sessions execute.
+// Callers' text can change the password and the settings of its own login,
+// which [Open] notices. The server's own log quotes values in the errors that it
+// writes down. The seal
 // of a transaction expires after 60 seconds by the database's clock; the clocks
 // of application and database may differ by at most 30 seconds, else callers'
 // text is refused.

@@ -23,7 +23,7 @@ func TestPlainSettingIsForged(t *testing.T) {
 		CREATE POLICY tenant ON usual.notes USING (tenant_id = nullif(current_setting('app.tenant', true), '')::uuid)`)
 	db.MustExec("INSERT INTO usual.notes VALUES ($1, 'of B')", b)
 	tx := db.MustBegin()
-	defer tx.Rollback() //nolint:errcheck // read only
+	defer tx.Rollback()
 	tx.MustExec("SET LOCAL ROLE art32_app")
 	tx.MustExec("SELECT set_config('app.tenant', $1, true)", a)
 	var before, after int

@@ -187,7 +187,7 @@ func (e *pgEngine) settings(ctx context.Context) ([]Finding, error) {
 // look runs all checks.
 func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []Finding, err error) {
 	app := stdlib.OpenDB(*e.appConfig)
-	defer app.Close() //nolint:errcheck // read only
+	defer app.Close()
 	tables := declared(schema)
 	for _, look := range []struct {
 		db     *sql.DB
@@ -228,7 +228,7 @@ func findings(ctx context.Context, db *sql.DB, mend, query string, args ...any) 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	for rows.Next() {
 		f := Finding{Mend: mend}
 		if err := rows.Scan(&f.What); err != nil {

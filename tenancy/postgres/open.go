@@ -73,7 +73,7 @@ func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) 
 		return nil, err
 	}
 	if o.MaxConns > 0 {
-		library.MaxConns = int32(min(o.MaxConns, 1<<15)) //nolint:gosec // bounded
+		library.MaxConns = int32(min(o.MaxConns, 1<<15))
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, library)
 	if err != nil {

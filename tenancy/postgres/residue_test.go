@@ -88,7 +88,7 @@ func TestPreparedName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close(context.Background()) //nolint:errcheck // the end
+		defer conn.Close(context.Background())
 		const text = "SELECT 'B''s own'"
 		var name, got string
 		if err := errors.Join(

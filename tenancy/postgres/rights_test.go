@@ -28,7 +28,7 @@ func TestUndefendedTable(t *testing.T) {
 		GRANT ALL ON open, of_owner TO art32_app;
 		INSERT INTO open VALUES ('` + b + `', 1)`)
 	tx := db.MustBegin()
-	defer tx.Rollback() //nolint:errcheck // thrown away
+	defer tx.Rollback()
 	tx.MustExec("SET LOCAL ROLE art32_app")
 	tx.MustExec("SELECT set_config('app.tenant', $1, true)", a)
 	var own, view, definer, id int
