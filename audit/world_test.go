@@ -112,28 +112,27 @@ func (w *world) open(tb testing.TB) {
 		w.db, err = sqlite.Open(ctx, w.dir, schema, w.keys, w.log, &sqlite.Options{Migrations: w.migrations(), Logger: logger})
 		must(tb, err)
 	} else {
-		w.openPostgres(tb, log, schema, logger)
+		w.openPostgres(tb, log, schema)
 	}
 	tb.Cleanup(func() { _ = w.db.Close() })
 	w.sealer, err = audit.NewSealer(w.log, w.db, &audit.SealerOptions{Logger: logger})
 	must(tb, err)
 }
 
-func (w *world) openPostgres(tb testing.TB, log func(keyring.Store), schema tenancy.Schema, logger *slog.Logger) {
+func (w *world) openPostgres(tb testing.TB, log func(keyring.Store), schema tenancy.Schema) {
 	tb.Helper()
 	ctx := tb.Context()
-	setup := postgres.SetupOptions{Migrations: w.migrations()}
+	setup := postgres.SetupOptions{Migrations: w.migrations(), Lines: []tenancy.Line{audit.Line()}}
 	if w.logins == (postgres.Logins{}) {
-		lines := &audit.Log{}
 		var err error
-		w.logins, err = postgres.Setup(ctx, w.owner, lines, &setup)
+		w.logins, err = postgres.Setup(ctx, w.owner, &setup)
 		must(tb, err)
 	}
 	store, err := postgres.OpenKeystore(ctx, w.logins.Library)
 	must(tb, err)
 	tb.Cleanup(func() { _ = store.Close() })
 	log(store)
-	w.db, err = postgres.Open(ctx, w.logins, schema, w.keys, w.log, &postgres.Options{SetupOptions: setup, Logger: logger})
+	w.db, err = postgres.Open(ctx, w.logins, schema, w.keys, w.log, &postgres.Options{SetupOptions: setup})
 	must(tb, err)
 }
 

@@ -190,7 +190,7 @@ func (i *initiation) database(ctx context.Context, out *output) (err error) {
 			return fmt.Errorf("--out: %w", err)
 		}
 	}
-	logins, err := postgres.Setup(ctx, i.dsn, &audit.Log{}, &postgres.SetupOptions{Migrations: i.app})
+	logins, err := postgres.Setup(ctx, i.dsn, &postgres.SetupOptions{Migrations: i.app, Lines: []tenancy.Line{audit.Line()}})
 	if err == nil {
 		i.note("database", "", !i.again, "")
 		err = i.bindKey(ctx, logins)

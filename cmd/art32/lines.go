@@ -6,10 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/art32/art32/audit"
-	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/internal/lease"
 	"github.com/art32/art32/internal/migrate"
-	"github.com/art32/art32/internal/outbox"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
@@ -19,7 +16,7 @@ import (
 // these lists serve to tell what is pending.
 
 func postgresLines(app fs.FS) []tenancy.Line {
-	return withApp(app, postgres.Migrations(), keyring.Migrations(), lease.Migrations(), outbox.Migrations(), audit.Line())
+	return withApp(app, append(postgres.Lines(), audit.Line())...)
 }
 
 func platformLines() []tenancy.Line { return append(sqlite.PlatformLines(), audit.Line()) }

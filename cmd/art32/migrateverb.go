@@ -133,7 +133,7 @@ func (m *migration) database(ctx context.Context) ([]migrated, error) {
 	if len(before) == 0 {
 		return nil, errors.New("the database holds no tables of art32: run art32 init first")
 	}
-	if err := postgres.Migrate(ctx, m.dsn, &audit.Log{}, &postgres.SetupOptions{Migrations: m.app}); err != nil {
+	if err := postgres.Migrate(ctx, m.dsn, &postgres.SetupOptions{Migrations: m.app, Lines: []tenancy.Line{audit.Line()}}); err != nil {
 		r.Wrong = []string{err.Error()}
 	}
 	after, err := applied(ctx, db, migrate.Postgres)

@@ -110,7 +110,7 @@ func openSQLite(ctx context.Context, dir string) (*app, error) {
 func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
 	own, _ := fs.Sub(migrations, "migrations/postgres") // the path is a constant
 	opts := postgres.SetupOptions{Migrations: own, Lines: []tenancy.Line{audit.Line()}}
-	logins, err := postgres.Setup(ctx, owner, nil, &opts)
+	logins, err := postgres.Setup(ctx, owner, &opts)
 	if err != nil {
 		return nil, err
 	}

@@ -119,8 +119,8 @@ func TestNoPasswordInErrors(t *testing.T) {
 				return err
 			},
 			"keystore": func() error { _, err := postgres.OpenKeystore(ctx, dsn); return err },
-			"setup":    func() error { _, err := postgres.Setup(ctx, dsn, trace{}, nil); return err },
-			"migrate":  func() error { return postgres.Migrate(ctx, dsn, trace{}, nil) },
+			"setup":    func() error { _, err := postgres.Setup(ctx, dsn, nil); return err },
+			"migrate":  func() error { return postgres.Migrate(ctx, dsn, nil) },
 		} {
 			err := do()
 			if err == nil || strings.Contains(err.Error(), canary) || ctx.Err() != nil {
@@ -157,7 +157,7 @@ func TestNothingInTheServersLog(t *testing.T) {
 	}
 	logFile := logOf(t, admin)
 	var err error
-	if w.logins, err = postgres.Setup(t.Context(), w.owner, trace{}, &postgres.SetupOptions{Migrations: migrations(t)}); err != nil {
+	if w.logins, err = postgres.Setup(t.Context(), w.owner, &postgres.SetupOptions{Migrations: migrations(t)}); err != nil {
 		t.Fatal(err)
 	}
 	w.open(t)

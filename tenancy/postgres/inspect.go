@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -110,14 +111,20 @@ var appChecks = []check{
 		"SELECT art32.protect('…') in a migration, for each partition too; a foreign table cannot be kept apart: REVOKE it",
 	},
 	{
-		`SELECT 'table ' || c.oid::regclass || ' lacks policy ' || p.name || ' as art32.protect makes it'
-		FROM pg_catalog.pg_class c JOIN unnest($1::text[]) t ON c.oid = to_regclass(t)
-		CROSS JOIN (VALUES ('art32_library', true), ('art32_library_guard', false), ('art32_app', true), ('art32_app_guard', false)) p(name, permissive)
-		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.name
-			AND x.polpermissive = p.permissive AND x.polcmd = '*'
-			AND x.polroles = ARRAY[replace(p.name, '_guard', '')::regrole::oid]
-			AND pg_get_expr(x.polqual, x.polrelid) LIKE '%art32.%'
-			AND pg_get_expr(x.polwithcheck, x.polrelid) LIKE '%art32.%')`,
+		// art32.pattern is a table that art32.protect was called for: the policies
+		// must be its policies to the letter, but for the tenant's column.
+		`SELECT 'table ' || c.oid::regclass || ' lacks policy ' || p.polname || ' as art32.protect makes it'
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		CROSS JOIN pg_catalog.pg_policy p
+		WHERE p.polrelid = 'art32.pattern'::regclass
+		AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('art32', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
+		AND has_schema_privilege(n.oid, 'USAGE')
+		AND (has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE')
+			OR c.oid IN (SELECT to_regclass(t) FROM unnest($1::text[]) t))
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.polname
+			AND x.polpermissive = p.polpermissive AND x.polcmd = p.polcmd AND x.polroles = p.polroles
+			AND regexp_replace(pg_get_expr(x.polqual, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') = pg_get_expr(p.polqual, p.polrelid)
+			AND regexp_replace(pg_get_expr(x.polwithcheck, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') = pg_get_expr(p.polwithcheck, p.polrelid))`,
 		"SELECT art32.protect('…') in a migration",
 	},
 	{
@@ -148,6 +155,21 @@ var appChecks = []check{
 			OR current_setting('log_min_duration_sample') <> '-1') AND $1::text[] IS NOT NULL`,
 		"ALTER DATABASE … SET log_parameter_max_length = 0, as superuser",
 	},
+}
+
+// Inspect looks at a database as [Open] does, without opening it, and lists what
+// Open would refuse. A nil schema checks the policies of all tables that the app
+// login can reach; the columns of none.
+func Inspect(ctx context.Context, logins Logins, schema tenancy.Schema, o *SetupOptions) ([]Finding, error) {
+	e, err := connect(ctx, logins, &Options{})
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(e.inspect(ctx, schema, o.lines(nil)), e.Close())
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return refused.Findings, nil
+	}
+	return nil, err
 }
 
 // inspect refuses a database that would not keep tenants apart.

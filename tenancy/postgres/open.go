@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 
@@ -22,15 +21,13 @@ import (
 
 // Options adjusts [Open]. Nil and zero fields mean the defaults.
 type Options struct {
-	// Migrations and Lines are those given to [Setup]: Open refuses while one of
-	// them is pending. Default: none.
+	// SetupOptions are those given to [Setup]: Open refuses while one of their
+	// migrations is pending. The lines of the log need no mention here.
 	SetupOptions
 
 	// MaxConns bounds each of the two pools. Default: 4 per processor, as
 	// pgxpool counts, at least 4.
 	MaxConns int
-	// Logger receives what an operator must read once. Default: nothing.
-	Logger *slog.Logger
 }
 
 // Open opens a database that [Setup] prepared. It refuses with a

@@ -87,7 +87,7 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{owner: dbtest.Postgres(tb)}
 	var err error
-	if w.logins, err = postgres.Setup(tb.Context(), w.owner, trace{}, &postgres.SetupOptions{Migrations: migrations(tb)}); err != nil {
+	if w.logins, err = postgres.Setup(tb.Context(), w.owner, &postgres.SetupOptions{Migrations: migrations(tb)}); err != nil {
 		tb.Fatal(err)
 	}
 	w.open(tb)

@@ -46,6 +46,7 @@ var flaws = []flaw{
 	{"policy dropped", "DROP POLICY art32_app_guard ON customers", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
 	{"policy for nobody", "ALTER POLICY art32_app_guard ON customers TO pg_monitor", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
 	{"policy loosened", "ALTER POLICY art32_app_guard ON customers USING (true)", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
+	{"policy loosened beside the seal", "ALTER POLICY art32_app_guard ON customers USING (true OR tenant_id = (SELECT tenant FROM art32.ctx))", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
 	{"policy loosened for writes", "ALTER POLICY art32_app_guard ON customers WITH CHECK (true)", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
 	{"partition", `CREATE TABLE parts (tenant_id uuid, id uuid) PARTITION BY HASH (id); CREATE TABLE part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 		SELECT art32.protect('parts'); GRANT SELECT ON part TO art32_app`, "table part can be reached", "SELECT art32.protect('part')"},
@@ -161,7 +162,7 @@ func TestOpenRefusesPending(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "migration app/0003_more.sql is pending") {
 		t.Errorf("%v, want the pending migration", err)
 	}
-	if err := postgres.Migrate(t.Context(), w.owner, trace{}, &o.SetupOptions); err != nil {
+	if err := postgres.Migrate(t.Context(), w.owner, &o.SetupOptions); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.tryOpen(t, o); err != nil {

@@ -33,9 +33,8 @@ import (
 //go:embed migrations/postgres/*.sql
 var files embed.FS
 
-// Migrations is the line of tables and functions that this package keeps, for
-// those who run migrations with a tool of their own; see [Migrate].
-func Migrations() tenancy.Line {
+// own is the line of tables and functions that this package keeps.
+func own() tenancy.Line {
 	sub, err := fs.Sub(files, "migrations")
 	if err != nil { // the path is a constant
 		return tenancy.Line{Name: "tenancy"}
@@ -56,23 +55,35 @@ type SetupOptions struct {
 	// Migrations are the application's own, files 0001_name.sql at the root.
 	// They run as the owner of the tables. Default: none.
 	Migrations fs.FS
-	// Lines are further lines, of packages that keep tables. Default: none.
+	// Lines are those of packages that keep tables: audit.Line() at least, where
+	// the log is an audit.Log. Default: none.
 	Lines []tenancy.Line
 }
 
+// Lines are the lines of migrations of the library's own that every database
+// holds, those of the log apart, for tools that tell what is pending.
+func Lines() []tenancy.Line {
+	return []tenancy.Line{own(), keyring.Migrations(), lease.Migrations(), outbox.Migrations()}
+}
+
+// lines are all lines of a database, in their order, each once.
 func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
-	lines := []tenancy.Line{Migrations(), keyring.Migrations(), lease.Migrations(), outbox.Migrations()}
+	lines := Lines()
 	if lr, ok := log.(tenancy.LineRecorder); ok {
 		lines = append(lines, lr.Lines()...)
 	}
-	if o == nil {
-		return lines
+	if o != nil {
+		lines = append(lines, o.Lines...)
+		if o.Migrations != nil {
+			lines = append(lines, tenancy.Line{Name: "app", FS: o.Migrations})
+		}
 	}
-	lines = append(lines, o.Lines...)
-	if o.Migrations != nil {
-		lines = append(lines, tenancy.Line{Name: "app", FS: o.Migrations})
-	}
-	return lines
+	seen := map[string]bool{}
+	return slices.DeleteFunc(lines, func(l tenancy.Line) bool {
+		again := seen[l.Name]
+		seen[l.Name] = true
+		return again
+	})
 }
 
 // Setup prepares a database: roles, grants, the key of the seal, all migrations
@@ -83,7 +94,7 @@ func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
 // A name too long for that is cut and marked with a hash.
 // Repeating it is safe, but running instances must be given the new DSNs; to
 // apply migrations alone use [Migrate].
-func Setup(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *SetupOptions) (Logins, error) {
+func Setup(ctx context.Context, ownerDSN string, o *SetupOptions) (Logins, error) {
 	s, err := connectOwner(ctx, ownerDSN)
 	if err != nil {
 		return Logins{}, err
@@ -92,7 +103,7 @@ func Setup(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *
 	if err := s.roles(ctx); err != nil {
 		return Logins{}, setupErr("create roles", err)
 	}
-	if err := s.migrate(ctx, o.lines(log)); err != nil {
+	if err := s.migrate(ctx, o.lines(nil)); err != nil {
 		return Logins{}, err
 	}
 	if err := s.sealKey(ctx); err != nil {
@@ -104,13 +115,13 @@ func Setup(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *
 
 // Migrate applies pending migrations of the library and the application's own
 // to a database that was set up. It uses the owner's login.
-func Migrate(ctx context.Context, ownerDSN string, log tenancy.ChangeRecorder, o *SetupOptions) error {
+func Migrate(ctx context.Context, ownerDSN string, o *SetupOptions) error {
 	s, err := connectOwner(ctx, ownerDSN)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	return s.migrate(ctx, o.lines(log))
+	return s.migrate(ctx, o.lines(nil))
 }
 
 func setupErr(what string, err error) error {
@@ -238,7 +249,7 @@ func (s *setup) roles(ctx context.Context) error {
 // migrate applies the lines as the owner of the tables.
 func (s *setup) migrate(ctx context.Context, lines []tenancy.Line) (err error) {
 	if err := s.exec(ctx, "SET ROLE "+ident(s.role("owner"))); err != nil {
-		return setupErr("become owner of the tables: run art32 init first", err)
+		return setupErr("become owner of the tables: this needs the owner's login, and art32 init or postgres.Setup before", err)
 	}
 	defer func() { err = errors.Join(err, setupErr("reset role", s.exec(ctx, "RESET ROLE"))) }()
 	if _, err := migrate.Up(ctx, s.conn, migrate.Postgres, lines...); err != nil {

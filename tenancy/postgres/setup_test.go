@@ -38,7 +38,7 @@ func TestSetupTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.insert(w.a, t, "Anton")
-	logins, err := postgres.Setup(t.Context(), w.owner, trace{}, options(t))
+	logins, err := postgres.Setup(t.Context(), w.owner, options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestSetupTwice(t *testing.T) {
 	if _, err := postgres.Open(t.Context(), old, schema, w.keys, trace{}, nil); err == nil {
 		t.Error("the old passwords open the database")
 	}
-	if err := postgres.Migrate(t.Context(), w.owner, trace{}, options(t)); err != nil {
+	if err := postgres.Migrate(t.Context(), w.owner, options(t)); err != nil {
 		t.Errorf("migrate again: %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestSetupAtOnce(t *testing.T) {
 	for i, owner := range owners {
 		wg.Go(func() {
 			var err error
-			if logins[i], err = postgres.Setup(t.Context(), owner, trace{}, opts); err != nil {
+			if logins[i], err = postgres.Setup(t.Context(), owner, opts); err != nil {
 				t.Errorf("setup %d: %v", i, err)
 			}
 		})
@@ -146,7 +146,7 @@ func TestDatabaseNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			owner := named(t, name, "")
-			logins, err := postgres.Setup(t.Context(), owner, trace{}, options(t))
+			logins, err := postgres.Setup(t.Context(), owner, options(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +164,7 @@ func TestRolesAreNotShared(t *testing.T) {
 	var logins [2]postgres.Logins
 	for i := range logins {
 		var err error
-		if logins[i], err = postgres.Setup(t.Context(), named(t, fmt.Sprint(name, i), ""), trace{}, options(t)); err != nil {
+		if logins[i], err = postgres.Setup(t.Context(), named(t, fmt.Sprint(name, i), ""), options(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -199,7 +199,7 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 	u.User = url.UserPassword(login, "vendor")
 	var logins postgres.Logins
 	for range 2 {
-		if logins, err = postgres.Setup(t.Context(), u.String(), trace{}, options(t)); err != nil {
+		if logins, err = postgres.Setup(t.Context(), u.String(), options(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -209,22 +209,22 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 func TestMigrateNeedsSetup(t *testing.T) {
 	t.Parallel()
 	owner := dbtest.Postgres(t)
-	err := postgres.Migrate(t.Context(), owner, trace{}, options(t))
+	err := postgres.Migrate(t.Context(), owner, options(t))
 	if err == nil || !strings.Contains(err.Error(), "art32 init") {
 		t.Errorf("%v, want what to run first", err)
 	}
 	broken := &postgres.SetupOptions{Migrations: badMigration(t)}
-	if _, err := postgres.Setup(t.Context(), owner, trace{}, broken); err == nil {
+	if _, err := postgres.Setup(t.Context(), owner, broken); err == nil {
 		t.Error("a broken migration passed")
 	}
-	logins, err := postgres.Setup(t.Context(), owner, trace{}, options(t)) // mended, and run again
+	logins, err := postgres.Setup(t.Context(), owner, options(t)) // mended, and run again
 	if err != nil {
 		t.Fatal(err)
 	}
 	works(t, owner, logins)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := postgres.Setup(ctx, owner, trace{}, options(t)); !errors.Is(err, context.Canceled) {
+	if _, err := postgres.Setup(ctx, owner, options(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

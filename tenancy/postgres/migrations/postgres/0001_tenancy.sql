@@ -97,3 +97,9 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION art32.protect(regclass, name) FROM PUBLIC;
+
+-- What protect makes of a table, for Open to compare the policies of others
+-- with. It stays empty and out of reach.
+CREATE TABLE art32.pattern (tenant_id uuid NOT NULL);
+SELECT art32.protect('art32.pattern');
+REVOKE ALL ON art32.pattern FROM art32_library, art32_app;
