@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"time"
 
@@ -153,9 +154,7 @@ func attrMap(attrs []slog.Attr) map[string]any {
 		if v.Kind() == slog.KindGroup {
 			group := attrMap(v.Group())
 			if a.Key == "" {
-				for k, inner := range group {
-					m[k] = inner
-				}
+				maps.Copy(m, group)
 				continue
 			}
 			m[a.Key] = group

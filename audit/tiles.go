@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -68,9 +69,7 @@ func readUpper(ctx context.Context, db *tenancy.DB, tenant, log uuid.UUID, size 
 		if err != nil {
 			return nil, err
 		}
-		for k, data := range tiles {
-			all[k] = data
-		}
+		maps.Copy(all, tiles)
 	}
 	return all, nil
 }

@@ -205,7 +205,7 @@ func (s *story) swap(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // without effect after the commit
 	if _, err := tx.ExecContext(ctx, unlock); err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ func (d *decoder) text(b []byte) string {
 		return ""
 	}
 	c := d.copied(b)
-	return unsafe.String(&c[0], len(c)) // the chunk is only appended to
+	return unsafe.String(&c[0], len(c)) //nolint:gosec // the chunk is only appended to
 }
 
 // bytes gives a copy of b; of jsonb, the text without its version.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -103,7 +102,11 @@ func kind(code string) engine.Kind {
 // quotesNoValue tells the classes whose messages speak of names and states
 // only: not of data (22, 23), nor what code in the database raises (P0).
 func quotesNoValue(code string) bool {
-	return strings.Contains(" 08 25 28 40 42 53 55 57 58 ", " "+class(code)+" ")
+	switch class(code) {
+	case "08", "25", "28", "40", "42", "53", "55", "57", "58":
+		return true
+	}
+	return false
 }
 
 func class(code string) string {

@@ -131,12 +131,13 @@ func TestPreparedName(t *testing.T) {
 	}
 	// A prepared statement of database/sql keeps its text here.
 	if err := w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
-		stmt, err := tx.SQLX().PreparexContext(ctx, "SELECT count(*) + $1::int FROM customers")
+		stmt, err := tx.SQLX().PreparexContext(ctx, "SELECT count(*) + $1::int FROM customers") //nolint:sqlclosecheck // closed below
 		if err != nil {
 			return err
 		}
+		defer stmt.Close()
 		var n int
-		return errors.Join(stmt.GetContext(ctx, &n, 1), stmt.GetContext(ctx, &n, 2), stmt.Close())
+		return errors.Join(stmt.GetContext(ctx, &n, 1), stmt.GetContext(ctx, &n, 2))
 	}); err != nil {
 		t.Error(err)
 	}

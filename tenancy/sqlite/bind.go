@@ -85,7 +85,7 @@ func bindReflect(rv reflect.Value) (driver.Value, error) {
 		if rv.Uint() > math.MaxInt64 {
 			return nil, fmt.Errorf("%s is larger than a 64-bit integer", rv.Type())
 		}
-		return int64(rv.Uint()), nil //nolint:gosec // checked
+		return int64(rv.Uint()), nil
 	case reflect.Float32, reflect.Float64:
 		return float(rv.Float())
 	case reflect.Bool:
@@ -98,7 +98,8 @@ func bindReflect(rv reflect.Value) (driver.Value, error) {
 		}
 	case reflect.Array:
 		if rv.Type().ConvertibleTo(uuidType) {
-			return rv.Convert(uuidType).Interface().(uuid.UUID).String(), nil
+			u, _ := reflect.TypeAssert[uuid.UUID](rv.Convert(uuidType))
+			return u.String(), nil
 		}
 	}
 	return nil, fmt.Errorf("%s cannot be stored", rv.Type())

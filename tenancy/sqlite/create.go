@@ -38,7 +38,7 @@ func fileName(tenant uuid.UUID) string {
 type plan struct {
 	lines     []migrate.Line
 	untrusted map[string]bool // texts of the user's migrations
-	print     string          // fingerprint of all of it
+	digest    string          // fingerprint of all of it
 }
 
 func newPlan(lines []migrate.Line, user fs.FS) (plan, error) {
@@ -60,7 +60,7 @@ func newPlan(lines []migrate.Line, user fs.FS) (plan, error) {
 			fmt.Fprintf(h, "%s/%s %s\n", f.Line, f.Name, f.Checksum)
 		}
 	}
-	p.print = hex.EncodeToString(h.Sum(nil))
+	p.digest = hex.EncodeToString(h.Sum(nil))
 	return p, nil
 }
 
@@ -117,7 +117,7 @@ func (d *database) sign(ctx context.Context, s session, tenant uuid.UUID) error 
 	_, err := s.run(ctx, engine.Stmt{
 		SQL: `INSERT INTO art32_home (one, tenant_id, lines) VALUES (1, $1, $2)
 			ON CONFLICT (one) DO UPDATE SET lines = excluded.lines WHERE tenant_id = excluded.tenant_id`,
-		Args: []any{tenant, d.plan.print}, Rows: 1,
+		Args: []any{tenant, d.plan.digest}, Rows: 1,
 	}, nil)
 	return err
 }

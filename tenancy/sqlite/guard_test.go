@@ -259,7 +259,8 @@ func byQuery(tx engine.SQLTx, text string) error {
 	if err != nil {
 		return err
 	}
-	for rows.Next() { //nolint:revive // reading is the test
+	defer rows.Close()
+	for rows.Next() {
 	}
 	return rows.Err()
 }
@@ -269,6 +270,7 @@ func byPrepare(tx engine.SQLTx, text string) error {
 	if err != nil {
 		return err
 	}
+	defer st.Close()
 	_, err = st.Exec()
 	return err
 }
@@ -349,7 +351,7 @@ func TestFunctions(t *testing.T) {
 			t.Fatal(err)
 		}
 		reviewed := map[string]bool{}
-		for _, name := range strings.Fields(string(text)) {
+		for name := range strings.FieldsSeq(string(text)) {
 			reviewed[name] = true
 		}
 		w := open(t, nil)

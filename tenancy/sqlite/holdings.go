@@ -124,7 +124,8 @@ func (d *database) forget(h *holding) {
 // the lock and closes them after it.
 func (d *database) surplus() (out []*file) {
 	for e := d.recent.Back(); e != nil && len(d.open) > d.o.MaxOpen; {
-		h, before := e.Value.(*holding), e.Prev()
+		before := e.Prev()
+		h, _ := e.Value.(*holding)
 		if h.users == 0 && h.file != nil {
 			d.forget(h)
 			out = append(out, h.file)
@@ -232,7 +233,7 @@ func (d *database) bring(ctx context.Context, f *file, tenant uuid.UUID) error {
 		return foreign(err, f.name)
 	case whose != tenant:
 		return &engine.Error{Kind: engine.Other, Text: f.name + " holds the data of another tenant"}
-	case lines == d.plan.print:
+	case lines == d.plan.digest:
 		return nil
 	}
 	if err := f.migrate(ctx, d.plan.untrusted, "FULL", d.plan.lines...); err != nil {

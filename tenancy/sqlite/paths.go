@@ -40,7 +40,7 @@ func ensureDir(dir string) error {
 // ensureFile makes an empty file that only its owner can read. SQLite gives
 // the files beside it the same mode.
 func ensureFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode) //nolint:gosec // no part of path comes from outside
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -87,7 +87,7 @@ func whole(path, name string, size int64) error {
 	if size == 0 {
 		return nil
 	}
-	f, err := os.Open(path) //nolint:gosec // no part of path comes from outside
+	f, err := os.Open(path)
 	if err != nil {
 		return pathError("open file", err)
 	}
@@ -107,7 +107,7 @@ func whole(path, name string, size int64) error {
 }
 
 func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // no part of path comes from outside
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return pathError("open file", err)
 	}
@@ -119,7 +119,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // directories cannot be synced there
 	}
-	d, err := os.Open(dir) //nolint:gosec // no part of dir comes from outside
+	d, err := os.Open(dir)
 	if err != nil {
 		return pathError("open directory", err)
 	}

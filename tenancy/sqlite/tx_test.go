@@ -165,7 +165,7 @@ func cancelRollsBack(t *testing.T, w world, tenant uuid.UUID) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
-	err = w.inSQL(ctx, tenant, func(tx engine.SQLTx) error { return nil })
+	err = w.inSQL(ctx, tenant, func(engine.SQLTx) error { return nil })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
