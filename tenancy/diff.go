@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/art32/art32/crypto/field"
 )
@@ -81,6 +82,9 @@ func plain(c *column, row reflect.Value) (any, error) {
 				return nil, nil //nolint:nilnil // NULL
 			}
 			f = f.Elem()
+		}
+		if t, ok := reflect.TypeAssert[time.Time](f); ok {
+			return t.UTC().Truncate(time.Microsecond), nil // as it is stored
 		}
 		return f.Interface(), nil
 	}

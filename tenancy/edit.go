@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -18,6 +17,9 @@ func (r *Repository[T]) Edit(ctx context.Context, c Conn, id any, fn func(row *T
 	key, err := r.rowKey(id)
 	if err != nil {
 		return err
+	}
+	if fn == nil {
+		return fmt.Errorf("tenancy: edit %s: no function: %w", r.t.name, ErrBadValue)
 	}
 	u, err := r.writer(ctx, c)
 	if err != nil {
@@ -63,6 +65,9 @@ func (t *table) clone(row reflect.Value) reflect.Value {
 // the event of what differs. It reads the old row under a lock first, as
 // [Repository.Edit] does; where the new values depend on the old, use Edit.
 func (r *Repository[T]) Update(ctx context.Context, c Conn, row *T) (err error) {
+	if row == nil {
+		return fmt.Errorf("tenancy: update %s: no row: %w", r.t.name, ErrBadValue)
+	}
 	v := reflect.ValueOf(row).Elem()
 	u, err := r.writer(ctx, c)
 	if err != nil {
@@ -103,22 +108,12 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 	if c.Fields, err = r.t.diff(old, row); err != nil || len(c.Fields) == 0 {
 		return wrap("update", r.t.name, err)
 	}
-	if slices.ContainsFunc(c.Fields, saysPersonal) {
-		if err := u.tx.living(ctx, subject); err != nil {
-			return wrap("update", r.t.name, err)
-		}
-	}
 	args, err := r.seal(ctx, u.tx, row)
 	if err != nil {
 		return wrap("update", r.t.name, err)
 	}
 	x := r.texts(u.tx.eng.Dialect())
 	return r.write(ctx, u, c, engine.Stmt{SQL: x.update, Args: args, Rows: x.rows})
-}
-
-// saysPersonal reports whether a column gets personal data in clear.
-func saysPersonal(f FieldChange) bool {
-	return f.Class == Personal && f.New != nil && !reflect.ValueOf(f.New).IsZero()
 }
 
 // Delete removes the row with the given id and records what it held.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 )
 
 // SubjectEraser is a [ChangeRecorder] that also holds data of data subjects;
@@ -73,8 +75,17 @@ func (db *DB) knows(ctx context.Context, scope engine.Scope) error {
 	return wrap("erase", "data subject", err)
 }
 
-// erase queues the clearing of all tables and records it.
+// erase waits for writers, says that the subject is erased, which refuses later
+// ones, and queues the clearing of all tables and the event.
 func (tx *Tx) erase(ctx context.Context, subject uuid.UUID) error {
+	if err := tx.alone(ctx); err != nil {
+		return err
+	}
+	tx.eng.Queue(engine.Stmt{
+		SQL: "INSERT INTO " + engine.Table(tx.eng.Dialect(), "erased") +
+			" (tenant_id, subject, erased_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+		Args: []any{tx.scope.Tenant, subject, time.Now().UTC()},
+	})
 	for _, t := range tx.db.schema {
 		if s, ok := t.describe().clearing(tx, subject); ok {
 			tx.eng.Queue(s)
@@ -84,6 +95,37 @@ func (tx *Tx) erase(ctx context.Context, subject uuid.UUID) error {
 		return e.EraseSubject(ctx, tx, subject)
 	}
 	return tx.db.log.Change(ctx, tx, Change{Action: "subject.erase", Outcome: Done})
+}
+
+// alone holds off other writers of the tables that tell of data subjects until
+// the transaction ends: one that was not waited for could write after the
+// clearing. In SQLite there is one writer anyway.
+func (tx *Tx) alone(ctx context.Context) error {
+	if tx.eng.Dialect() == migrate.SQLite {
+		return nil
+	}
+	for _, t := range tx.db.schema {
+		if d := t.describe(); d.subject >= 0 {
+			lock := engine.Stmt{SQL: "LOCK TABLE " + d.qualified(migrate.Postgres) + " IN EXCLUSIVE MODE"}
+			if _, err := tx.eng.Run(ctx, lock, engine.Continue, nil); err != nil {
+				return wrap("erase", d.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// guard fails if the data subject in $2 was erased. It must run behind the
+// write, which may have waited for an erasure.
+func guard(d migrate.Dialect, tenant, subject uuid.UUID) engine.Stmt {
+	s := engine.Stmt{Args: []any{tenant, subject}}
+	from := " FROM " + engine.Table(d, "erased") + " WHERE tenant_id = $1 AND subject = $2"
+	if d == migrate.SQLite {
+		s.SQL, s.Rows = "SELECT 1 WHERE NOT EXISTS (SELECT 1"+from+")", 1
+		return s
+	}
+	s.SQL = "SELECT 1 / (1 - count(*))" + from
+	return s
 }
 
 // clearing is the statement that clears what the table holds of a data subject
@@ -107,8 +149,12 @@ func (t *table) clearing(tx *Tx, subject uuid.UUID) (engine.Stmt, bool) {
 	if len(sets) == 0 {
 		return engine.Stmt{}, false
 	}
+	where := quote(t.cols[t.tenant].name) + " = $1"
+	if tx.eng.Dialect() == migrate.SQLite {
+		where = "$1 IS NOT NULL" // all rows of the file are the tenant's, whatever callers' SQL wrote there
+	}
 	s.SQL = "UPDATE " + t.qualified(tx.eng.Dialect()) + " SET " + strings.Join(sets, ", ") +
-		" WHERE " + quote(t.cols[t.tenant].name) + " = $1 AND " + quote(t.cols[t.subject].name) + " = $2"
+		" WHERE " + where + " AND " + quote(t.cols[t.subject].name) + " = $2"
 	return s, true
 }
 

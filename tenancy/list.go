@@ -17,6 +17,10 @@ import (
 // pageSize is the number of rows that a list holds in memory at once.
 const pageSize = 500
 
+// maxParameters bounds the values in one statement, below the limits of both
+// databases (SQLite 32,766; PostgreSQL 65,535).
+const maxParameters = 32000
+
 // List yields the rows for which all filters hold, in the order of their keys.
 // It reads pages of 500 rows into memory, so that the loop's body may query;
 // outside a transaction each page is a statement of its own. An error ends the
@@ -164,6 +168,9 @@ func (r *Repository[T]) query(
 		where.WriteString(" AND " + c.text)
 		all = append(all, c.args...)
 		once = once || len(c.args) > 1
+		if len(all) > maxParameters {
+			return fmt.Errorf("tenancy: list %s: more than %d values in the filters: %w", r.t.name, maxParameters, ErrBadValue)
+		}
 		for _, s := range seen {
 			s(c)
 		}

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/art32/art32/internal/engine"
 )
@@ -37,6 +38,9 @@ func (db *DB) unit(ctx context.Context, write bool) (*unit, error) {
 	}
 	if write && scope.Actor == "" {
 		return nil, ErrNoActor
+	}
+	if open := TxFrom(ctx); open != nil && open.db == db {
+		return nil, fmt.Errorf("tenancy: the context holds a transaction; pass it in place of the database: %w", ErrTxInUse)
 	}
 	tx, err := db.begin(ctx, scope)
 	if err != nil {

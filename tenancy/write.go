@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -40,6 +41,9 @@ func (r *Repository[T]) writer(ctx context.Context, c Conn) (*unit, error) {
 }
 
 func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
+	if row == nil {
+		return fmt.Errorf("tenancy: insert %s: no row: %w", r.t.name, ErrBadValue)
+	}
 	if err := u.tx.enter(); err != nil {
 		return err
 	}
@@ -47,6 +51,9 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	v := reflect.ValueOf(row).Elem()
 	r.t.drawKey(v)
 	c := r.change("insert", r.t.keyOf(v), r.t.subjectOf(v))
+	if r.t.subject >= 0 && c.Subject == uuid.Nil {
+		return fmt.Errorf("tenancy: %s: row names no data subject: %w", c.Action, ErrBadValue)
+	}
 	if err := r.claim(u.tx, v, c); err != nil {
 		return err
 	}
@@ -55,9 +62,6 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 		return wrap("insert", r.t.name, u.tx.unknown(ctx, err))
 	}
 	if c.Fields, err = r.t.diff(reflect.Value{}, v); err != nil {
-		return wrap("insert", r.t.name, err)
-	}
-	if err := u.tx.living(ctx, c.Subject); err != nil {
 		return wrap("insert", r.t.name, err)
 	}
 	x := r.texts(u.tx.eng.Dialect())
@@ -77,28 +81,29 @@ func (tx *Tx) unknown(ctx context.Context, err error) error {
 	return err
 }
 
-// living fails with [ErrErased] if the data subject was erased: what lies in
-// clear would say something of it again.
-func (tx *Tx) living(ctx context.Context, subject uuid.UUID) error {
-	if subject == uuid.Nil {
-		return nil
-	}
-	_, err := tx.db.keys.Cipher(ctx, tx.scope.Tenant, subject)
-	switch {
-	case errors.Is(err, keyring.ErrErased):
-		return ErrErased
-	case errors.Is(err, keyring.ErrNoKey):
-		return nil
-	}
-	return err
-}
-
 // write records c and runs its statement, in one round trip.
 func (r *Repository[T]) write(ctx context.Context, u *unit, c Change, s engine.Stmt) error {
 	if err := u.tx.db.log.Change(ctx, u.tx, c); err != nil {
 		return fmt.Errorf("tenancy: record %s: %w", c.Action, err)
 	}
-	return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
+	if c.Subject == uuid.Nil || !aboutPerson(c.Fields) {
+		return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
+	}
+	u.tx.eng.Queue(s)
+	err := u.tx.run(ctx, guard(u.tx.eng.Dialect(), u.tx.scope.Tenant, c.Subject), u.last(), c, nil)
+	if errors.Is(err, ErrBadValue) || errors.Is(err, ErrNotFound) {
+		if gone, kerr := u.tx.db.keys.Erased(ctx, u.tx.scope.Tenant, c.Subject); kerr == nil && gone {
+			err = ErrErased
+		}
+	}
+	return wrap(c.Action, "row", err)
+}
+
+// aboutPerson reports whether the change writes something about a person.
+func aboutPerson(fields []FieldChange) bool {
+	return slices.ContainsFunc(fields, func(f FieldChange) bool {
+		return f.New != nil && (f.Class == Encrypted || f.Class == Personal && !reflect.ValueOf(f.New).IsZero())
+	})
 }
 
 func (r *Repository[T]) change(verb string, object, subject uuid.UUID) Change {

@@ -1,0 +1,58 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/crypto/keyring"
+)
+
+// Cell says where an encrypted field lies, and whose it is.
+type Cell struct {
+	Table   Table
+	Column  string
+	Row     uuid.UUID // the row's key
+	Subject uuid.UUID // the row's data subject; nil where the table has none
+}
+
+// Attach readies a field that SQL of the caller has read, so that its Reveal
+// works: pass a pointer to the [field.Encrypted]. A ciphertext opens in its own
+// cell only; a wrong cell shows at Reveal as [field.ErrOpen]. The field of an
+// erased subject answers [field.ErrErased].
+func (tx *Tx) Attach(ctx context.Context, c Cell, f field.Sealable) error {
+	if err := tx.enter(); err != nil {
+		return err
+	}
+	defer tx.leave()
+	if required("table", c.Table) != nil || !tx.db.schema.holds(c.Table.describe()) {
+		return errors.New("tenancy: attach: the table is not in the schema of this database")
+	}
+	t := c.Table.describe()
+	for i := range t.cols {
+		if col := &t.cols[i]; col.name == c.Column && col.sealed() {
+			cipher, err := tx.cipherOf(ctx, t, c.Subject)
+			if err != nil {
+				return fmt.Errorf("tenancy: attach %s.%s: %w", t.name, c.Column, err)
+			}
+			f.Attach(cipher, t.scope(col, tx.Tenant().String(), c.Row.String()))
+			return nil
+		}
+	}
+	return fmt.Errorf("tenancy: attach: table %s declares no encrypted column %q", t.name, c.Column)
+}
+
+// cipherOf is the key under which a row was sealed; nil if it was destroyed.
+func (tx *Tx) cipherOf(ctx context.Context, t *table, subject uuid.UUID) (*field.Cipher, error) {
+	if t.subject < 0 {
+		return tx.db.keys.TenantCipher(ctx, tx.scope.Tenant)
+	}
+	cipher, err := tx.db.keys.Cipher(ctx, tx.scope.Tenant, subject)
+	if errors.Is(err, keyring.ErrErased) {
+		return nil, nil //nolint:nilnil // erased
+	}
+	return cipher, err
+}
