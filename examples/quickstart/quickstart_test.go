@@ -119,7 +119,7 @@ func TestDamagedFiles(t *testing.T) {
 		}, "0600"},
 		{"keystore missing", func(_ *testing.T, dir string) error {
 			return os.Remove(filepath.Join(dir, "keystore.db"))
-		}, "keystore"},
+		}, "keystore.db is missing or empty"},
 		{"platform file truncated", func(_ *testing.T, dir string) error {
 			return os.Truncate(filepath.Join(dir, "platform.db"), 5000)
 		}, "platform.db"},

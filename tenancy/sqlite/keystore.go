@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path/filepath"
 
 	"github.com/art32/art32/crypto/keyring"
@@ -30,7 +31,8 @@ var (
 )
 
 // OpenKeystore opens the file keystore.db in the directory dir, which it makes
-// where there is none. The caller must keep it out of every backup of the data:
+// where there is none. Where the directory holds data already, a missing file is
+// an error. The caller must keep it out of every backup of the data:
 // a copy of it brings destroyed keys back. Its own backups should live short.
 // Shred returns only when the wrapped key lies in no byte of the file and its
 // log.
@@ -40,6 +42,9 @@ func OpenKeystore(ctx context.Context, dir string) (*Keystore, error) {
 		return nil, fmt.Errorf("sqlite: open keystore: %w", err)
 	}
 	if err := ensureDir(dir); err != nil {
+		return nil, fmt.Errorf("sqlite: open keystore: %w", err)
+	}
+	if err := lost(dir); err != nil {
 		return nil, fmt.Errorf("sqlite: open keystore: %w", err)
 	}
 	u := use{rights: owner, sync: DurabilityFull.pragma(), timeout: defaultBusy}
@@ -53,6 +58,24 @@ func OpenKeystore(ctx context.Context, dir string) (*Keystore, error) {
 		return nil, errors.Join(errors.New("sqlite: open keystore: the store cannot list"), f.close())
 	}
 	return &Keystore{Store: store, list: list, file: f}, nil
+}
+
+// lost refuses to begin a keystore beside data whose keys were in another one.
+func lost(dir string) error {
+	if size(filepath.Join(dir, platformName)) == 0 || size(filepath.Join(dir, keystoreName)) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s is missing or empty beside %s: restore it from its own copy; a new one could not open what is encrypted",
+		keystoreName, platformName)
+}
+
+// size is the length of a file; 0 if there is none.
+func size(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
 }
 
 func openKeystore(ctx context.Context, f *file) error {
