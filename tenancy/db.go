@@ -65,7 +65,8 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 	return tx.do(ctx, func(ctx context.Context) error { return fn(ctx, tx) })
 }
 
-// InSQL is [DB.In] for a function that needs SQL of its own. The transaction
+// InSQL is [DB.In] for a function that needs SQL of its own. What that SQL
+// writes leaves no event in the log by itself. The transaction
 // runs under the role of callers' text: the database confines it to the tenant
 // and refuses it the library's tables. It does not join an outer transaction,
 // whose role differs: inside one it returns [ErrTxInUse].

@@ -15,16 +15,23 @@
 //
 // # Tags
 //
-//	art32:"key"               the row's id, a random UUID
-//	art32:"subject"           the id of the data subject whom the row is about
-//	art32:"tenant"            the tenant; the library fills it
-//	art32:"personal"          personal data that is not encrypted
-//	art32:"open"              no personal data
-//	art32:"index=COL:HOW"     blind index of an encrypted column, see package field
-//	art32:"unique=COL:HOW"    the same at full width, for a unique constraint
+//	art32:"key"                     the row's id, a random UUID
+//	art32:"subject"                 the id of the data subject whom the row is about
+//	art32:"key,subject"             both: the row is the person
+//	art32:"tenant"                  the tenant; the library fills it
+//	art32:"personal"                personal data that is not encrypted
+//	art32:"open"                    no personal data
+//	art32:"index=COL:HOW"           blind index of an encrypted column, in column COL
+//	art32:"index=COL:HOW,rows=N"    the same for N expected rows per tenant (default 65,536)
+//	art32:"unique=COL:HOW"          the same at full width, for a unique constraint
+//
+// HOW is how values are compared: exact, casefold, email or digits, see
+// [field.Transform]. COL is a column of bytes (bytea, BLOB) that the struct does
+// not mention.
 //
 // A field of type [field.Encrypted] needs no class. Every other column needs
-// one; an unclassified column or an unknown word fails at declaration.
+// one; an unclassified column or an unknown word fails at declaration. A pointer
+// field may be NULL; times are kept in microseconds.
 //
 // # Guarantees
 //
@@ -35,7 +42,8 @@
 //
 // # Not covered
 //
-// Code execution inside the process, and a superuser of the database.
+// Writes by callers' SQL in [DB.InSQL] are confined to the tenant but leave no
+// event by themselves: record one, or use a repository. Code execution inside the process, and a superuser of the database.
 //
 // # Compatibility
 //
