@@ -13,8 +13,8 @@ import (
 
 // Cell says where an encrypted field lies, and whose it is.
 type Cell struct {
-	Table   Table
-	Column  string
+	Table   Table     // as it stands in the schema
+	Column  string    // as declared
 	Row     uuid.UUID // the row's key
 	Subject uuid.UUID // the row's data subject; nil where the table has none
 }
