@@ -84,7 +84,7 @@ func run(ctx context.Context, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()                   
+	defer store.Close()
 	path := filepath.Join(dir, "root.key") // keep a copy elsewhere: without it nothing can be read
 	if err := keyring.CreateKeyFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
