@@ -4,14 +4,13 @@ go 1.26.0
 
 tool github.com/transparency-dev/tessera/cmd/fsck
 
-require (
-	github.com/google/uuid v1.6.0
-	github.com/transparency-dev/tessera v1.0.4
-)
+require github.com/google/uuid v1.6.0
 
 require (
 	github.com/jmoiron/sqlx v1.4.0 // indirect
+	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/transparency-dev/tessera v1.0.4 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	modernc.org/libc v1.79.0 // indirect
