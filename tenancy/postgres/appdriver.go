@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"unicode"
 
 	"github.com/google/uuid"
 
@@ -100,8 +99,9 @@ func (c *appConn) caller(
 	return c.flush(ctx, s, textFormat, row)
 }
 
-// admit refuses text that begins or ends a transaction, by its first words. What
-// slips through is noticed afterwards by the state that the server reports.
+// admit refuses text before it is sent, by its first words: what begins or ends
+// a transaction, and what is not on the list. What slips through is noticed
+// afterwards by the state that the server reports.
 //
 // Savepoints are the caller's to use; but rolling back to one must not undo what
 // the library wrote since, which may be the only trace of something done.
@@ -109,78 +109,19 @@ func (c *appConn) admit(query string) error {
 	if strings.IndexByte(query, 0) >= 0 {
 		return &engine.Error{Kind: engine.BadValue, Text: "the statement holds NUL"}
 	}
-	first, rest := nextWord(query)
-	switch first {
+	if err := judgeText(query); err != nil {
+		c.denied++
+		return err
+	}
+	switch first, _ := nextWord(query); first {
 	case "SAVEPOINT":
 		c.saved = true
 	case "ROLLBACK":
-		if !toSavepoint(rest) {
-			c.denied++
-			return controls()
-		}
 		if c.undoable || c.saved && len(c.queue) > 0 {
 			return &engine.Error{Kind: engine.Forbidden, Text: "rolling back to the savepoint would undo recorded events: return an error instead"}
 		}
-	case "BEGIN", "START", "COMMIT", "END", "ABORT", "PREPARE":
-		c.denied++
-		return controls()
 	}
 	return nil
-}
-
-func controls() error {
-	return &engine.Error{Kind: engine.Forbidden, Text: "callers' text must not begin or end a transaction"}
-}
-
-// toSavepoint reports whether what follows ROLLBACK is [WORK | TRANSACTION] TO.
-func toSavepoint(rest string) bool {
-	word, rest := nextWord(rest)
-	if word == "WORK" || word == "TRANSACTION" {
-		word, _ = nextWord(rest)
-	}
-	return word == "TO"
-}
-
-// nextWord gives the next word in upper case, and what follows it. It skips
-// blanks, semicolons and comments, nested ones too.
-func nextWord(q string) (word, rest string) {
-	for {
-		q = strings.TrimLeft(q, " \t\r\n\f\v;")
-		switch {
-		case strings.HasPrefix(q, "--"):
-			end := strings.IndexAny(q, "\r\n")
-			if end < 0 {
-				return "", ""
-			}
-			q = q[end:]
-		case strings.HasPrefix(q, "/*"):
-			q = afterComment(q)
-		default:
-			end := strings.IndexFunc(q, func(r rune) bool { return !unicode.IsLetter(r) })
-			if end < 0 {
-				end = len(q)
-			}
-			return strings.ToUpper(q[:end]), q[end:]
-		}
-	}
-}
-
-func afterComment(q string) string {
-	depth := 0
-	for i := 0; i+1 < len(q); i++ {
-		switch q[i : i+2] {
-		case "/*":
-			depth++
-			i++
-		case "*/":
-			depth--
-			i++
-		}
-		if depth == 0 {
-			return q[i+1:]
-		}
-	}
-	return ""
 }
 
 // PrepareContext implements [driver.ConnPrepareContext]: the text is kept here,

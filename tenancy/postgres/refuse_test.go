@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
 
@@ -178,26 +177,4 @@ func mustRead(t *testing.T, name string) []byte {
 		t.Fatal(err)
 	}
 	return b
-}
-
-// Callers' text can change its login's password and settings: the next Open
-// fails and says so.
-func TestLoginChangedByItself(t *testing.T) {
-	t.Parallel()
-	t.Attr("art32.measure", "TOM-8.1")
-	w := newWorld(t)
-	if err := w.raw(w.a, "ALTER ROLE CURRENT_USER SET statement_timeout = 1"); err != nil && !errors.Is(err, tenancy.ErrForbidden) {
-		t.Fatal(err)
-	} else if err == nil {
-		if err := w.tryOpen(t, nil); err == nil || !strings.Contains(err.Error(), ": statement_timeout") {
-			t.Errorf("a setting of its own: %v", err)
-		}
-	}
-	if err := w.raw(w.a, "ALTER ROLE CURRENT_USER PASSWORD 'x'"); err != nil && !errors.Is(err, tenancy.ErrForbidden) {
-		t.Fatal(err)
-	} else if err == nil {
-		if err := w.tryOpen(t, nil); err == nil {
-			t.Error("a password of its own goes unnoticed")
-		}
-	}
 }

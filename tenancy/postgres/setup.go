@@ -363,9 +363,11 @@ func withUser(dsn, user, password string) (string, error) {
 }
 
 // harden does what only a superuser may: no parameters in the server's log, no
-// login that ends or watches the work of another, and no large objects, which no
-// policy reaches. Where the owner may not, [Open] refuses the first, if
-// statements are logged at all.
+// login that ends or watches the work of another, no large objects, which no
+// policy reaches, and no blocks of code by a login that may not create
+// functions. Where the owner may not, [Open] refuses what is left, but for the
+// last, for which callers' text is refused before it is sent, and for the log,
+// unless statements are logged.
 func (s *setup) harden(ctx context.Context) {
 	for _, q := range []string{
 		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length = 0",
@@ -374,6 +376,8 @@ func (s *setup) harden(ctx context.Context) {
 			" pg_catalog.pg_stat_get_activity(int), pg_catalog.pg_stat_get_backend_activity(int) FROM PUBLIC",
 		"REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(int), pg_catalog.lo_create(oid)," +
 			" pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC",
+		"GRANT USAGE ON LANGUAGE plpgsql TO " + ident(s.role("owner")), // functions of the migrations
+		"REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
 	} {
 		_ = s.exec(ctx, q) // refused to an owner who is no superuser
 	}
