@@ -26,6 +26,23 @@ func mishaps(w *world, c *customer) map[string]func() error {
 	raw := func(query string, args ...any) func() error {
 		return func() error { return w.raw(w.a, query, args...) }
 	}
+	const quoted = `"` + canary + `"`
+	twice := func(texts ...string) func() error { // each goes on where the one before failed
+		return func() error {
+			return w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+				var errs []error
+				for _, text := range texts {
+					_, err := tx.SQLX().ExecContext(ctx, "SAVEPOINT s")
+					if _, terr := tx.SQLX().ExecContext(ctx, text); terr != nil {
+						_, rerr := tx.SQLX().ExecContext(ctx, "ROLLBACK TO s")
+						err = errors.Join(err, terr, rerr)
+					}
+					errs = append(errs, err)
+				}
+				return errors.Join(errs...)
+			})
+		}
+	}
 	var row struct{ City int }
 	return map[string]func() error{
 		"syntax, unterminated": raw(fmt.Sprintf("SELECT id FROM customers WHERE city = '%s", canary)),
@@ -38,10 +55,30 @@ func mishaps(w *world, c *customer) map[string]func() error {
 		"not null":             raw("INSERT INTO customers (tenant_id, id, city, plan) VALUES ($1, $2, $3, NULL)", tenantOfContext(w.a), uuid.New(), canary),
 		"duplicate":            raw("INSERT INTO customers TABLE customers"),
 		"foreign row":          raw("INSERT INTO customers (tenant_id, id, city, plan) VALUES ($1, $2, $3, '')", tenantOfContext(w.b), uuid.New(), canary),
-		"raised":               raw("DO $$ BEGIN RAISE EXCEPTION '" + canary + "'; END $$"),
-		"raised as forbidden":  raw("DO $$ BEGIN RAISE EXCEPTION '" + canary + "' USING ERRCODE = '42501'; END $$"),
-		"raised as missing":    raw("DO $$ BEGIN RAISE EXCEPTION '" + canary + "' USING ERRCODE = '42704'; END $$"),
-		"raised with a table":  raw("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '23505', TABLE = '" + canary + "', DETAIL = '" + canary + "'; END $$"),
+		"raised":               raw("SELECT raise($1, 'P0001')", canary),
+		"raised as forbidden":  raw("SELECT raise($1, '42501')", canary),
+		"raised as missing":    raw("SELECT raise($1, '42704')", canary),
+		"raised with a table":  raw("SELECT raise($1, '23505')", canary),
+		"column":               raw("SELECT id FROM customers WHERE plan = " + quoted),
+		"table":                raw("SELECT * FROM " + quoted),
+		"function":             raw("SELECT " + quoted + "()"),
+		"type":                 raw("SELECT 1::" + quoted),
+		"collation":            raw("SELECT 'a' COLLATE " + quoted),
+		"cursor":               raw("FETCH " + quoted),
+		"cursor twice":         twice("DECLARE "+quoted+" CURSOR FOR SELECT 1", "DECLARE "+quoted+" CURSOR FOR SELECT 1"),
+		"cursor that failed":   twice("DECLARE "+quoted+" CURSOR FOR SELECT 1 / (visits - visits) FROM (VALUES (0)) v(visits)", "FETCH "+quoted, "FETCH "+quoted),
+		"prepared name":        raw("EXECUTE " + quoted),
+		"prepared twice":       twice("PREPARE "+quoted+" AS SELECT 1", "PREPARE "+quoted+" AS SELECT 1"),
+		"savepoint":            raw("RELEASE " + quoted),
+		"role":                 raw("SET ROLE " + quoted),
+		"session":              raw("SET SESSION AUTHORIZATION " + quoted),
+		"setting":              raw("SHOW " + quoted),
+		"sequence":             raw("SELECT currval($1)", canary),
+		"constraint":           raw("SET CONSTRAINTS " + quoted + " DEFERRED"),
+		"too many arguments":   raw("SELECT 1", canary),
+		"snapshot":             raw("SET TRANSACTION SNAPSHOT '" + canary + "'"),
+		"option":               raw("EXPLAIN (" + canary + ") SELECT 1"),
+		"copy":                 raw("COPY customers FROM '" + canary + "'"),
 		"too large":            raw("SELECT repeat($1, 1000000000)", canary),
 		"NUL":                  raw("SELECT $1", canary+"\x00"),
 		"NUL in text":          raw("SELECT '" + canary + "\x00'"),
@@ -71,6 +108,8 @@ func TestNoValueInErrors(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-4.2")
 	w := newWorld(t)
+	w.asOwner(t, `CREATE FUNCTION raise(what text, code text) RETURNS void LANGUAGE plpgsql AS $$
+		BEGIN RAISE EXCEPTION '%', what USING ERRCODE = code, TABLE = what, DETAIL = what; END $$`)
 	c := newCustomer(canary+"@example.org", canary)
 	c.City = canary
 	if err := customers.Insert(w.a, w.db, c); err != nil {
@@ -202,6 +241,82 @@ func TestNothingInTheServersLog(t *testing.T) {
 			if strings.Contains(line, secret) {
 				t.Errorf("the log shows %s: %s", name, strings.ReplaceAll(line, secret, "***"))
 			}
+		}
+	}
+}
+
+// A developer finds the place without the server's words.
+func TestErrorsTellWhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for text, want := range map[string]string{
+		"SELECT id FROM customers WHERE plan = \"x\"": "[42703]: at character 39",
+		"SELECT id FORM customers":                    "[42601]: syntax error at character 16",
+		"SELECT * FROM nothing":                       "[42P01]: at character 15",
+	} {
+		if err := w.raw(w.a, text); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A server that cannot be reached, or takes no connection, is unavailable,
+// whatever it says.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	change := func(f func(u *url.URL)) string {
+		u, err := url.Parse(w.logins.Library)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(u)
+		return u.String()
+	}
+	for name, dsn := range map[string]string{
+		"password": change(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "x") }),
+		"login":    change(func(u *url.URL) { u.User = url.UserPassword(canary, "x") }),
+		"database": change(func(u *url.URL) { u.Path = "/" + canary }),
+		"port":     change(func(u *url.URL) { u.Host = "127.0.0.1:1" }),
+	} {
+		_, kerr := postgres.OpenKeystore(t.Context(), dsn)
+		_, oerr := postgres.Open(t.Context(), postgres.Logins{Library: dsn, App: w.logins.App}, schema, w.keys, trace{}, nil)
+		for what, err := range map[string]error{"keystore": kerr, "open": oerr} {
+			if !errors.Is(err, tenancy.ErrUnavailable) || strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), "FATAL") {
+				t.Errorf("%s, %s: %v, want ErrUnavailable without the server's message", what, name, err)
+			}
+		}
+	}
+}
+
+// A keystore that loses its connections, and gets no new ones, is unavailable
+// too.
+func TestKeystoreIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store, err := postgres.OpenKeystore(t.Context(), w.logins.Library+"&application_name=lost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	get := func() error {
+		_, err := store.Get(t.Context(), tenantOf(t, w.a).UUID(), []string{"x"})
+		return err
+	}
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	name := w.role(t, "library")
+	w.admin(t).MustExec("ALTER ROLE " + name + " PASSWORD NULL; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lost'")
+	for _, get := range []func() error{get, get, func() error {
+		for _, err := range store.List(t.Context()) {
+			return err
+		}
+		return nil
+	}} {
+		err := get()
+		if !errors.Is(err, tenancy.ErrUnavailable) || strings.Contains(err.Error(), "FATAL") || strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want ErrUnavailable without the server's message", err)
 		}
 	}
 }

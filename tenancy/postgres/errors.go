@@ -1,8 +1,12 @@
 package postgres
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -18,6 +22,9 @@ func translate(err error, committing bool) error {
 	}
 	if _, ok := errors.AsType[*engine.Error](err); ok {
 		return err
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return unreachable(err)
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		out := fromServer(pgErr)
@@ -45,13 +52,39 @@ func fatal(e *pgconn.PgError) bool {
 	return e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC"
 }
 
-// unreachable is a connection that could not be made. The client's message
-// names user, host and database, never the password.
+// unreachable is a connection that could not be made, refused ones too. The
+// server's message is kept out: it names users and addresses. The client's names
+// user, host and database, never the password.
 func unreachable(err error) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return fromServer(pgErr)
+		return &engine.Error{Kind: engine.Unavailable, Code: pgErr.Code, Text: refusal(pgErr.Code)}
 	}
 	return &engine.Error{Kind: engine.Unavailable, Cause: err}
+}
+
+// outward is translate for errors that may be those of other packages, which
+// stay as they are: ofServer is false.
+func outward(err error) (out error, ofServer bool) {
+	_, connect := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err)
+	if connect || network || isServer(err) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) {
+		return translate(err, false), true
+	}
+	return err, false
+}
+
+// refusal says in words of our own why a server takes no connection.
+func refusal(code string) string {
+	switch {
+	case class(code) == "28", code == "42501":
+		return "the server refuses the login"
+	case code == "3D000":
+		return "the server has no such database"
+	case class(code) == "53":
+		return "the server has no room for another connection"
+	}
+	return "the server refuses the connection"
 }
 
 func fromServer(e *pgconn.PgError) *engine.Error {
@@ -66,15 +99,24 @@ func fromServer(e *pgconn.PgError) *engine.Error {
 		Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName,
 	}
 	switch {
-	case e.Code == "42601": // quotes the statement, in which callers may have written values
-		out.Text = "syntax error"
-		if e.Position > 0 {
-			out.Text += fmt.Sprintf(" at character %d", e.Position)
-		}
+	case class(e.Code) == "42": // quotes the statement, in which callers may have written values
+		out.Text = position(e)
 	case quotesNoValue(e.Code):
 		out.Text = e.Message
 	}
 	return out
+}
+
+// position says where in the statement the server stumbled.
+func position(e *pgconn.PgError) string {
+	var words []string
+	if e.Code == "42601" {
+		words = append(words, "syntax error")
+	}
+	if e.Position > 0 {
+		words = append(words, fmt.Sprintf("at character %d", e.Position))
+	}
+	return strings.Join(words, " ")
 }
 
 // contextRefused is what art32.refuse_context raises.
@@ -99,14 +141,16 @@ func kind(code string) engine.Kind {
 	return engine.Other
 }
 
-// quotesNoValue tells the classes whose messages speak of names and states
-// only: not of data (22, 23), nor what code in the database raises (P0).
+// quotesNoValue tells the codes whose messages speak of the server's state only:
+// not of data (22, 23), nor of the statement, in which callers may have written
+// values or chosen names (26, 28, 34, 3B, 42, 55, 58), nor what code in the
+// database raises (P0).
 func quotesNoValue(code string) bool {
 	switch class(code) {
-	case "08", "25", "28", "40", "42", "53", "55", "57", "58":
+	case "08", "25", "40", "53", "57":
 		return true
 	}
-	return false
+	return code == "55P03" // a lock that is not to be had
 }
 
 func class(code string) string {

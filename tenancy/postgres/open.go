@@ -117,7 +117,7 @@ func (e *pgEngine) loadSeal(ctx context.Context) error {
 func (e *pgEngine) pending(ctx context.Context, lines []tenancy.Line) ([]Finding, error) {
 	var out []Finding
 	files, err := migrate.Pending(ctx, e.platform, migrate.Postgres, lines...)
-	if err != nil {
+	if err, _ := outward(err); err != nil {
 		return nil, fmt.Errorf("postgres: open: migrations: %w", err)
 	}
 	for _, f := range files {

@@ -124,11 +124,18 @@ func Migrate(ctx context.Context, ownerDSN string, o *SetupOptions) error {
 	return s.migrate(ctx, o.lines(nil))
 }
 
+// setupErr keeps the server's message where a right is missing: the statements of
+// a set-up hold names only.
 func setupErr(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("postgres: %s: %w", what, translate(err, false))
+	out := translate(err, false)
+	pgErr, fromServer := errors.AsType[*pgconn.PgError](err)
+	if e, ok := asEngine(out); ok && fromServer && pgErr.Code == "42501" {
+		e.Text = pgErr.Message
+	}
+	return fmt.Errorf("postgres: %s: %w", what, out)
 }
 
 // setup works on one connection of the owner's.
