@@ -18,6 +18,7 @@ type DB struct {
 	schema Schema
 	keys   *keyring.Ring
 	log    ChangeRecorder
+	tel    telemetry
 }
 
 // New joins an engine with the tables, the keys and the log. The Open functions
@@ -27,7 +28,11 @@ func New(e engine.Engine, schema Schema, keys *keyring.Ring, log ChangeRecorder)
 	if err != nil {
 		return nil, err
 	}
-	return &DB{eng: e, schema: schema, keys: keys, log: log}, nil
+	tel, err := newTelemetry()
+	if err != nil {
+		return nil, err
+	}
+	return &DB{eng: e, schema: schema, keys: keys, log: log, tel: tel}, nil
 }
 
 // required refuses a collaborator that is nil, also inside an interface.
@@ -50,7 +55,7 @@ func (db *DB) Close() error { return db.eng.Close() }
 // returns nil. An error or a panic rolls back; what fn had refused is recorded
 // all the same, before In returns. Inside another In of the same tenant fn
 // joins that transaction; of another tenant, In returns [ErrOtherTenant].
-func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) (err error) {
 	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return outer.join(ctx, fn)
 	}
@@ -58,6 +63,8 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 	if err != nil {
 		return err
 	}
+	ctx, done := db.tel.span(ctx, "tenancy.In")
+	defer func() { done(err) }()
 	tx, err := db.begin(ctx, scope)
 	if err != nil {
 		return err
@@ -70,7 +77,7 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 // runs under the role of callers' text: the database confines it to the tenant
 // and refuses it the library's tables. It does not join an outer transaction,
 // whose role differs: inside one it returns [ErrTxInUse].
-func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) error {
+func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) (err error) {
 	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return fmt.Errorf("tenancy: InSQL inside In: %w", ErrTxInUse)
 	}
@@ -78,6 +85,8 @@ func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx)
 	if err != nil {
 		return err
 	}
+	ctx, done := db.tel.span(ctx, "tenancy.InSQL")
+	defer func() { done(err) }()
 	e, err := db.eng.BeginSQL(ctx, scope)
 	if err != nil {
 		return wrap("begin", "transaction", err)
@@ -165,6 +174,7 @@ func (tx *Tx) end(ctx context.Context, err error) error {
 	} else if rbErr := tx.eng.Rollback(context.WithoutCancel(ctx)); rbErr != nil {
 		err = errors.Join(err, wrap("roll back", "transaction", rbErr))
 	}
+	tx.db.tel.count(ctx, err, tx.refused)
 	return errors.Join(err, tx.recordRefusals(ctx))
 }
 

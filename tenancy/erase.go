@@ -35,7 +35,9 @@ type scrubber interface {
 // log, and records the erasure. Rows stay, so that what refers to them stays
 // whole. If Erase returns an error after the first step, it must be repeated
 // until it returns nil; repeating it is always safe.
-func (db *DB) Erase(ctx context.Context, subject uuid.UUID) error {
+func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {
+	ctx, done := db.tel.span(ctx, "tenancy.Erase")
+	defer func() { done(err) }()
 	if subject == uuid.Nil {
 		return fmt.Errorf("tenancy: erase: no data subject: %w", ErrNotFound)
 	}
