@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -16,6 +17,9 @@ import (
 type Finding struct {
 	What string // names roles, tables and settings; never data
 	Mend string // what to do about it
+	// Weakness is the name by which [Options.Unsafe] accepts it; "" for what
+	// cannot be accepted.
+	Weakness Weakness
 }
 
 // RefusedError says why a database is not safe to work with: everything that
@@ -158,14 +162,14 @@ var appChecks = []check{
 }
 
 // Inspect looks at a database as [Open] does, without opening it, and lists what
-// Open would refuse. A nil schema checks the policies of all tables that the app
+// Open would refuse, also what [Options.Unsafe] could accept. A nil schema checks the policies of all tables that the app
 // login can reach; the columns of none.
 func Inspect(ctx context.Context, logins Logins, schema tenancy.Schema, o *SetupOptions) ([]Finding, error) {
 	e, err := connect(ctx, logins, &Options{})
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(e.inspect(ctx, schema, o.lines(nil)), e.Close())
+	err = errors.Join(e.inspect(ctx, schema, o.lines(nil), &Options{}), e.Close())
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Findings, nil
 	}
@@ -173,7 +177,7 @@ func Inspect(ctx context.Context, logins Logins, schema tenancy.Schema, o *Setup
 }
 
 // inspect refuses a database that would not keep tenants apart.
-func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []tenancy.Line) error {
+func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []tenancy.Line, o *Options) error {
 	findings, err := e.pending(ctx, lines)
 	if err != nil {
 		return err
@@ -185,6 +189,9 @@ func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []t
 		return err
 	}
 	more, err := e.look(ctx, schema)
+	if err == nil {
+		more = accept(ctx, o, more)
+	}
 	if findings = append(findings, more...); len(findings) > 0 {
 		return &RefusedError{Findings: findings} // a setting can be why the look failed
 	}
@@ -227,7 +234,11 @@ func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []
 	if err != nil {
 		return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 	}
-	return append(findings, missing...), nil
+	soft, err := weak(ctx, app)
+	if err != nil {
+		return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+	}
+	return slices.Concat(findings, missing, soft), nil
 }
 
 // declared names the tables of the schema with their PostgreSQL schema.
@@ -245,15 +256,21 @@ func (c check) run(ctx context.Context, db *sql.DB, tables []string) ([]Finding,
 	return findings(ctx, db, c.mend, c.query, tables)
 }
 
+// findings reads the rows of a query: what was found, and in a second column, if
+// there is one, what to do about it in place of mend.
 func findings(ctx context.Context, db *sql.DB, mend, query string, args ...any) (out []Finding, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
 	for rows.Next() {
 		f := Finding{Mend: mend}
-		if err := rows.Scan(&f.What); err != nil {
+		if err := rows.Scan([]any{&f.What, &f.Mend}[:len(columns)]...); err != nil {
 			return nil, err
 		}
 		out = append(out, f)

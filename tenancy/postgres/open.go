@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 
@@ -28,6 +29,14 @@ type Options struct {
 	// MaxConns bounds each of the two pools. Default: 4 per processor, as
 	// pgxpool counts, at least 4.
 	MaxConns int
+
+	// Unsafe names the weaknesses of the database that the caller accepts; each
+	// that is there is logged once at start. Where the owner's login is no
+	// superuser, Open refuses without it. Default: none.
+	Unsafe []Weakness
+
+	// Logger receives what an operator must read once. Default: slog.Default().
+	Logger *slog.Logger
 }
 
 // Open opens a database that [Setup] prepared. It refuses with a
@@ -39,13 +48,16 @@ func Open(
 	if o == nil {
 		o = &Options{}
 	}
+	if err := known(o.Unsafe); err != nil {
+		return nil, err
+	}
 	e, err := connect(ctx, logins, o)
 	if err != nil {
 		return nil, err
 	}
 	db, err := tenancy.New(e, schema, keys, log)
 	if err == nil {
-		err = e.inspect(ctx, schema, o.lines(log))
+		err = e.inspect(ctx, schema, o.lines(log), o)
 	}
 	if err == nil {
 		err = e.loadSeal(ctx)

@@ -50,11 +50,12 @@ func (trace) Change(_ context.Context, tx *tenancy.Tx, c tenancy.Change) error {
 
 // world is a database that was set up, with two tenants.
 type world struct {
-	owner  string
-	logins postgres.Logins
-	keys   *keyring.Ring
-	db     *tenancy.DB
-	a, b   context.Context
+	owner   string
+	logins  postgres.Logins
+	options *postgres.Options
+	keys    *keyring.Ring
+	db      *tenancy.DB
+	a, b    context.Context
 }
 
 func migrations(tb testing.TB) fs.FS {
@@ -114,7 +115,7 @@ func (w *world) open(tb testing.TB) {
 	if w.keys, err = keyring.New(root, store, nil); err != nil {
 		tb.Fatal(err)
 	}
-	if w.db, err = postgres.Open(tb.Context(), w.logins, schema, w.keys, trace{}, nil); err != nil {
+	if w.db, err = postgres.Open(tb.Context(), w.logins, schema, w.keys, trace{}, w.options); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = w.db.Close() })

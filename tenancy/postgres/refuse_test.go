@@ -57,6 +57,9 @@ var flaws = []flaw{
 	{"column", "ALTER TABLE customers RENAME COLUMN email_bidx TO elsewhere", "column public.customers.email_bidx is declared", "ALTER TABLE customers RENAME COLUMN elsewhere TO email_bidx"},
 	{"table", "ALTER TABLE customers RENAME TO elsewhere", "table public.customers is declared", "ALTER TABLE elsewhere RENAME TO customers"},
 	{"log", "ALTER DATABASE DATABASE SET log_parameter_max_length = -1; ALTER DATABASE DATABASE SET log_statement = 'mod'", "logs statements with their parameters", "ALTER DATABASE DATABASE SET log_parameter_max_length = 0"},
+	{"sessions", "GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC", "may execute pg_terminate_backend(integer,bigint)", "REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC"},
+	{"activity", "GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO art32_app", "may execute pg_stat_get_activity(integer)", "REVOKE EXECUTE ON FUNCTION pg_stat_get_activity FROM art32_app"},
+	{"large objects", "GRANT EXECUTE ON FUNCTION lo_create TO ROLE", "may execute lo_create(oid)", "REVOKE EXECUTE ON FUNCTION lo_create FROM ROLE"},
 	{"foreign table", `CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE remote (id int) SERVER s;
 		GRANT SELECT ON remote TO art32_app`, "table remote can be reached", "REVOKE ALL ON remote FROM art32_app"},
 }

@@ -1,9 +1,11 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/art32/art32/internal/dbtest"
+	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
 
@@ -178,10 +181,11 @@ func TestRolesAreNotShared(t *testing.T) {
 	}
 }
 
-// An owner who is no superuser: he may create roles and owns the database.
-func TestOwnerWithoutSuperuser(t *testing.T) {
-	t.Parallel()
-	server := dbtest.Postgres(t)
+// vendor is an owner who is no superuser: he may create roles and owns the
+// database.
+func vendor(t *testing.T) (server, owner string) {
+	t.Helper()
+	server = dbtest.Postgres(t)
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
@@ -197,13 +201,103 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 		admin.MustExec(fmt.Sprintf("ALTER DATABASE %q OWNER TO CURRENT_USER", database))
 	})
 	u.User = url.UserPassword(login, "vendor")
+	return server, u.String()
+}
+
+func TestOwnerWithoutSuperuser(t *testing.T) {
+	t.Parallel()
+	_, owner := vendor(t)
 	var logins postgres.Logins
 	for range 2 {
-		if logins, err = postgres.Setup(t.Context(), u.String(), options(t)); err != nil {
+		var err error
+		if logins, err = postgres.Setup(t.Context(), owner, options(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	works(t, u.String(), logins)
+	w := &world{owner: owner, logins: logins, options: &postgres.Options{
+		Unsafe: []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects},
+	}}
+	w.open(t)
+	w.a = w.tenant(t, "A")
+	w.insert(w.a, t, "Anton")
+	if n, err := w.seen(w.a); err != nil || n != 1 {
+		t.Errorf("%d rows, %v; want 1", n, err)
+	}
+}
+
+// What only a superuser can close is refused until it is closed or accepted by
+// name.
+func TestWeaknesses(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	server, owner := vendor(t)
+	logins, err := postgres.Setup(t.Context(), owner, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	w := &world{owner: owner, logins: logins, options: &postgres.Options{
+		Unsafe: []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects},
+		Logger: slog.New(slog.NewTextHandler(&said, nil)),
+	}}
+	w.open(t)
+	w.a, w.b = w.tenant(t, "A"), w.tenant(t, "B")
+	if n := strings.Count(said.String(), "level=WARN"); n != 2 || !strings.Contains(said.String(), "weakness=shared-sessions") {
+		t.Errorf("the log says %q, want each weakness once", said.String())
+	}
+
+	// The attack: A reads what B runs, and ends it.
+	const secret = "SELECT 'of B', current_query(), pg_backend_pid()"
+	err = w.db.InSQL(w.b, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		var of, text string
+		var pid int
+		if err := tx.SQLX().QueryRowContext(ctx, secret).Scan(&of, &text, &pid); err != nil {
+			return err
+		}
+		var seen int
+		if err := w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+			return tx.SQLX().GetContext(ctx, &seen, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%of B%'", pid)
+		}); err != nil || seen != 1 {
+			t.Errorf("undefended: A sees %d statements of B, %v; the attack proves nothing", seen, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+
+	for _, c := range []struct {
+		unsafe []postgres.Weakness
+		want   int
+	}{
+		{nil, 7},
+		{[]postgres.Weakness{postgres.UnsafeSharedSessions}, 3},
+		{[]postgres.Weakness{postgres.UnsafeLargeObjects}, 4},
+	} {
+		refused, ok := errors.AsType[*postgres.RefusedError](w.tryOpen(t, &postgres.Options{Unsafe: c.unsafe}))
+		if !ok || len(refused.Findings) != c.want {
+			t.Errorf("accepting %v: %v, want %d findings", c.unsafe, refused, c.want)
+		}
+	}
+	if err := w.tryOpen(t, &postgres.Options{Unsafe: []postgres.Weakness{"all"}}); err == nil {
+		t.Error("an unknown weakness was accepted")
+	}
+
+	found, err := postgres.Inspect(t.Context(), logins, nil, options(t))
+	if err != nil || len(found) != 7 {
+		t.Errorf("Inspect: %v, %v; want 7 findings", found, err)
+	}
+	admin := sqlx.MustOpen("pgx", server)
+	defer admin.Close()
+	for _, f := range found { // to the letter
+		admin.MustExec(f.Mend)
+	}
+	if err := w.tryOpen(t, nil); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+	if err := w.raw(w.a, "SELECT * FROM pg_stat_activity"); !errors.Is(err, tenancy.ErrForbidden) {
+		t.Errorf("mended: %v, want ErrForbidden", err)
+	}
 }
 
 func TestMigrateNeedsSetup(t *testing.T) {
