@@ -24,6 +24,7 @@ type batch struct {
 	rows     []*row
 	read     int
 	sealed   int
+	platform int     // events of the platform that were sealed on the way
 	good     []int64 // seq of the events that are sealed, in their order
 	bad      []int64 // seq of the events whose MAC is wrong
 	leaves   []tlog.Hash
@@ -39,18 +40,23 @@ func (s *Sealer) sealBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 		return b, err
 	}
 	s.step("read")
-	key, err := s.signer(ctx, b.head.id)
+	key, err := s.signer(ctx, tenant, b.head.shard)
 	if err != nil {
 		return b, err
 	}
 	if b.fresh {
-		b.head.origin, b.head.vkey = key.name, key.vkey
+		b.head.id, b.head.origin, b.head.vkey = key.log, key.name, key.vkey
 	}
-	if key.vkey != b.head.vkey {
+	if key.vkey != b.head.vkey || key.log != b.head.id {
 		return b, errSigningKey
 	}
 	if err := b.judge(ctx, s.log); err != nil {
 		return b, err
+	}
+	if b.fresh && len(b.good) > 0 && tenant != uuid.Nil {
+		if b.platform, err = s.open(ctx, tenant, key.log); err != nil {
+			return b, err
+		}
 	}
 	if err := s.write(ctx, tenant, b, key); err != nil {
 		return b, err
@@ -74,7 +80,7 @@ func (b *batch) judge(ctx context.Context, l *Log) error {
 	for _, r := range b.rows {
 		r.leaf.Log = b.head.id
 		mac, err := vouch(key, &r.leaf)
-		if err != nil || mac != r.leaf.MAC {
+		if err != nil || r.odd || mac != r.leaf.MAC {
 			b.bad = append(b.bad, r.seq)
 			b.rejected = append(b.rejected, r.leaf.Event)
 			continue
@@ -95,9 +101,9 @@ func (s *Sealer) readBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 	if err := b.readHead(ctx, s.db, tenant); err != nil {
 		return b, err
 	}
-	table := engine.Table(s.db.Engine(engine.Library).Dialect(), "events")
+	d := s.db.Engine(engine.Library).Dialect()
 	err := read(ctx, s.db, tenant, engine.Stmt{
-		SQL: "SELECT " + eventColumns + " FROM " + table +
+		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND e.leaf IS NULL ORDER BY e.seq LIMIT $2",
 		Args: []any{tenant, int64(s.batch)},
 	}, func(r engine.Row) error {
@@ -138,7 +144,7 @@ func (b *batch) readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) 
 		return nil
 	})
 	if b.fresh {
-		b.head.id, b.head.root = uuid.New(), b.edge.root
+		b.head.root = b.edge.root
 	}
 	b.edge.size, b.edge.root = b.head.size, b.head.root
 	return err

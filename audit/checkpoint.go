@@ -86,19 +86,30 @@ func originOf(log uuid.UUID) string { return originPrefix + log.String() }
 
 // signer signs checkpoints of one log. It implements [note.Signer].
 type signer struct {
+	log  uuid.UUID // that the key signs
 	name string
 	hash uint32
 	vkey string
 	key  ed25519.PrivateKey
 }
 
-// newSigner makes the signer of a log from a seed of 32 bytes.
+// newLogSigner makes the signer of the log whose id follows from the seed.
+func newLogSigner(seed []byte) (*signer, error) {
+	if len(seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("audit: signing key: seed of %d bytes instead of %d", len(seed), ed25519.SeedSize)
+	}
+	public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey) //nolint:forcetypeassert // documented
+	return newSigner(originOf(logOf(public)), seed)
+}
+
+// newSigner makes the signer of an origin from a seed of 32 bytes.
 func newSigner(origin string, seed []byte) (*signer, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, fmt.Errorf("audit: signing key: seed of %d bytes instead of %d", len(seed), ed25519.SeedSize)
 	}
 	key := ed25519.NewKeyFromSeed(seed)
-	vkey, err := note.NewEd25519VerifierKey(origin, key.Public().(ed25519.PublicKey)) //nolint:forcetypeassert // documented
+	public := key.Public().(ed25519.PublicKey) //nolint:forcetypeassert // documented
+	vkey, err := note.NewEd25519VerifierKey(origin, public)
 	if err != nil {
 		return nil, fmt.Errorf("audit: signing key: %w", err)
 	}
@@ -106,7 +117,7 @@ func newSigner(origin string, seed []byte) (*signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: signing key: %w", err)
 	}
-	return &signer{name: origin, hash: v.KeyHash(), vkey: vkey, key: key}, nil
+	return &signer{log: logOf(public), name: origin, hash: v.KeyHash(), vkey: vkey, key: key}, nil
 }
 
 // Name implements [note.Signer].

@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,7 +13,9 @@ import (
 )
 
 // Entry is an event with its payload decrypted: who, when, what and why. It
-// holds personal data; as a log value it shows its open part only.
+// holds personal data: for package fmt and loggers it shows its open part only.
+// Encoded as JSON it is whole, since that is how an answer to a data subject or
+// a tenant leaves the house; the caller must not log that.
 type Entry struct {
 	ID      uuid.UUID // of the event
 	At      time.Time // UTC, by the clock of the process that wrote it
@@ -24,6 +27,10 @@ type Entry struct {
 	// Sealed says whether the event has its place in the tree, Index which.
 	Sealed bool
 	Index  int64
+	// Forged says that the event waits for the sealer and was written or edited
+	// outside the application: its MAC is wrong, nothing in it can be believed,
+	// and its payload was not opened.
+	Forged bool
 
 	Reason string // why, as the context said
 	Detail string // why it was refused, in words of the code
@@ -37,6 +44,8 @@ type Entry struct {
 }
 
 // FieldChange is a column before and after, as JSON; nil where there was none.
+// For package fmt and loggers it shows the column's name only; encoded as JSON
+// it is whole, as an [Entry] is.
 type FieldChange struct {
 	Column   string          // name of the column
 	Old, New json.RawMessage // nil where there was none
@@ -44,18 +53,42 @@ type FieldChange struct {
 
 // LogValue implements [slog.LogValuer].
 func (e Entry) LogValue() slog.Value {
-	return slog.GroupValue(
+	attrs := []slog.Attr{
 		slog.String("id", e.ID.String()), slog.Time("at", e.At), slog.String("actor", e.Actor),
-		slog.String("action", e.Action), slog.String("object", e.Object.String()))
+		slog.String("action", e.Action), slog.String("object", e.Object.String()),
+	}
+	if e.Forged {
+		attrs = append(attrs, slog.Bool("forged", true))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // String is the entry's open part.
 func (e Entry) String() string {
-	return fmt.Sprintf("%s %s %s %s", e.At.Format(time.RFC3339Nano), e.Actor, e.Action, e.Object)
+	s := e.At.Format(time.RFC3339Nano) + " " + e.Actor + " " + e.Action + " " + e.Object.String()
+	if e.Forged {
+		s += " (forged)"
+	}
+	return s
 }
 
 // GoString is the entry's open part.
 func (e Entry) GoString() string { return e.String() }
+
+// Format implements [fmt.Formatter]: every verb shows the open part.
+func (e Entry) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.String()) }
+
+// String is the column's name.
+func (c FieldChange) String() string { return c.Column }
+
+// GoString is the column's name.
+func (c FieldChange) GoString() string { return c.Column }
+
+// Format implements [fmt.Formatter]: every verb shows the column's name.
+func (c FieldChange) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.Column) }
+
+// LogValue implements [slog.LogValuer].
+func (c FieldChange) LogValue() slog.Value { return slog.StringValue(c.Column) }
 
 // fill adds one part to the entry.
 func (e *Entry) fill(plain []byte) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,9 +31,12 @@ type Filter struct {
 	Until    time.Time // exclusive
 }
 
-// Events yields the events of the context's tenant in the order in which they
-// were written, page by page; the loop may use the database. What was erased is
+// Events yields the events of the context's tenant, page by page; the loop may
+// use the database. Those that are sealed come first, in the order of the tree;
+// those that wait for the sealer follow in the order in which they were written,
+// and are [Entry].Forged where no writer vouches for them. What was erased is
 // marked, and no error. Without a tenant it yields [tenancy.ErrNoTenant].
+// Whether sealed entries are as they were sealed is for [Verify] to say.
 func (l *Log) Events(ctx context.Context, db *tenancy.DB, f Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var tenant uuid.UUID
@@ -44,24 +48,15 @@ func (l *Log) Events(ctx context.Context, db *tenancy.DB, f Filter) iter.Seq2[En
 			}
 			tenant = id.UUID()
 		}
-		q := query{log: l, db: db, tenant: tenant, filter: f}
-		for {
-			page, err := q.next(ctx)
-			if err != nil {
-				yield(Entry{}, err)
-				return
-			}
-			for _, e := range page {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if len(page) < eventPage {
-				return
-			}
+		q := query{log: l, db: db, tenant: tenant, filter: f, seq: minSeq, shown: make(map[int64]bool)}
+		if err := q.walk(ctx, func(e Entry) bool { return yield(e, nil) }); err != nil && !errors.Is(err, errStop) {
+			yield(Entry{}, err)
 		}
 	}
 }
+
+// errStop says that the loop wants no more.
+var errStop = errors.New("audit: stop")
 
 // query is one walk through the events.
 type query struct {
@@ -69,7 +64,56 @@ type query struct {
 	db     *tenancy.DB
 	tenant uuid.UUID
 	filter Filter
-	after  int64 // seq
+	leaf   int64          // the next place in the tree
+	seq    int64          // the next among those that wait
+	shown  map[int64]bool // seq of what was yielded while it waited
+}
+
+// walk reads a page of those that wait before it looks for the end of those
+// that are sealed: what is sealed in between is not missed.
+func (q *query) walk(ctx context.Context, yield func(Entry) bool) error {
+	for {
+		waiting, err := q.rows(ctx, q.waiting())
+		if err != nil {
+			return err
+		}
+		more := len(waiting) == eventPage
+		if len(waiting) > 0 {
+			q.seq = waiting[len(waiting)-1].seq + 1
+		}
+		for full := true; full; {
+			sealed, err := q.rows(ctx, q.sealed())
+			if err != nil {
+				return err
+			}
+			if full = len(sealed) == eventPage; len(sealed) > 0 {
+				q.leaf = sealed[len(sealed)-1].at + 1
+			}
+			sealed = slices.DeleteFunc(sealed, func(r *row) bool { return q.shown[r.seq] })
+			if err := q.yield(ctx, sealed, yield); err != nil {
+				return err
+			}
+			waiting = without(waiting, sealed)
+		}
+		for _, r := range waiting {
+			q.shown[r.seq] = true
+		}
+		if err := q.yield(ctx, waiting, yield); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// without leaves out of rows those of others.
+func without(rows, others []*row) []*row {
+	if len(rows) == 0 {
+		return nil
+	}
+	seen := make(map[int64]bool, len(others))
+	for _, r := range others {
+		seen[r.seq] = true
+	}
+	return slices.DeleteFunc(rows, func(r *row) bool { return seen[r.seq] })
 }
 
 // storedPart is a part of a payload as it was read.
@@ -79,37 +123,57 @@ type storedPart struct {
 	ciphertext     []byte
 }
 
-func (q *query) next(ctx context.Context) ([]Entry, error) {
+func (q *query) rows(ctx context.Context, s engine.Stmt) ([]*row, error) {
 	var rows []*row
-	err := read(ctx, q.db, q.tenant, q.events(), func(r engine.Row) error {
+	err := read(ctx, q.db, q.tenant, s, func(r engine.Row) error {
 		row, err := scanEvent(r)
 		rows = append(rows, row)
 		return err
 	})
-	if err != nil || len(rows) == 0 {
-		return nil, err
+	return rows, err
+}
+
+// yield opens the payloads of rows and hands on the entries.
+func (q *query) yield(ctx context.Context, rows []*row, yield func(Entry) bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	mac, err := q.log.mac(ctx)
+	if err != nil {
+		return err
 	}
 	parts, err := q.parts(ctx, rows)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	q.after = rows[len(rows)-1].seq
 	keys, err := q.ciphers(ctx, parts)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	page := make([]Entry, len(rows))
 	for i, r := range rows {
-		if page[i], err = q.entry(r, parts[r.leaf.Event], keys); err != nil {
-			return nil, err
+		forged := r.at < 0 && !r.vouched(mac)
+		if page[i], err = q.entry(r, forged, parts[r.leaf.Event], keys); err != nil {
+			return err
 		}
 	}
-	return page, nil
+	for _, e := range page {
+		if !yield(e) {
+			return errStop
+		}
+	}
+	return nil
 }
 
-// events is the statement of the next page. Parameters that do not narrow take
-// part in every query, so that there is one text and one plan.
-func (q *query) events() engine.Stmt {
+// sealed and waiting are the statements of the next page.
+func (q *query) sealed() engine.Stmt {
+	return q.events("leaf >= 0 AND e.leaf", q.leaf, "e.leaf, e.seq")
+}
+func (q *query) waiting() engine.Stmt { return q.events("leaf IS NULL AND e.seq", q.seq, "e.seq") }
+
+// events is the statement of a page. Parameters that do not narrow take part in
+// every query, so that there is one text and one plan.
+func (q *query) events(which string, from int64, order string) engine.Stmt {
 	d := q.db.Engine(engine.Library).Dialect()
 	until := int64(math.MaxInt64)
 	if !q.filter.Until.IsZero() {
@@ -120,9 +184,9 @@ func (q *query) events() engine.Stmt {
 		since = q.filter.Since.UnixMicro()
 	}
 	s := engine.Stmt{
-		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
-			" e WHERE e.tenant_id = $1 AND e.seq > $2 AND e.at >= $3 AND e.at < $4 AND (e.leaf IS NULL OR e.leaf >= 0)",
-		Args: []any{q.tenant, q.after, since, until},
+		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
+			" e WHERE e.tenant_id = $1 AND e." + which + " >= $2 AND e.at >= $3 AND e.at < $4",
+		Args: []any{q.tenant, from, since, until},
 	}
 	and := func(column string, value any) {
 		s.Args = append(s.Args, value)
@@ -137,7 +201,7 @@ func (q *query) events() engine.Stmt {
 	if q.filter.Object != uuid.Nil {
 		and("object", q.filter.Object)
 	}
-	s.SQL += " ORDER BY e.seq LIMIT " + strconv.Itoa(eventPage)
+	s.SQL += " ORDER BY " + order + " LIMIT " + strconv.Itoa(eventPage)
 	return s
 }
 
@@ -197,14 +261,14 @@ func (q *query) ciphers(ctx context.Context, parts map[uuid.UUID][]storedPart) (
 	return keys, nil
 }
 
-func (q *query) entry(r *row, parts []storedPart, keys map[uuid.UUID]*field.Cipher) (Entry, error) {
+func (q *query) entry(r *row, forged bool, parts []storedPart, keys map[uuid.UUID]*field.Cipher) (Entry, error) {
 	l := &r.leaf
 	e := Entry{
 		ID: l.Event, At: l.At, Actor: l.Actor, Session: l.Session, Action: l.Action,
-		Object: l.Object, Outcome: l.Outcome, Sealed: r.at >= 0, Index: max(r.at, 0),
+		Object: l.Object, Outcome: l.Outcome, Sealed: r.at >= 0, Index: max(r.at, 0), Forged: forged,
 	}
-	if l.Action == actionErase {
-		return e, nil // its part is no payload
+	if forged || l.Action == actionErase {
+		return e, nil // the part of an erasure is no payload
 	}
 	e.Erased = len(parts) < len(l.Digests)/digestSize
 	for _, p := range parts {

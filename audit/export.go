@@ -187,7 +187,7 @@ func (x *exporter) writeBundle(n int64, hashes []byte, rows []*row) ([]*row, err
 		}
 		var err error
 		leaf, err = rows[0].leaf.AppendBinary(leaf[:0])
-		if err != nil {
+		if err != nil || rows[0].odd {
 			return nil, damaged(index)
 		}
 		if h := tlog.RecordHash(leaf); !bytes.Equal(h[:], hashes[i*tlog.HashSize:][:tlog.HashSize]) {

@@ -54,7 +54,7 @@ type Sealer struct {
 	batch    int
 
 	mu      sync.Mutex
-	signers map[uuid.UUID]*signer
+	signers map[string]*signer
 
 	// step is called between the steps of a batch; nil but in tests that kill
 	// the process there.
@@ -71,7 +71,7 @@ func NewSealer(l *Log, db *tenancy.DB, o *SealerOptions) (*Sealer, error) {
 	}
 	s := &Sealer{
 		log: l, db: db, logger: o.Logger, interval: o.Interval, lease: o.Lease, batch: o.Batch,
-		signers: make(map[uuid.UUID]*signer), step: func(string) {},
+		signers: make(map[string]*signer), step: func(string) {},
 	}
 	if s.interval <= 0 {
 		s.interval = defaultInterval
@@ -182,6 +182,7 @@ func (s *Sealer) unsealed(ctx context.Context) ([]uuid.UUID, error) {
 func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) (sealed int, err error) {
 	for tries := 0; ; tries++ {
 		b, err := s.sealBatch(ctx, tenant)
+		sealed += b.platform
 		if overtaken(err) && tries < maxOvertaken {
 			continue // the other one got further; see what is left
 		}
@@ -203,22 +204,24 @@ func overtaken(err error) bool {
 }
 
 // signer is the one of a log. Its seed is a secret of the platform, one per
-// log: a log stays signed and verifiable when its tenant's keys are gone.
-func (s *Sealer) signer(ctx context.Context, log uuid.UUID) (*signer, error) {
+// log: a log stays signed and verifiable when its tenant's keys are gone. All
+// sealers get the same one, so that a log has its id before it exists.
+func (s *Sealer) signer(ctx context.Context, tenant uuid.UUID, shard int64) (*signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if k, ok := s.signers[log]; ok {
+	name := "audit/sign/" + tenant.String() + "/" + strconv.FormatInt(shard, 10)
+	if k, ok := s.signers[name]; ok {
 		return k, nil
 	}
-	seed, err := s.log.keys.Secret(ctx, uuid.Nil, "audit/sign/"+log.String())
+	seed, err := s.log.keys.Secret(ctx, uuid.Nil, name)
 	if err != nil {
 		return nil, fmt.Errorf("audit: signing key: %w", err)
 	}
 	defer clear(seed)
-	k, err := newSigner(originOf(log), seed)
+	k, err := newLogSigner(seed)
 	if err != nil {
 		return nil, err
 	}
-	s.signers[log] = k
+	s.signers[name] = k
 	return k, nil
 }

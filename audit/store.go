@@ -5,9 +5,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
@@ -62,21 +64,50 @@ type row struct {
 	leaf Leaf // without log
 	seq  int64
 	at   int64 // claimed number of the leaf; below 0: none
+	odd  bool  // a column is not in the one form that the library writes
 }
+
+// errOdd says that a row has no leaf.
+var errOdd = errors.New("audit: a row is not in the form that was written")
+
+// hash is the hash of the row's leaf. What SQL would not find by its value, such
+// as an id in capitals, has none, whatever it reads as.
+func (r *row) hash(scratch []byte) (tlog.Hash, error) {
+	if r.odd {
+		return tlog.Hash{}, errOdd
+	}
+	return r.leaf.hash(scratch)
+}
+
+// The types that SQLite must report; PostgreSQL's are those of the columns.
+const (
+	eventTypes  = "text,text,integer,text,integer,text,text,text,integer,blob,blob,"
+	withObject  = eventTypes + "text"
+	nobodyNamed = eventTypes + "null"
+)
 
 // eventColumns are what scanEvent reads. Where there is no leaf, -2 stands for
 // NULL: not sealed yet. A stored -1 is an event that was not sealed.
-const eventColumns = `CAST(e.id AS TEXT), CAST(e.tenant_id AS TEXT), e.at, CAST(e.writer AS TEXT), e.counter,
- e.actor, e.session, e.action, COALESCE(CAST(e.object AS TEXT), ''), e.outcome, e.digests, e.mac, e.seq, COALESCE(e.leaf, -2)`
+func eventColumns(d migrate.Dialect) string {
+	types := "CASE WHEN e.object IS NULL THEN '" + nobodyNamed + "' ELSE '" + withObject + "' END"
+	if d == migrate.SQLite {
+		types = strings.TrimSuffix(strings.Repeat("typeof(e.%)||','||", 12), "||','||")
+		for _, c := range []string{"id", "tenant_id", "at", "writer", "counter", "actor", "session", "action", "outcome", "digests", "mac", "object"} {
+			types = strings.Replace(types, "%", c, 1)
+		}
+	}
+	return `CAST(e.id AS TEXT), CAST(e.tenant_id AS TEXT), e.at, CAST(e.writer AS TEXT), e.counter,
+ e.actor, e.session, e.action, COALESCE(CAST(e.object AS TEXT), ''), e.outcome, e.digests, e.mac, e.seq, COALESCE(e.leaf, -2), ` + types
+}
 
 func scanEvent(r engine.Row) (*row, error) {
 	var out row
-	var id, tenant, writer, object string
+	var id, tenant, writer, object, types string
 	var at, outcome int64
 	var mac []byte
 	l := &out.leaf
 	err := r.Scan(&id, &tenant, &at, &writer, &l.Counter, &l.Actor, &l.Session, &l.Action,
-		&object, &outcome, &l.Digests, &mac, &out.seq, &out.at)
+		&object, &outcome, &l.Digests, &mac, &out.seq, &out.at, &types)
 	if err != nil {
 		return nil, err
 	}
@@ -85,12 +116,16 @@ func scanEvent(r engine.Row) (*row, error) {
 	if len(mac) == macSize {
 		l.MAC = [macSize]byte(mac)
 	}
+	named := types == withObject && l.Object != uuid.Nil && object == l.Object.String()
+	out.odd = id != l.Event.String() || tenant != l.Tenant.String() || writer != l.Writer.String() ||
+		len(mac) != macSize || !named && types != nobodyNamed
 	return &out, nil
 }
 
+// parseID reads an id in the one form that the library writes.
 func parseID(s string) uuid.UUID {
 	id, err := uuid.Parse(s)
-	if err != nil || len(s) != 36 {
+	if err != nil || id.String() != s {
 		return uuid.Nil
 	}
 	return id
@@ -99,6 +134,7 @@ func parseID(s string) uuid.UUID {
 // head is a log's row: how far it was sealed.
 type head struct {
 	id     uuid.UUID
+	shard  int64
 	origin string
 	vkey   string
 	base   int64 // number of the log's first leaf in the column leaf
@@ -114,10 +150,10 @@ type storedNote struct {
 }
 
 // logColumns are what scanHead reads.
-const logColumns = `CAST(l.id AS TEXT), l.origin, l.vkey, l.base, l.size, l.root`
+const logColumns = `CAST(l.id AS TEXT), l.shard, l.origin, l.vkey, l.base, l.size, l.root`
 
 func (h *head) dest(id *string, root *[]byte) []any {
-	return []any{id, &h.origin, &h.vkey, &h.base, &h.size, root}
+	return []any{id, &h.shard, &h.origin, &h.vkey, &h.base, &h.size, root}
 }
 
 func (h *head) set(id string, root []byte) {

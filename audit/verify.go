@@ -25,6 +25,7 @@ const (
 	KindPayloadMissing Kind = "payload missing" // a ciphertext is gone without an entry of erasure
 	KindTileDamaged    Kind = "tile damaged"    // a tile of hashes is not the tree's
 	KindCheckpoint     Kind = "checkpoint"      // forged, or it does not match the tree
+	KindForeign        Kind = "foreign log"     // the platform's log does not say that it was opened here
 )
 
 // Finding is one thing that is wrong.
@@ -44,10 +45,17 @@ type Finding struct {
 // defaults.
 type VerifyOptions struct {
 	// MaxPending accepts events that wait for the sealer for no longer than
-	// this. Default 0: nothing may be pending.
+	// this, and are at most ten seconds ahead of this process's clock. Default 0:
+	// nothing may be pending.
 	MaxPending time.Duration
-	// Key is the log's public key as it is held outside, to find an exchanged
-	// one. Default: the key that stands in the database.
+	// PlatformKey is the public key of the platform's log as it is held outside
+	// ([Report].PlatformKey of an earlier verification). It is the one key that
+	// must be: the platform's log names the logs of all tenants, and a log's id
+	// follows from its key. Default: the key that stands in the database, so that
+	// an installation that was replaced as a whole is not found.
+	PlatformKey string
+	// Key is the log's own public key as it is held outside. Default: for the
+	// platform's log PlatformKey, for others the key that stands in the database.
 	Key string
 	// Checkpoints are checkpoints that were held outside: the log must have
 	// grown from each. Only they show that everything was rewritten, or that an
@@ -65,13 +73,19 @@ type Report struct {
 	Tenant tenancy.ID `json:"tenant"` // zero: the platform
 	Origin string     `json:"log"`    // "": nothing was sealed yet
 	Key    string     `json:"key"`    // the public key that was used
-	Size   int64      `json:"size"`   // entries in the tree
-	Root   []byte     `json:"root"`   // the root hash that they must yield
-	At     time.Time  `json:"at"`     // when this was verified
+	// PlatformKey is the public key of the platform's log; hold it outside.
+	PlatformKey string    `json:"platform_key"`
+	Size        int64     `json:"size"` // entries in the tree
+	Root        []byte    `json:"root"` // the root hash that they must yield
+	At          time.Time `json:"at"`   // when this was verified
 	// Erased counts the parts of payloads that were erased with an entry.
 	Erased int64 `json:"erased"`
+	// ErasedPending counts the parts that are gone while the entry that says so
+	// waits for the sealer: that entry is among Pending.
+	ErasedPending int64 `json:"erased_pending"`
 	// Pending counts the events that wait for the sealer, Overdue those of them
-	// that are older than was allowed, OldestPending is since when.
+	// that are older than was allowed or claim to be of the future, OldestPending
+	// is since when.
 	Pending       int64     `json:"pending"`
 	Overdue       int64     `json:"overdue"`
 	OldestPending time.Time `json:"oldest_pending,omitzero"`
@@ -88,9 +102,12 @@ const defaultMaxFindings = 100
 
 // Verify checks the log of a tenant, or with the zero ID the platform's, from
 // its rows, tiles, checkpoints and public key. It needs no secret and changes
-// nothing; events may be written, sealed and erased meanwhile. An error means
-// that it could not be checked, not that something is wrong: that stands in the
-// report. It uses memory for some thousand entries at a time.
+// nothing; events may be written, sealed and erased meanwhile. A tenant's log
+// must be one that the platform's log says was opened here; the platform's own
+// is verified by a call of its own. An error means that it could not be checked,
+// not that something is wrong: that stands in the report. Where only the
+// platform's log could not be read, both are returned. It uses memory for some
+// thousand entries at a time.
 func Verify(ctx context.Context, db *tenancy.DB, tenant tenancy.ID, o *VerifyOptions) (*Report, error) {
 	if o == nil {
 		o = &VerifyOptions{}
@@ -99,13 +116,20 @@ func Verify(ctx context.Context, db *tenancy.DB, tenant tenancy.ID, o *VerifyOpt
 		db: db, tenant: tenant.UUID(), o: *o,
 		report:   &Report{Tenant: tenant, At: time.Now().UTC(), Findings: []Finding{}},
 		manifest: make(map[[digestSize]byte]bool),
+		waived:   make(map[[digestSize]byte]bool),
 		lacking:  make(map[int64]bool),
 	}
 	if v.o.MaxFindings <= 0 {
 		v.o.MaxFindings = defaultMaxFindings
 	}
+	if v.tenant == uuid.Nil && v.o.Key == "" {
+		v.o.Key = v.o.PlatformKey
+	}
 	if err := v.run(ctx); err != nil {
 		return nil, fmt.Errorf("audit: verify: %w", err)
+	}
+	if err := v.opened(ctx); err != nil {
+		return v.report, fmt.Errorf("audit: verify: %w", err)
 	}
 	return v.report, nil
 }
@@ -126,6 +150,7 @@ type verifier struct {
 	lacking  map[int64]bool // entries without a row that matches
 	gone     []gonePart
 	manifest map[[digestSize]byte]bool // digests that entries of erasure name
+	waived   map[[digestSize]byte]bool // those of entries that are not sealed
 	passed   int                       // points whose root was compared
 	good     int64                     // size of the last of them that fits
 	bad      bool                      // one of the database did not
@@ -167,8 +192,14 @@ func (v *verifier) run(ctx context.Context) error {
 
 // withoutLog is the case that nothing was sealed, or that the log is gone.
 func (v *verifier) withoutLog() {
+	v.report.Key = v.o.Key
 	for _, c := range v.o.Checkpoints {
-		if p, err := ParseCheckpoint(c, v.o.Key); err == nil && p.Size > 0 {
+		p, err := ParseCheckpoint(c, v.o.Key)
+		switch {
+		case err != nil:
+			v.findf(KindCheckpoint, -1, uuid.Nil,
+				"there is no log, and a checkpoint that is held outside cannot be checked against its key: %s", faultOf(err))
+		case p.Size > 0:
 			v.findf(KindTailCut, 0, uuid.Nil, "the whole log is gone: a checkpoint held outside covers %d entries", p.Size)
 		}
 	}
@@ -208,7 +239,7 @@ func (v *verifier) outside(ctx context.Context) error {
 func (v *verifier) strays(ctx context.Context, which string, arg int64, found func(*row)) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	return read(ctx, v.db, v.tenant, engine.Stmt{
-		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
+		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND " + which + " LIMIT $3",
 		Args: []any{v.tenant, arg, int64(v.o.MaxFindings) + 1},
 	}, func(r engine.Row) error {

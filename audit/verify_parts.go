@@ -1,11 +1,15 @@
 package audit
 
 import (
+	"bytes"
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 )
 
 // gonePart is a ciphertext that is missing.
@@ -25,32 +29,47 @@ type partKey struct {
 func (v *verifier) readParts(ctx context.Context, from, to int64) (map[partKey][digestSize]byte, map[uuid.UUID][]byte, error) {
 	d := v.db.Engine(engine.Library).Dialect()
 	return v.parts(ctx, engine.Stmt{
-		SQL: partSelect(engine.Table(d, "event_parts"), engine.Table(d, "events")) +
+		SQL: partSelect(d) +
 			" WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < $3",
 		Args: []any{v.tenant, v.head.base + from, v.head.base + to},
 	})
 }
 
-func partSelect(parts, events string) string {
-	return "SELECT CAST(p.event_id AS TEXT), p.part, COALESCE(CAST(p.subject AS TEXT), ''), p.ciphertext, e.action FROM " +
-		events + " e JOIN " + parts + " p ON p.tenant_id = e.tenant_id AND p.event_id = e.id"
+// The types of a part's subject and ciphertext that SQLite must report.
+const (
+	partNamed   = "text,blob"
+	partUnnamed = "null,blob"
+)
+
+func partSelect(d migrate.Dialect) string {
+	types := "CASE WHEN p.subject IS NULL THEN '" + partUnnamed + "' ELSE '" + partNamed + "' END"
+	if d == migrate.SQLite {
+		types = "typeof(p.subject)||','||typeof(p.ciphertext)"
+	}
+	return "SELECT CAST(p.event_id AS TEXT), p.part, COALESCE(CAST(p.subject AS TEXT), ''), p.ciphertext, e.action, " + types + " FROM " +
+		engine.Table(d, "events") + " e JOIN " + engine.Table(d, "event_parts") + " p ON p.tenant_id = e.tenant_id AND p.event_id = e.id"
 }
 
 func (v *verifier) parts(ctx context.Context, s engine.Stmt) (map[partKey][digestSize]byte, map[uuid.UUID][]byte, error) {
 	digests := make(map[partKey][digestSize]byte)
 	manifests := make(map[uuid.UUID][]byte)
 	err := read(ctx, v.db, v.tenant, s, func(r engine.Row) error {
-		var id, subject, action string
+		var id, subject, action, types string
 		var k partKey
 		var ciphertext []byte
-		if err := r.Scan(&id, &k.part, &subject, &ciphertext, &action); err != nil {
+		if err := r.Scan(&id, &k.part, &subject, &ciphertext, &action, &types); err != nil {
 			return err
 		}
 		k.event = parseID(id)
 		if ciphertext == nil {
 			return nil
 		}
-		digests[k] = partDigest(parseID(subject), ciphertext)
+		who := parseID(subject)
+		if types != partUnnamed && (types != partNamed || who == uuid.Nil) {
+			digests[k] = [digestSize]byte{} // an erasure would not find it
+			return nil
+		}
+		digests[k] = partDigest(who, ciphertext)
 		if action == actionErase && k.part == 0 {
 			manifests[k.event] = ciphertext
 		}
@@ -75,14 +94,14 @@ func (v *verifier) judgeParts(r *row, parts map[partKey][digestSize]byte, manife
 		}
 	}
 	if r.leaf.Action == actionErase && sound {
-		v.erased(manifests[r.leaf.Event])
+		noteErased(v.manifest, manifests[r.leaf.Event])
 	}
 }
 
-// erased notes the digests that an entry of erasure names.
-func (v *verifier) erased(manifest []byte) {
+// noteErased notes the digests that an entry of erasure names.
+func noteErased(into map[[digestSize]byte]bool, manifest []byte) {
 	for ; len(manifest) >= digestSize; manifest = manifest[digestSize:] {
-		v.manifest[[digestSize]byte(manifest[:digestSize])] = true
+		into[[digestSize]byte(manifest[:digestSize])] = true
 	}
 }
 
@@ -90,27 +109,57 @@ func (v *verifier) erased(manifest []byte) {
 // yet included.
 func (v *verifier) judgeGone() {
 	for _, g := range v.gone {
-		if v.manifest[g.digest] {
+		switch {
+		case v.manifest[g.digest]:
 			v.report.Erased++
-			continue
+		case v.waived[g.digest]:
+			v.report.ErasedPending++
+		default:
+			v.findf(KindPayloadMissing, g.index, g.event, "a part of the payload of entry %d is gone without an entry of erasure", g.index)
 		}
-		v.findf(KindPayloadMissing, g.index, g.event, "a part of the payload of entry %d is gone without an entry of erasure", g.index)
 	}
 }
 
-// orphans finds parts that belong to no event.
+// orphans finds parts that belong to no event. An entry whose row was deleted
+// leaves its parts behind: they are no finding of their own.
 func (v *verifier) orphans(ctx context.Context) error {
+	d := v.db.Engine(engine.Library).Dialect()
+	left := make(map[uuid.UUID]bool)
+	err := v.strayParts(ctx, "e.id IS NULL", int64(v.o.MaxFindings+len(v.lacking))+1, func(event uuid.UUID, _ int64) {
+		left[event] = true
+	})
+	if err != nil {
+		return err
+	}
+	if len(left) > len(v.lacking) {
+		for _, event := range slices.SortedFunc(maps.Keys(left), compareIDs) {
+			v.findf(KindInserted, -1, event,
+				"a payload belongs to no event: it was inserted, or its event was deleted before it was sealed")
+		}
+	}
+	size := "length(e.digests)"
+	if d == migrate.Postgres {
+		size = "octet_length(e.digests)"
+	}
+	return v.strayParts(ctx, "((p.part + 1) * 32 > "+size+" OR p.part < 0)", int64(v.o.MaxFindings)+1, func(event uuid.UUID, part int64) {
+		v.findf(KindInserted, -1, event, "part %d of a payload belongs to no event", part)
+	})
+}
+
+// strayParts reads parts for which a condition holds.
+func (v *verifier) strayParts(ctx context.Context, which string, limit int64, found func(event uuid.UUID, part int64)) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	return read(ctx, v.db, v.tenant, engine.Stmt{
 		SQL: "SELECT CAST(p.event_id AS TEXT), p.part FROM " + engine.Table(d, "event_parts") + " p LEFT JOIN " + engine.Table(d, "events") +
-			" e ON e.tenant_id = p.tenant_id AND e.id = p.event_id" +
-			" WHERE p.tenant_id = $1 AND (e.id IS NULL OR (p.part + 1) * 32 > length(e.digests) OR p.part < 0) ORDER BY 1, 2 LIMIT $2",
-		Args: []any{v.tenant, int64(v.o.MaxFindings) + 1},
+			" e ON e.tenant_id = p.tenant_id AND e.id = p.event_id WHERE p.tenant_id = $1 AND " + which + " ORDER BY 1, 2 LIMIT $2",
+		Args: []any{v.tenant, limit},
 	}, func(r engine.Row) error {
 		var id string
 		var n int64
 		err := r.Scan(&id, &n)
-		v.findf(KindInserted, -1, parseID(id), "part %d of a payload belongs to no event", n)
+		found(parseID(id), n)
 		return err
 	})
 }
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }

@@ -72,7 +72,7 @@ func (v *verifier) walkTile(k tileKey, stored []byte, rows []*row) []*row {
 	has := make([]bool, width)
 	held := 0
 	for i, r := range rows {
-		hashes[i], _ = r.leaf.hash(scratch) // what has no leaf matches nothing
+		hashes[i], _ = r.hash(scratch) // what has no leaf matches nothing
 		if at := r.at - start; !has[at] {
 			has[at], byRow[at] = true, hashes[i]
 			held++

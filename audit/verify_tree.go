@@ -3,7 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
-	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/tlog"
@@ -19,10 +19,13 @@ type point struct {
 // readPoints judges the checkpoints and picks the one that the log must match.
 func (v *verifier) readPoints(ctx context.Context) error {
 	h := v.head
-	v.report.Origin, v.report.Key = h.origin, h.vkey
+	v.report.Origin, v.report.Key = originOf(h.id), h.vkey
 	if v.o.Key != "" && v.o.Key != h.vkey {
 		v.report.Key = v.o.Key
 		v.findf(KindCheckpoint, -1, uuid.Nil, "the public key in the database is not the one that is held outside")
+	}
+	if id, err := logOfKey(v.report.Key); err != nil || id != h.id || h.origin != v.report.Origin {
+		v.findf(KindCheckpoint, -1, uuid.Nil, "the id of the log is not that of its key, or its name is not that of its id")
 	}
 	notes, err := readCheckpoints(ctx, v.db, v.tenant, h)
 	if err != nil {
@@ -42,8 +45,11 @@ func (v *verifier) readPoints(ctx context.Context) error {
 func (v *verifier) addPoint(note []byte, size int64, outside bool) {
 	c, err := ParseCheckpoint(note, v.report.Key)
 	switch {
+	case err != nil && outside:
+		v.findf(KindCheckpoint, -1, uuid.Nil, "a checkpoint that is held outside is forged, damaged or of another log: %s", faultOf(err))
+		return
 	case err != nil:
-		v.findf(KindCheckpoint, size, uuid.Nil, "the checkpoint of size %d is forged or damaged: %v", size, errors.Unwrap(err))
+		v.findf(KindCheckpoint, size, uuid.Nil, "the checkpoint of size %d is forged or damaged: %s", size, faultOf(err))
 		return
 	case c.Origin != originOf(v.head.id):
 		v.findf(KindCheckpoint, c.Size, uuid.Nil, "the checkpoint of size %d is of another log", c.Size)
@@ -58,6 +64,11 @@ func (v *verifier) addPoint(note []byte, size int64, outside bool) {
 	v.points = append(v.points, point{})
 	copy(v.points[i+1:], v.points[i:])
 	v.points[i] = point{size: c.Size, root: c.Root, outside: outside}
+}
+
+// faultOf says what is wrong with a checkpoint.
+func faultOf(err error) string {
+	return strings.TrimPrefix(err.Error(), ErrCheckpoint.Error()+": ")
 }
 
 // choose sets the size and root that the entries must yield: those that stand

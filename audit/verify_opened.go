@@ -1,0 +1,82 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// opened demands that the platform's log holds that this log was opened here. A
+// log that fits its own key but was made elsewhere is found by nothing else.
+func (v *verifier) opened(ctx context.Context) error {
+	if v.tenant == uuid.Nil {
+		v.report.PlatformKey = v.report.Key
+		return nil
+	}
+	platform, err := readAnchor(ctx, v.db, uuid.Nil, v.o.PlatformKey)
+	if errors.Is(err, ErrCheckpoint) {
+		v.report.PlatformKey = v.o.PlatformKey
+		if v.head.id != uuid.Nil {
+			v.findf(KindForeign, -1, uuid.Nil,
+				"the platform's log has no checkpoint under its key, so that nothing shows that this log was opened here: verify the platform's log")
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the platform's log: %w", err)
+	}
+	if platform != nil {
+		v.report.PlatformKey = platform.head.vkey
+	}
+	if v.head.id == uuid.Nil {
+		return v.begun(ctx)
+	}
+	id := openingOf(v.tenant, v.head.id)
+	r, err := readEvent(ctx, v.db, uuid.Nil, id)
+	if err != nil {
+		return fmt.Errorf("the platform's log: %w", err)
+	}
+	if platform != nil && r != nil && r.opens(v.head.id) {
+		held, err := platform.holds(ctx, r)
+		if held || err != nil {
+			return err
+		}
+	}
+	v.findf(KindForeign, -1, id, "this log was never opened here: the platform's log holds no such entry")
+	return nil
+}
+
+// begun finds a log of which nothing is left, not even what waits: the
+// platform's log still tells that it was opened. Between opening a log and
+// making it a sealer has events at hand that wait.
+func (v *verifier) begun(ctx context.Context) error {
+	opened := false
+	d := v.db.Engine(engine.Library).Dialect()
+	err := read(ctx, v.db, uuid.Nil, engine.Stmt{
+		SQL:  "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.action = '" + actionOpen + "'",
+		Args: []any{uuid.Nil},
+	}, func(r engine.Row) error {
+		row, err := scanEvent(r)
+		if err == nil && row.opens(row.leaf.Object) && row.leaf.Event == openingOf(v.tenant, row.leaf.Object) {
+			opened = true
+		}
+		return err
+	})
+	if err != nil || !opened {
+		return err
+	}
+	waiting := false
+	err = v.strays(ctx, "e.leaf IS NULL AND e.seq >= $2", minSeq, func(*row) { waiting = true })
+	if err != nil || waiting {
+		return err
+	}
+	if now, err := readHead(ctx, v.db, v.tenant); err != nil || now != nil {
+		return err
+	}
+	v.findf(KindTailCut, 0, uuid.Nil, "the whole log is gone: the platform's log tells that it was opened")
+	return nil
+}
