@@ -130,7 +130,11 @@ func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := postgres.Open(ctx, logins, schema, keys, log, &postgres.Options{SetupOptions: opts})
+	weak, err := unclosed(ctx, owner)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	db, err := postgres.Open(ctx, logins, schema, keys, log, &postgres.Options{SetupOptions: opts, Unsafe: weak})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy/postgres"
 )
 
 // open opens SQLite in dir, or PostgreSQL where an owner's DSN is given.
@@ -35,6 +39,25 @@ func folder(dir string) (path string, done func(), err error) {
 	}
 	dir, err = os.MkdirTemp("", "art32-quickstart-")
 	return dir, func() { _ = os.RemoveAll(dir) }, err
+}
+
+// unclosed lists what Setup could not close in the database because the owner's
+// login is no superuser, and tells the person at the terminal. A program names
+// what it accepts, or has a superuser run the statements that Open's refusal
+// lists.
+func unclosed(ctx context.Context, owner string) ([]postgres.Weakness, error) {
+	conn, err := pgx.Connect(ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	var super bool
+	err = conn.QueryRow(ctx, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user").Scan(&super)
+	if err != nil || super {
+		return nil, err
+	}
+	fmt.Fprintln(os.Stderr, "The owner's login is no superuser: sessions and large objects stay shared between tenants' SQL.")
+	return []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects}, nil
 }
 
 // both closes the database, then the keystore.
