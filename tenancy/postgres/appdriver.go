@@ -96,6 +96,9 @@ func (c *appConn) caller(
 	for _, a := range args {
 		s.Args = append(s.Args, a.Value)
 	}
+	if err := countable(s); err != nil {
+		return reply{}, err
+	}
 	return c.flush(ctx, s, textFormat, row)
 }
 

@@ -166,6 +166,16 @@ func unknownTenant(b batch, rep reply, err error) bool {
 	return ok && pgErr.Code == "22012" && b.context >= 0 && rep.answered == b.context
 }
 
+// stale answers a statement that a change of its table has made useless. It
+// cannot be repeated inside the transaction that failed with it.
+func stale(err error) error {
+	out := &engine.Error{Kind: engine.Unavailable, Text: "a table has changed: the transaction can be repeated"}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		out.Code = e.Code
+	}
+	return out
+}
+
 func isServer(err error) bool {
 	_, ok := errors.AsType[*pgconn.PgError](err)
 	return ok

@@ -106,6 +106,9 @@ func (t *libraryTx) flush(
 	}
 	t.queue, t.begun = nil, true
 	rep, err := t.wire.exchange(ctx, b, row)
+	if rep.stale {
+		t.pool.Reset() // also this connection, once it is released: all are as old
+	}
 	err = t.judge(b, rep, err, end)
 	if err != nil || end == engine.Commit {
 		t.failed = err
@@ -119,6 +122,8 @@ func (t *libraryTx) judge(b batch, rep reply, err error, end engine.End) error {
 	switch {
 	case unknownTenant(b, rep, err):
 		return &engine.Error{Kind: engine.UnknownTenant}
+	case rep.stale:
+		return stale(err)
 	case err != nil:
 		commit := len(b.stmts) // an implicit transaction commits after the last statement
 		if b.stmts[commit-1].SQL == "COMMIT" {

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -12,6 +14,9 @@ import (
 
 // maxPrepared bounds the prepared statements of one connection.
 const maxPrepared = 256
+
+// maxParams is what the protocol can number in one statement.
+const maxParams = 65535
 
 // resultFormat is how the server encodes results.
 type resultFormat int16
@@ -64,11 +69,19 @@ type reply struct {
 	// it also ended the batch.
 	answered int
 	synced   bool
+	// stale says that a statement failed because a table had changed since it was
+	// prepared on the connection, or because the name was gone.
+	stale bool
 }
 
 // exchange sends b and reads all answers. The rows of the main statement go
 // to row. After an error that is not the server's the connection is closed.
 func (w *wire) exchange(ctx context.Context, b batch, row func(engine.Row) error) (rep reply, err error) {
+	for _, s := range b.stmts {
+		if err := countable(s); err != nil {
+			return reply{}, err
+		}
+	}
 	p := w.pg.StartPipeline(ctx)
 	defer func() {
 		if cerr := p.Close(); err == nil {
@@ -79,7 +92,30 @@ func (w *wire) exchange(ctx context.Context, b batch, row func(engine.Row) error
 	if err != nil {
 		return reply{}, err // Close closes the connection: half a batch is on it
 	}
-	return w.receive(p, b, names, row)
+	rep, err = w.receive(p, b, names, row)
+	rep.stale = err != nil && rep.answered < len(names) && names[rep.answered] == "" &&
+		w.prepared[b.stmts[rep.answered].SQL] != nil && outdated(err)
+	return rep, err
+}
+
+// countable refuses more parameters than the protocol can number.
+func countable(s engine.Stmt) error {
+	if len(s.Args) > maxParams {
+		return &engine.Error{Kind: engine.BadValue, Text: fmt.Sprintf("%d parameters, more than %d", len(s.Args), maxParams)}
+	}
+	return nil
+}
+
+// outdated reports whether an error can come of a statement that was prepared
+// before a table changed: the types of its parameters and results are those of
+// then. An error with a context arose in a function or trigger.
+func outdated(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Where == "" && slices.Contains([]string{
+		"0A000",                   // cached plan must not change result type
+		"26000",                   // prepared statement does not exist
+		"42804", "42846", "42883", // a parameter of the old type
+	}, e.Code)
 }
 
 // binaryResults asks for every column in binary format.
