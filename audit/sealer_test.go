@@ -21,7 +21,7 @@ func TestSealerSealsAllTenants(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.customers(t, 3)
 		must(t, customers.Insert(w.in(t.Context(), w.b), w.db, &customer{Email: field.New("b@b.de"), City: "B", Plan: "p"}))
-		if n := w.seal(t); n != 6 { // with two tenants made
+		if n := w.seal(t); n != 8 { // with two tenants made, and two logs opened
 			t.Errorf("sealed %d", n)
 		}
 		origins := map[string]bool{}
@@ -171,7 +171,7 @@ func TestSealerChild(t *testing.T) {
 func TestSealerKilledAtEachStep(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		var total int64
-		for _, step := range []string{"read", "queued", "committed", "read", "queued"} {
+		for _, step := range []string{"read", "opening", "opened", "queued", "committed", "read", "queued"} {
 			w.customers(t, 5)
 			total += 5
 			w.killAt(t, step)

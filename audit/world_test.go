@@ -194,13 +194,31 @@ func (w *world) wantOK(tb testing.TB, o *audit.VerifyOptions) *audit.Report {
 // raw runs SQL past all protection, as an administrator of the database would.
 func (w *world) raw(tb testing.TB, texts ...string) {
 	tb.Helper()
+	w.rawOn(tb, w.rawDB(tb), w.a, texts...)
+}
+
+// rawPlatform is raw on the rows of the platform.
+func (w *world) rawPlatform(tb testing.TB, texts ...string) {
+	tb.Helper()
 	db := w.rawDB(tb)
+	if w.engine == "sqlite" {
+		must(tb, db.Close())
+		var err error
+		db, err = sql.Open("sqlite", filepath.Join(w.dir, "platform.db")+"?_pragma=busy_timeout(5000)")
+		must(tb, err)
+	}
+	w.rawOn(tb, db, tenancy.ID{}, texts...)
+}
+
+func (w *world) rawOn(tb testing.TB, db *sql.DB, tenant tenancy.ID, texts ...string) {
+	tb.Helper()
 	defer db.Close()
+	db.SetMaxOpenConns(1) // a PRAGMA holds for its connection
 	for _, text := range texts {
 		if w.engine == "sqlite" {
 			text = strings.ReplaceAll(text, "art32.", "art32_")
 		}
-		text = strings.ReplaceAll(text, "TENANT", "'"+w.a.String()+"'")
+		text = strings.ReplaceAll(text, "TENANT", "'"+tenant.String()+"'")
 		if _, err := db.ExecContext(tb.Context(), text); err != nil {
 			tb.Fatalf("%s: %v", text, err)
 		}

@@ -24,8 +24,10 @@ func auditVerifyVerb() verb {
 		login: "the library login (--dsn), or read access to the directory (--data). No key and no secret",
 		more: `It changes nothing. It prints each log with its size, root and findings, and
 exits with 1 when there is any. Entries that wait for the sealer count as a
-finding unless --pending accepts them. What the database alone cannot show, that
-everything was rewritten or an old backup restored, shows against an export that
+finding unless --pending accepts them. What the database alone cannot show:
+another installation in place of this one shows against the platform's key, which
+is printed, and which must be held elsewhere: --vkey. That everything was
+rewritten, an end cut off or an old backup restored shows against an export that
 was held elsewhere: --held.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			v := &verification{}
@@ -33,6 +35,7 @@ was held elsewhere: --held.`,
 			fs.StringVar(&v.tenant, "tenant", "", "check one log only: the `ID` of a tenant, or the word platform")
 			fs.DurationVar(&v.pending, "pending", 0, "accept entries that wait for the sealer for less than this `DURATION`, such as 1m;\ndefault: none")
 			fs.StringVar(&v.key, "key", "", "the root key `FILE`, to check in addition who wrote the entries that wait; default: not checked")
+			fs.StringVar(&v.vkey, "vkey", "", "the public `KEY` of the platform's log as it is held elsewhere;\ndefault: that of the platform in --held, else the one in the database")
 			fs.StringVar(&v.held, "held", "", "the `DIR` of an earlier audit export: each log must have grown from it, under the same key")
 			return v.run
 		},
@@ -46,6 +49,7 @@ type verification struct {
 	tenant  string
 	pending time.Duration
 	key     string
+	vkey    string
 	held    string
 	source  source
 	db      *tenancy.DB
@@ -97,6 +101,9 @@ func (v *verification) all(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
+	if err := v.heldKey(); err != nil {
+		return err
+	}
 	if subjects, err = narrow(subjects, v.tenant); err != nil {
 		return err
 	}
@@ -116,7 +123,8 @@ func (v *verification) all(ctx context.Context, out *output) error {
 	for _, name := range lost {
 		out.textf("BAD   %s\n      %s", name, "was exported and is none of the logs of this database")
 	}
-	out.textf("%s", summary(len(verdicts), bad, len(lost)))
+	v.printKey(out, verdicts)
+	out.textf("%s", summary(verdicts, bad, len(lost)))
 	err = out.value(struct {
 		OK   bool      `json:"ok"`
 		Logs []verdict `json:"logs"`
@@ -128,23 +136,63 @@ func (v *verification) all(ctx context.Context, out *output) error {
 	return err
 }
 
-func summary(n, bad, lost int) string {
+// heldKey takes the platform's key from the export that --held names.
+func (v *verification) heldKey() error {
+	if v.vkey != "" || v.held == "" {
+		return nil
+	}
+	key, err := os.ReadFile(filepath.Join(v.held, platformName, "log.vkey"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--held: %w", err)
+	}
+	v.vkey = string(bytes.TrimSpace(key))
+	return nil
+}
+
+// printKey says under which key of the platform all was checked.
+func (v *verification) printKey(out *output, verdicts []verdict) {
+	if v.vkey != "" {
+		out.textf("platform's key, as it was held: %s", v.vkey)
+		return
+	}
+	for _, r := range verdicts {
+		if r.Report != nil && r.PlatformKey != "" {
+			out.textf("platform's key, from this database: %s\n  hold it elsewhere, and pass it with --vkey", r.PlatformKey)
+			return
+		}
+	}
+}
+
+// summary counts the logs in which anything was sealed or is wrong.
+func summary(all []verdict, bad, lost int) string {
+	n := 0
+	for _, r := range all {
+		if !r.OK || r.Report != nil && r.Origin != "" {
+			n++
+		}
+	}
 	text := fmt.Sprintf("%d of %d logs as they were sealed", n-bad, n)
+	switch empty := len(all) - n; {
+	case n == 0:
+		text = "nothing was sealed yet"
+	case empty > 0:
+		text += fmt.Sprintf(", in %d nothing was sealed yet", empty)
+	}
 	if lost > 0 {
 		text += fmt.Sprintf(", %d missing", lost)
 	}
 	return text
 }
 
-// verify checks one log, once more if somebody opened its file meanwhile.
+// verify checks one log.
 func (v *verification) verify(ctx context.Context, s subject) verdict {
 	out := verdict{Tenant: s.name(), Wrong: append([]string{}, s.wrong...)}
 	o, err := v.options(s)
-	for again := true; again && err == nil && !s.absent; {
-		out.Report, err = audit.Verify(ctx, v.db, s.tenant, o)
-		if again = v.source.moved(s.tenant.UUID()); again {
-			err = nil
-		}
+	if err == nil && !s.absent {
+		out.Report, err = verifyLog(ctx, v.source, v.db, s.tenant, o)
 	}
 	if err != nil {
 		out.Wrong = append(out.Wrong, "could not be checked: "+err.Error())
@@ -160,12 +208,12 @@ func (v *verification) overdue(r *audit.Report) []string {
 	if r.Overdue == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d of %d entries that wait for the sealer are older than %s, the oldest of %s: run the sealer, or accept them with --pending",
+	return []string{fmt.Sprintf("%d of %d entries that wait for the sealer are older than %s or dated ahead, the oldest of %s: run the sealer, or accept them with --pending",
 		r.Overdue, r.Pending, v.pending, r.OldestPending.Format(time.RFC3339))}
 }
 
 func (v *verification) options(s subject) (*audit.VerifyOptions, error) {
-	o := &audit.VerifyOptions{MaxPending: v.pending, Log: v.log}
+	o := &audit.VerifyOptions{MaxPending: v.pending, Log: v.log, PlatformKey: v.vkey}
 	if v.held == "" {
 		return o, nil
 	}
@@ -229,6 +277,9 @@ func (r verdict) print(out *output) {
 		return
 	}
 	r.printLog(out)
+	if r.ErasedPending > 0 {
+		out.textf("      erased parts whose entry of erasure waits for the sealer: %d", r.ErasedPending)
+	}
 	for _, f := range r.Findings {
 		out.textf("      %s", describe(f))
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/internal/engine"
 )
 
 const defaultLag = time.Minute
@@ -22,8 +22,10 @@ func doctorVerb() verb {
 		brief: "look for what keeps a database from working safely",
 		login: "the library login (--dsn) and the app login (--app-dsn), or read access to the directory (--data) and the root key",
 		more: `It changes nothing. SQLite: modes of directories and files, the root key and
-whether it fits the keystore, damage, pending migrations, events that no sealer
-has taken. PostgreSQL: all for which opening the database would be refused.`,
+whether it fits the keystore, damage, pending migrations. PostgreSQL: all for
+which opening the database would be refused. Both: events that no sealer has
+taken, and the audit logs as audit verify checks them without anything held
+elsewhere.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			d := &doctor{}
 			d.flags(fs, "library", envLibrary)
@@ -118,7 +120,12 @@ func (d *doctor) logs(ctx context.Context, src source) {
 		d.add("tenants", fault{err.Error(), ""})
 		return
 	}
-	var odd, late []fault
+	db, err := readOnly(src)
+	if err != nil {
+		d.add("audit logs", fault{err.Error(), ""})
+		return
+	}
+	var odd, late, wrong []fault
 	for _, s := range subjects {
 		for _, text := range s.wrong {
 			odd = append(odd, fault{s.name() + ": " + text, "restore what is missing from a backup, and find out who removed it"})
@@ -126,30 +133,37 @@ func (d *doctor) logs(ctx context.Context, src source) {
 		if s.absent {
 			continue
 		}
-		late = append(late, d.lag(ctx, src, s)...)
+		r, err := verifyLog(ctx, src, db, s.tenant, &audit.VerifyOptions{MaxPending: d.pending})
+		if err != nil {
+			wrong = append(wrong, fault{s.name() + ": " + err.Error(), ""})
+		}
+		if r != nil {
+			late, wrong = append(late, lag(s, r)...), append(wrong, altered(s, r)...)
+		}
 	}
 	d.add("tenants", odd...)
 	d.add("sealing", late...)
+	d.add("audit logs", wrong...)
+}
+
+// altered sums up what is wrong with a log.
+func altered(s subject, r *audit.Report) []fault {
+	n := int64(len(r.Findings)) + r.More
+	if n == 0 {
+		return nil
+	}
+	return []fault{{fmt.Sprintf("%s: %d findings, the first: %s", s.name(), n, describe(r.Findings[0])), "look at art32 audit verify --tenant " + s.name()}}
 }
 
 // lag finds events that are older than the sealer should let them become.
-func (d *doctor) lag(ctx context.Context, src source, s subject) (found []fault) {
-	query := "SELECT count(*), COALESCE(min(at), 0) FROM " + engine.Table(src.dialect(), "events") + " WHERE tenant_id = $1 AND leaf IS NULL"
-	err := each(ctx, src, s.tenant.UUID(), func(r engine.Row) error {
-		var n, oldest int64
-		err := r.Scan(&n, &oldest)
-		if age := time.Since(time.UnixMicro(oldest)); n > 0 && age >= d.pending {
-			found = append(found, fault{
-				fmt.Sprintf("%s: %d events wait for the sealer, the oldest for %s", s.name(), n, age.Round(time.Second)),
-				"run the application's sealer (audit.Sealer), or look into its log",
-			})
-		}
-		return err
-	}, query, s.tenant.String())
-	if err != nil {
-		found = append(found, fault{s.name() + ": " + err.Error(), ""})
+func lag(s subject, r *audit.Report) []fault {
+	if r.Overdue == 0 {
+		return nil
 	}
-	return found
+	return []fault{{
+		fmt.Sprintf("%s: %d events wait for the sealer, the oldest for %s", s.name(), r.Pending, r.At.Sub(r.OldestPending).Round(time.Second)),
+		"run the application's sealer (audit.Sealer), or look into its log",
+	}}
 }
 
 // root looks whether the root key opens and fits the keystore.

@@ -34,12 +34,13 @@ func fileOf(tenant uuid.UUID) string {
 	return tenantsDir + "/" + tenant.String() + ".db"
 }
 
-// files is a data directory whose files are only read. It keeps one of them
-// open at a time.
+// files is a data directory whose files are only read. It keeps the platform's
+// and that of one tenant open at a time.
 type files struct {
-	dir  string
-	open *roFile
-	busy map[uuid.UUID]bool // another process has it open, or had
+	dir      string
+	platform *roFile
+	open     *roFile            // of a tenant
+	busy     map[uuid.UUID]bool // another process has it open, or had
 }
 
 var _ source = (*files)(nil)
@@ -84,20 +85,38 @@ func exists(path string) bool {
 func (f *files) dialect() migrate.Dialect { return migrate.SQLite }
 
 func (f *files) begin(ctx context.Context, tenant uuid.UUID) (*sql.Tx, error) {
-	if f.open == nil || f.open.tenant != tenant {
-		if err := f.close(); err != nil {
+	held := f.held(tenant)
+	if *held == nil || (*held).tenant != tenant {
+		if err := shut(held); err != nil {
 			return nil, err
 		}
 		file, err := openFile(f.dir, fileOf(tenant), f.busy[tenant])
 		if err != nil {
 			return nil, err
 		}
-		file.tenant, f.open = tenant, file
+		file.tenant, *held = tenant, file
 		if err := file.belongs(ctx); err != nil {
-			return nil, errors.Join(err, f.close())
+			return nil, errors.Join(err, shut(held))
 		}
 	}
-	return f.open.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return (*held).db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+}
+
+// held is where the file of a tenant, or of the platform, is kept open.
+func (f *files) held(tenant uuid.UUID) **roFile {
+	if tenant == uuid.Nil {
+		return &f.platform
+	}
+	return &f.open
+}
+
+func shut(held **roFile) error {
+	if *held == nil {
+		return nil
+	}
+	err := (*held).db.Close()
+	*held = nil
+	return err
 }
 
 // belongs refuses a tenant's file that holds the rows of another one.
@@ -139,28 +158,29 @@ func openFile(dir, name string, busy bool) (*roFile, error) {
 	return out, err
 }
 
-// moved reports whether somebody opened or wrote the file meanwhile.
+// moved reports whether somebody opened or wrote the tenant's file or the
+// platform's meanwhile.
 func (f *files) moved(tenant uuid.UUID) bool {
-	if f.open == nil || f.open.tenant != tenant || f.open.still == nil {
+	own, platform := f.stirred(tenant), f.stirred(uuid.Nil)
+	return own || platform
+}
+
+func (f *files) stirred(tenant uuid.UUID) bool {
+	held := f.held(tenant)
+	file := *held
+	if file == nil || file.tenant != tenant || file.still == nil {
 		return false
 	}
-	st, err := os.Lstat(f.open.path)
-	if err == nil && st.Size() == f.open.still.Size() && st.ModTime().Equal(f.open.still.ModTime()) && !exists(f.open.path+"-wal") {
+	st, err := os.Lstat(file.path)
+	if err == nil && st.Size() == file.still.Size() && st.ModTime().Equal(file.still.ModTime()) && !exists(file.path+"-wal") {
 		return false
 	}
 	f.busy[tenant] = true
-	_ = f.close()
+	_ = shut(held)
 	return true
 }
 
-func (f *files) close() error {
-	if f.open == nil {
-		return nil
-	}
-	err := f.open.db.Close()
-	f.open = nil
-	return err
-}
+func (f *files) close() error { return errors.Join(shut(&f.open), shut(&f.platform)) }
 
 func (f *files) explain(tenant uuid.UUID, err error) error { return fromSQLite(fileOf(tenant), err) }
 
