@@ -260,6 +260,17 @@ func TestErrorsTellWhere(t *testing.T) {
 	}
 }
 
+// A wrong number of arguments is the caller's mistake, not the server's absence.
+func TestWrongNumberOfArguments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, args := range [][]any{{}, {1, 2}} {
+		if err := w.raw(w.a, "SELECT $1::int", args...); !errors.Is(err, tenancy.ErrBadValue) {
+			t.Errorf("%d arguments: %v, want ErrBadValue", len(args), err)
+		}
+	}
+}
+
 // A server that cannot be reached, or takes no connection, is unavailable,
 // whatever it says.
 func TestUnreachable(t *testing.T) {

@@ -1,32 +1,98 @@
 // Package postgres is the PostgreSQL engine of package tenancy: many tenants in
 // shared tables, kept apart by the database itself.
 //
-// It carries clause TOM-8.1. [Setup] prepares a database once with the owner's
-// login; [Open] works with two others. Text that the library wrote runs under
-// the library login and row-level security. Text that a caller wrote runs under
-// the app login and a sealed context: tenant, actor and session under an HMAC
-// that the database verifies, so that no SQL can switch them
-// (docs/formats/sealed-context.md). A migration puts a table under protection
-// with one line: SELECT art32.protect('customers').
+// It carries clause TOM-8.1. [Setup] prepares a database with the owner's login;
+// [Open] works with two others. Text that the library wrote runs under the
+// library login and row-level security. Text that a caller wrote runs under the
+// app login and a sealed context: tenant, actor and session under an HMAC that
+// the database verifies, so that no SQL can switch them
+// (docs/formats/sealed-context.md).
+//
+// Every call of [Setup] gives both logins new passwords: running programs must
+// be given the new [Logins]. [Migrate] applies migrations and changes no
+// password. Where the log is an audit.Log, [SetupOptions.Lines] must hold
+// audit.Line(), else its tables are missing and Open refuses.
+//
+// # Tables
+//
+// A migration creates a table and puts it under protection with one line:
+//
+//	CREATE TABLE customers (
+//		tenant_id  uuid NOT NULL REFERENCES art32.tenants (id),
+//		id         uuid NOT NULL,
+//		email      bytea,
+//		email_bidx bytea,
+//		plan       text NOT NULL,
+//		visits     int NOT NULL DEFAULT 0,
+//		born       timestamptz,
+//		PRIMARY KEY (tenant_id, id)
+//	);
+//	CREATE INDEX customers_email ON customers (tenant_id, email_bidx);
+//	SELECT art32.protect('customers');
+//
+// protect takes the name of the tenant's column as a second argument where it is
+// not tenant_id. Columns fit fields as follows:
+//
+//	tenancy.ID, uuid.UUID              uuid
+//	field.Encrypted[T]                 bytea
+//	the column of index= or unique=    bytea
+//	string                             text, varchar
+//	bool                               boolean
+//	int16, int32, int64, int           smallint, int, bigint, bigint
+//	float64                            double precision
+//	time.Time                          timestamptz (microseconds)
+//	[]byte                             bytea
+//	json.RawMessage                    json, jsonb
+//	a pointer to one of these          the same, and NULL
+//
+// The primary key, and every unique constraint, should begin with the tenant's
+// column: PRIMARY KEY (tenant_id, id). A key of id alone tells one tenant,
+// by the insert that fails, that another has a row of this id. The same holds
+// for foreign keys: FOREIGN KEY (tenant_id, customer_id) REFERENCES customers.
+//
+// # Statements
+//
+// Callers' text (tenancy.DB.InSQL) may begin with SELECT, INSERT, UPDATE,
+// DELETE, MERGE, WITH, VALUES or TABLE, also behind EXPLAIN or in parentheses;
+// SET, RESET, SHOW; SAVEPOINT, RELEASE, ROLLBACK TO; DECLARE, FETCH, MOVE, CLOSE;
+// PREPARE, EXECUTE, DEALLOCATE; LISTEN, UNLISTEN, NOTIFY. Everything else is
+// tenancy.ErrForbidden before it is sent, and recorded as refused, spelling
+// mistakes too: a login may change its own password and settings, for all
+// tenants and lastingly, which no privilege takes away. COPY, LOCK, CALL and DO
+// are not on the list; bulk inserts are INSERT … SELECT FROM unnest(…). [Setup]
+// as superuser takes DO from the app login besides; where it could not, this
+// list is the wall, and Open does not complain.
+//
+// A statement has at most 65,535 parameters.
+//
+// # Errors
+//
+// Errors hold no value of a row and none that a statement was written with. For
+// mistakes in a statement (SQLSTATE class 42) that leaves the code and the place:
+// [42703]: at character 25. Names of tables, columns and constraints are told
+// where the server gives them by themselves.
+//
+// After a change of a table, a statement that was prepared before it can fail
+// once with tenancy.ErrUnavailable; the connections are then made anew.
 //
 // # Guarantees
 //
 // Isolation costs no round trip: context, statement and event travel as one
 // pipeline. [Open] refuses a database in which a login could step over the
-// policies, with the complete list of what is wrong and how to mend it. A
-// connection that ran callers' text is reset before its next use.
+// policies, with the complete list of what is wrong and how to mend it. What an
+// owner who is no superuser cannot close, sessions that one tenant's text could
+// watch and end and large objects that belong to all, is refused as well, until
+// a superuser runs the statements that the list holds, or the caller accepts it
+// by name: [UnsafeSharedSessions], [UnsafeLargeObjects]. A connection that ran
+// callers' text is reset before its next use.
 //
 // # Not covered
 //
-// A superuser of the database, and code that runs inside the process. Where
-// [Setup] ran as an owner who is no superuser, callers' text can still use large
-// objects, which all tenants share, and read what other sessions execute.
-// Callers' text can change the password and the settings of its own login,
-// which [Open] notices. The server's own log quotes values in the errors that it
-// writes down. The seal
-// of a transaction expires after 60 seconds by the database's clock; the clocks
-// of application and database may differ by at most 30 seconds, else callers'
-// text is refused.
+// A superuser of the database, and code that runs inside the process. Advisory
+// locks and the channels of NOTIFY belong to all tenants. The server's own log
+// quotes values in the errors that it writes down. The seal of a transaction
+// expires after 60 seconds by the database's clock; the clocks of application
+// and database may differ by at most 30 seconds, else callers' text is refused.
 //
 // # Compatibility
 //

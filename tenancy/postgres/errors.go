@@ -99,6 +99,9 @@ func fromServer(e *pgconn.PgError) *engine.Error {
 		Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName,
 	}
 	switch {
+	case e.Code == "08P01" && !fatal(e): // another number of parameters than the statement has
+		out.Kind = engine.BadValue
+		out.Text = "the parameters do not fit the statement"
 	case class(e.Code) == "42": // quotes the statement, in which callers may have written values
 		out.Text = position(e)
 	case quotesNoValue(e.Code):

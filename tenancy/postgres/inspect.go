@@ -198,9 +198,9 @@ func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []t
 	return err
 }
 
-// settings lists what is set for one of the logins alone. Callers' text can set
-// that for its own login, also so that nothing works any more: the library's
-// login looks for both.
+// settings lists what is set for one of the logins alone. Whoever holds its
+// password can set that, also so that nothing works any more: the library's login
+// looks for both.
 func (e *pgEngine) settings(ctx context.Context) ([]Finding, error) {
 	out, err := findings(ctx, e.platform, "ALTER ROLE … RESET ALL, and where a database is named, ALTER ROLE … IN DATABASE … RESET ALL",
 		`SELECT 'setting for role ' || r.rolname || coalesce(' in database ' || d.datname, '') || ': ' || split_part(c.setting, '=', 1)
