@@ -5,6 +5,7 @@
 // data) and gives TOM-3.3 (logging of access) its ground. A [Log] writes each
 // event into the transaction of the change that it describes. A [Sealer] later
 // gives the events their places in a Merkle tree per tenant and signs its head.
+// The platform has such a log too, which names those of the tenants.
 // [Verify] checks all of it without any secret. [Export] writes a log in the
 // form of c2sp.org/tlog-tiles, for verifiers that others wrote.
 //
@@ -27,18 +28,38 @@
 //
 // A change and its event commit together or not at all, and no event is written
 // without an actor. A log never forks, however many sealers run and wherever
-// one dies. [Verify] finds every change of a sealed entry or its payload, and
-// names the entry: edited, deleted, inserted, reordered, cut off at the end, a
-// payload exchanged or removed without an entry of erasure. An event that was
-// written or edited outside the application before it was sealed is not sealed,
-// and found. No payload stands in an export, an error or a line of a logger.
+// one dies. [Verify] finds every change of a sealed entry or its payload that is
+// covered by a checkpoint, and names the entry: edited, deleted, inserted,
+// reordered, a payload exchanged or removed without a sealed entry of erasure. It
+// finds a tenant's log that was put there from elsewhere, since the platform's
+// log names the log of each tenant. An event that was written or edited outside
+// the application before it was sealed is not sealed, and found; [Log.Events]
+// marks it. No payload stands in an export, an error or a line of a logger.
+//
+// # What to hold outside
+//
+// One key: that of the platform's log ([Report].PlatformKey, which `art32 audit
+// verify` prints), to be passed as [VerifyOptions].PlatformKey. A log's id
+// follows from its key, and the platform's log holds the ids of all others, so
+// that this one key vouches for every key. And checkpoints, or exports, which
+// hold one ([VerifyOptions].Checkpoints): the newer they are, the less can be
+// taken back unseen.
 //
 // # Not covered
 //
+// Without anything held outside, these look sound: a log whose end was taken
+// back, with its rows, tiles and newer checkpoints, to an older checkpoint, as
+// after the restore of an old backup; a log whose tables were all emptied, where
+// the platform's log was treated likewise or new events followed; and a
+// platform's log that was replaced as a whole, with the logs of all tenants. The
+// key held outside shows the last, checkpoints held outside show all three.
+//
 // Whoever holds the signing keys and the database can write another history:
-// only checkpoints held outside show it ([VerifyOptions].Checkpoints). An event
-// that is deleted before it is sealed leaves no trace in the tree, so that the
-// sealer's interval is a window. The open part of an event, such as the id of a
+// only checkpoints held outside show it. An event that is deleted before it is
+// sealed leaves no trace in the tree, so that the sealer's interval is a window.
+// What callers' own SQL changes in a tenancy.DB.InSQL leaves no event unless the
+// caller records one with [Log.Record]: nothing in the database watches those
+// writes yet. The open part of an event, such as the id of a
 // row and of an actor, outlives an erasure; it can no longer be linked by us,
 // but copies that others hold are out of reach. A reason under which no person's
 // row was changed is encrypted for the tenant, and stays: it should name nobody.

@@ -108,10 +108,18 @@ var oddities = []mutation{
 		`UPDATE art32.event_parts SET event_id = upper(event_id) WHERE event_id = (SELECT id FROM art32.events WHERE leaf = 100)`,
 		`UPDATE art32.events SET id = upper(id) WHERE leaf = 100`}, audit.KindEdited, 100},
 	{"tenant in capitals", []string{`UPDATE art32.events SET tenant_id = upper(tenant_id) WHERE leaf = 100`}, audit.KindDeleted, 100},
-	{"outcome beyond its range", []string{
-		`PRAGMA writable_schema = 1`, `UPDATE sqlite_schema SET sql = replace(sql, 'outcome IN (1, 2)', '1') WHERE name = 'art32' || '_events'`,
-		`PRAGMA writable_schema = RESET`, `UPDATE art32.events SET outcome = 257 WHERE leaf = 100`}, audit.KindEdited, 100},
 	{"person in capitals", []string{partOf(11, `subject = upper(subject)`)}, audit.KindPayloadEdited, 11},
+	{"outcome beyond its range", retyped(`outcome = 257`), audit.KindEdited, 100},
+	{"actor as bytes", retyped(`actor = CAST(actor AS BLOB)`), audit.KindEdited, 100},
+	{"object empty", retyped(`object = ''`), audit.KindEdited, 100},
+}
+
+// retyped puts a table in place of that of the events that allows all values.
+func retyped(set string) []string {
+	return []string{
+		`ALTER TABLE art32.events RENAME TO typed`, `CREATE TABLE art32.events AS SELECT * FROM typed`, `DROP TABLE typed`,
+		`UPDATE art32.events SET ` + set + ` WHERE leaf = 100`,
+	}
 }
 
 func (w *world) checkMutations(t *testing.T) {
