@@ -304,7 +304,7 @@ func TestContextEnds(t *testing.T) {
 				if _, err := customers.Get(ctx, tx, c.ID); err != nil {
 					return err
 				}
-				ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+				ctx, cancel := context.WithTimeout(w.a, 200*time.Millisecond)
 				defer cancel()
 				return customers.Delete(ctx, w.db, c.ID)
 			})
