@@ -113,7 +113,11 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 		return wrap("update", r.t.name, err)
 	}
 	x := r.texts(u.tx.eng.Dialect())
-	return r.write(ctx, u, c, engine.Stmt{SQL: x.update, Args: args, Rows: x.rows})
+	stmt := engine.Stmt{SQL: x.update, Args: args, Rows: x.rows}
+	if aboutPerson(c.Fields) {
+		return r.writeAbout(ctx, u, c, stmt)
+	}
+	return r.write(ctx, u, c, stmt)
 }
 
 // Delete removes the row with the given id and records what it held.

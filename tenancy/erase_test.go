@@ -142,7 +142,7 @@ func TestErasedElsewhere(t *testing.T) {
 				return persons.Edit(ctx, tx, p.ID, func(p *person) error { p.City = "again"; return nil })
 			})
 			for name, err := range warm {
-				if !errors.Is(err, tenancy.ErrErased) && !(name == "insert" && errors.Is(err, tenancy.ErrExists)) {
+				if !errors.Is(err, tenancy.ErrErased) && (name != "insert" || !errors.Is(err, tenancy.ErrExists)) {
 					t.Errorf("%s: %v, want ErrErased", name, err)
 				}
 			}

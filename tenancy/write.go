@@ -65,7 +65,7 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 		return wrap("insert", r.t.name, err)
 	}
 	x := r.texts(u.tx.eng.Dialect())
-	return r.write(ctx, u, c, engine.Stmt{SQL: x.insert, Args: args, Rows: x.rows})
+	return r.writeAbout(ctx, u, c, engine.Stmt{SQL: x.insert, Args: args, Rows: x.rows})
 }
 
 // unknown turns the keystore's error about a tenant without keys into
@@ -86,8 +86,17 @@ func (r *Repository[T]) write(ctx context.Context, u *unit, c Change, s engine.S
 	if err := u.tx.db.log.Change(ctx, u.tx, c); err != nil {
 		return fmt.Errorf("tenancy: record %s: %w", c.Action, err)
 	}
-	if c.Subject == uuid.Nil || !aboutPerson(c.Fields) {
-		return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
+	return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
+}
+
+// writeAbout is write for a row about a data subject, refused with [ErrErased]
+// if that was erased.
+func (r *Repository[T]) writeAbout(ctx context.Context, u *unit, c Change, s engine.Stmt) error {
+	if c.Subject == uuid.Nil {
+		return r.write(ctx, u, c, s)
+	}
+	if err := u.tx.db.log.Change(ctx, u.tx, c); err != nil {
+		return fmt.Errorf("tenancy: record %s: %w", c.Action, err)
 	}
 	u.tx.eng.Queue(s)
 	err := u.tx.run(ctx, guard(u.tx.eng.Dialect(), u.tx.scope.Tenant, c.Subject), u.last(), c, nil)
