@@ -86,9 +86,12 @@ type Report struct {
 	// Pending counts the events that wait for the sealer, Overdue those of them
 	// that are older than was allowed or claim to be of the future, OldestPending
 	// is since when.
-	Pending       int64     `json:"pending"`
-	Overdue       int64     `json:"overdue"`
-	OldestPending time.Time `json:"oldest_pending,omitzero"`
+	Pending int64 `json:"pending"`
+	Overdue int64 `json:"overdue"`
+	// OverdueIDs names the first few of those that are overdue. A row that was
+	// inserted behind the library's back looks like them; the keys tell which.
+	OverdueIDs    []uuid.UUID `json:"overdue_ids,omitempty"`
+	OldestPending time.Time   `json:"oldest_pending,omitzero"`
 	// Findings holds what is wrong, More how much more than the list may hold.
 	Findings []Finding `json:"findings"`
 	More     int64     `json:"more_findings"`

@@ -14,6 +14,8 @@ const (
 	minSeq = math.MinInt64
 	// clockSkew is by how much the clock of a writer may be ahead.
 	clockSkew = 10 * time.Second
+	// namedOverdue is how many overdue events a report names.
+	namedOverdue = 3
 )
 
 // pending judges what waits for the sealer: it must be young, and with keys it
@@ -30,7 +32,7 @@ func (v *verifier) pending(ctx context.Context) error {
 	erasures := make(map[*row]bool) // whether it is vouched for
 	now := time.Now()
 	err = v.each(ctx, "e.leaf IS NULL AND e.seq >= $2 ORDER BY e.seq", minSeq, func(r *row) {
-		v.countPending(now, r.leaf.At)
+		v.countPending(now, &r.leaf)
 		if !v.judgePending(key, r) {
 			return
 		}
@@ -70,10 +72,14 @@ func (v *verifier) each(ctx context.Context, which string, arg int64, found func
 
 // countPending accepts what was written within the time allowed. What claims to
 // be of the future would never be late.
-func (v *verifier) countPending(now, at time.Time) {
+func (v *verifier) countPending(now time.Time, l *Leaf) {
+	at := l.At
 	v.report.Pending++
 	if v.o.MaxPending <= 0 || now.Sub(at) > v.o.MaxPending || at.Sub(now) > clockSkew {
 		v.report.Overdue++
+		if len(v.report.OverdueIDs) < namedOverdue {
+			v.report.OverdueIDs = append(v.report.OverdueIDs, l.Event)
+		}
 	}
 	if v.report.OldestPending.IsZero() || at.Before(v.report.OldestPending) {
 		v.report.OldestPending = at

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/art32/art32/audit"
@@ -208,8 +209,16 @@ func (v *verification) overdue(r *audit.Report) []string {
 	if r.Overdue == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d of %d entries that wait for the sealer are older than %s or dated ahead, the oldest of %s: run the sealer, or accept them with --pending",
-		r.Overdue, r.Pending, v.pending, r.OldestPending.Format(time.RFC3339))}
+	named := make([]string, len(r.OverdueIDs))
+	for i, id := range r.OverdueIDs {
+		named[i] = id.String()
+	}
+	lines := []string{fmt.Sprintf("%d of %d entries that wait for the sealer are older than %s or dated ahead, the oldest of %s (events %s): run the sealer, or accept them with --pending",
+		r.Overdue, r.Pending, v.pending, r.OldestPending.Format(time.RFC3339), strings.Join(named, ", "))}
+	if v.log == nil {
+		lines = append(lines, "rows that were inserted behind the application's back look like them: --key tells which they are")
+	}
+	return lines
 }
 
 func (v *verification) options(s subject) (*audit.VerifyOptions, error) {
