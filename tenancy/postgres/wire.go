@@ -259,8 +259,8 @@ func receiveOne(p *pgconn.Pipeline, row func(engine.Row) error) (n int64, column
 		return 0, nil, fmt.Errorf("unexpected answer %T", res)
 	}
 	returns := len(rr.FieldDescriptions()) > 0
-	if row != nil {
-		columns = names(rr.FieldDescriptions())
+	if f := rr.FieldDescriptions(); returns && f[0].Format == int16(textFormat) {
+		columns = names(f)
 	}
 	n, rowErr := eachRow(rr, row)
 	tag, err := rr.Close()
