@@ -56,6 +56,9 @@ func (db *DB) Close() error { return db.eng.Close() }
 // all the same, before In returns. Inside another In of the same tenant fn
 // joins that transaction; of another tenant, In returns [ErrOtherTenant].
 func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) (err error) {
+	if fn == nil {
+		return fmt.Errorf("tenancy: In: no function: %w", ErrBadValue)
+	}
 	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return outer.join(ctx, fn)
 	}
@@ -80,6 +83,9 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) (err error) {
 	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return fmt.Errorf("tenancy: InSQL inside In: %w", ErrTxInUse)
+	}
+	if fn == nil {
+		return fmt.Errorf("tenancy: InSQL: no function: %w", ErrBadValue)
 	}
 	scope, err := tenantScope(ctx)
 	if err != nil {

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -33,13 +34,18 @@ type scrubber interface {
 // [field.ErrErased], in every copy of the data. Then one transaction clears its
 // blind indexes and the columns of class personal, empties its part of the audit
 // log, and records the erasure. Rows stay, so that what refers to them stays
-// whole. If Erase returns an error after the first step, it must be repeated
+// whole. It waits for writers of the tables concerned, for at most a second at a
+// time, and refuses to run inside another transaction with [ErrTxInUse]. If Erase
+// returns an error after the first step, it must be repeated
 // until it returns nil; repeating it is always safe.
 func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {
 	ctx, done := db.tel.span(ctx, "tenancy.Erase")
 	defer func() { done(err) }()
 	if subject == uuid.Nil {
 		return fmt.Errorf("tenancy: erase: no data subject: %w", ErrNotFound)
+	}
+	if open := txIn(ctx); open != nil && open.db == db {
+		return fmt.Errorf("tenancy: erase inside a transaction, which could roll back: %w", ErrTxInUse)
 	}
 	if _, err := ActorFrom(ctx); err != nil {
 		return err
@@ -54,8 +60,7 @@ func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {
 	if err := db.keys.Shred(ctx, scope.Tenant, subject); err != nil {
 		return fmt.Errorf("tenancy: erase: destroy key: %w", err)
 	}
-	err = db.In(ctx, func(ctx context.Context, tx *Tx) error { return tx.erase(ctx, subject) })
-	if err != nil {
+	if err := db.clear(ctx, subject); err != nil {
 		return fmt.Errorf("tenancy: erase: key is destroyed, repeat for the rest: %w", err)
 	}
 	if s, ok := db.eng.(scrubber); ok {
@@ -64,6 +69,28 @@ func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {
 		}
 	}
 	return nil
+}
+
+// The bounds of the wait for writers: others queue behind the wait.
+const (
+	lockPatience  = "SET LOCAL lock_timeout = '1s'"
+	clearAttempts = 5
+)
+
+// clear clears what lies in clear, and begins anew where writers were in the way.
+func (db *DB) clear(ctx context.Context, subject uuid.UUID) error {
+	for attempt := 1; ; attempt++ {
+		err := db.In(ctx, func(ctx context.Context, tx *Tx) error { return tx.erase(ctx, subject) })
+		e, ok := errors.AsType[*engine.Error](err)
+		if !ok || attempt == clearAttempts || e.Code != "55P03" && e.Code != "40P01" { // lock not available, deadlock
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(time.Duration(attempt) * 50 * time.Millisecond):
+		}
+	}
 }
 
 // knows fails with [ErrUnknownTenant] before a tombstone is written for a
@@ -105,6 +132,9 @@ func (tx *Tx) erase(ctx context.Context, subject uuid.UUID) error {
 func (tx *Tx) alone(ctx context.Context) error {
 	if tx.eng.Dialect() == migrate.SQLite {
 		return nil
+	}
+	if _, err := tx.eng.Run(ctx, engine.Stmt{SQL: lockPatience}, engine.Continue, nil); err != nil {
+		return wrap("erase", "data subject", err)
 	}
 	for _, t := range tx.db.schema {
 		if d := t.describe(); d.subject >= 0 {

@@ -197,6 +197,75 @@ func TestEraseBesideWriters(t *testing.T) {
 	}
 }
 
+// TestEraseInside: inside a transaction that could roll back nothing is erased.
+func TestEraseInside(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			one, _, ctx := instances(t, engine)
+			p := person{Name: field.New("Änne"), City: "Köln"}
+			if err := persons.Insert(ctx, one, &p); err != nil {
+				t.Fatal(err)
+			}
+			err := one.In(ctx, func(ctx context.Context, _ *tenancy.Tx) error { return one.Erase(ctx, p.ID) })
+			if !errors.Is(err, tenancy.ErrTxInUse) {
+				t.Errorf("in In: %v, want ErrTxInUse", err)
+			}
+			err = one.InSQL(ctx, func(ctx context.Context, _ *tenancy.SQLTx) error { return one.Erase(ctx, p.ID) })
+			if !errors.Is(err, tenancy.ErrTxInUse) {
+				t.Errorf("in InSQL: %v, want ErrTxInUse", err)
+			}
+			got, err := persons.Get(ctx, one, p.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name, err := got.Name.Reveal(); err != nil || name != "Änne" {
+				t.Errorf("the key is gone: %q, %v", name, err)
+			}
+		})
+	}
+}
+
+// TestEraseBehindALock: a transaction that holds rows delays an erasure, which
+// does not wait for ever and does not give up at once.
+func TestEraseBehindALock(t *testing.T) {
+	t.Parallel()
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		one, two, ctx := instances(t, "postgres")
+		p := person{Name: field.New("Änne"), City: "Köln"}
+		if err := persons.Insert(ctx, one, &p); err != nil {
+			t.Fatal(err)
+		}
+		erased := make(chan error, 1)
+		err := two.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+			if _, err := tx.SQLX().ExecContext(ctx, "SELECT id FROM persons FOR UPDATE"); err != nil {
+				return err
+			}
+			go func() { erased <- one.Erase(context.WithoutCancel(tenancyOnly(t, ctx)), p.ID) }()
+			_, err := tx.SQLX().ExecContext(ctx, "SELECT pg_sleep(2)")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-erased; err != nil {
+			t.Errorf("Erase = %v", err)
+		}
+	})
+}
+
+// tenancyOnly is a context of the same tenant outside of any transaction.
+func tenancyOnly(t *testing.T, ctx context.Context) context.Context {
+	t.Helper()
+	id, err := tenancy.TenantFrom(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tenancy.WithActor(tenancy.WithTenant(t.Context(), id), tenancy.MustService("test"))
+}
+
 // TestAttach: what callers' SQL read can be revealed in its own cell only.
 func TestAttach(t *testing.T) {
 	t.Parallel()

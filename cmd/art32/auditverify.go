@@ -25,7 +25,8 @@ func auditVerifyVerb() verb {
 		login: "the library login (--dsn), or read access to the directory (--data). No key and no secret",
 		more: `It changes nothing. It prints each log with its size, root and findings, and
 exits with 1 when there is any. Entries that wait for the sealer count as a
-finding unless --pending accepts them. What the database alone cannot show:
+finding unless --pending accepts them; with --pending and without --key an
+erasure that waits is taken at its word. What the database alone cannot show:
 another installation in place of this one shows against the platform's key, which
 is printed, and which must be held elsewhere: --vkey. That everything was
 rewritten, an end cut off or an old backup restored shows against an export that

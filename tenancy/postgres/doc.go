@@ -53,13 +53,14 @@
 // # Statements
 //
 // Callers' text (tenancy.DB.InSQL) may begin with SELECT, INSERT, UPDATE,
-// DELETE, MERGE, WITH, VALUES or TABLE, also behind EXPLAIN or in parentheses;
+// DELETE, MERGE, WITH, VALUES or TABLE, also in parentheses;
 // SET, RESET, SHOW; SAVEPOINT, RELEASE, ROLLBACK TO; DECLARE, FETCH, MOVE, CLOSE;
 // PREPARE, EXECUTE, DEALLOCATE; LISTEN, UNLISTEN, NOTIFY. Everything else is
 // tenancy.ErrForbidden before it is sent, and recorded as refused, spelling
 // mistakes too: a login may change its own password and settings, for all
 // tenants and lastingly, which no privilege takes away. COPY, LOCK, CALL and DO
-// are not on the list; bulk inserts are INSERT … SELECT FROM unnest(…). [Setup]
+// are not on the list, nor EXPLAIN, whose estimates come from statistics over
+// the rows of all tenants; bulk inserts are INSERT … SELECT FROM unnest(…). [Setup]
 // as superuser takes DO from the app login besides; where it could not, this
 // list is the wall, and Open does not complain.
 //

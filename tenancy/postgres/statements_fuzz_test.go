@@ -18,12 +18,12 @@ func FuzzJudgeText(f *testing.F) {
 		}
 		refused := []string{
 			"ALTER ROLE CURRENT_USER PASSWORD 'x'", "DO $$BEGIN END$$", "COPY t TO STDOUT", "COMMIT", "rollback", "GRANT a TO b",
-			"PREPARE TRANSACTION 'x'", "EXPLAIN CREATE TABLE t AS SELECT 1", "LOCK TABLE t", "", "CREATE TABLE t ()", "CALL p()",
+			"PREPARE TRANSACTION 'x'", "EXPLAIN SELECT 1", "LOCK TABLE t", "", "CREATE TABLE t ()", "CALL p()",
 		}
 		if q := b.String() + refused[int(pick)%len(refused)]; judgeText(q) == nil {
 			t.Errorf("%q is let through", q)
 		}
-		allowed := []string{"SELECT 1", "(SELECT 1)", "with x as (select 1) select 1", "ROLLBACK TO s", "EXPLAIN (ANALYZE) DELETE FROM t"}
+		allowed := []string{"SELECT 1", "(SELECT 1)", "with x as (select 1) select 1", "ROLLBACK TO s", "TABLE t"}
 		if q := b.String() + allowed[int(pick)%len(allowed)]; judgeText(q) != nil {
 			t.Errorf("%q is refused", q)
 		}
