@@ -146,6 +146,27 @@ func TestEventsBesideSealer(t *testing.T) {
 	})
 }
 
+// A part that somebody put beside an event, or exchanged, hides nothing else.
+func TestEventsGoOnOverDamage(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.sealed(t, 4)
+		ctx := w.in(t.Context(), w.a)
+		ids := w.entries(ctx, t, audit.Filter{})
+		w.raw(t,
+			`INSERT INTO art32.event_parts (tenant_id, event_id, part, subject, ciphertext)
+				SELECT tenant_id, event_id, 7, subject, ciphertext FROM art32.event_parts WHERE event_id = '`+ids[1].ID.String()+`'`,
+			`UPDATE art32.event_parts SET ciphertext = (SELECT ciphertext FROM art32.event_parts WHERE event_id = '`+ids[0].ID.String()+`')
+				WHERE event_id = '`+ids[2].ID.String()+`'`)
+		got := w.entries(ctx, t, audit.Filter{})
+		if len(got) != 4 || got[0].Damaged || !got[1].Damaged || !got[2].Damaged || got[3].Damaged {
+			t.Fatalf("got %v", got)
+		}
+		if got[1].Reason == "" || got[2].Reason != "" {
+			t.Errorf("reasons %q and %q", got[1].Reason, got[2].Reason)
+		}
+	})
+}
+
 func TestEventsMarkForgeries(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.customers(t, 2)

@@ -41,6 +41,9 @@ type Entry struct {
 	Withheld []string
 	// Erased says that the payload, or a part of it, was erased.
 	Erased bool
+	// Damaged says that a part of the payload is not one that the application
+	// wrote, or is not whole; it is left out. Verify says more.
+	Damaged bool
 }
 
 // FieldChange is a column before and after, as JSON; nil where there was none.

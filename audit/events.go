@@ -153,9 +153,7 @@ func (q *query) yield(ctx context.Context, rows []*row, yield func(Entry) bool) 
 	page := make([]Entry, len(rows))
 	for i, r := range rows {
 		forged := r.at < 0 && !r.vouched(mac)
-		if page[i], err = q.entry(r, forged, parts[r.leaf.Event], keys); err != nil {
-			return err
-		}
+		page[i] = q.entry(r, forged, parts[r.leaf.Event], keys)
 	}
 	for _, e := range page {
 		if !yield(e) {
@@ -261,14 +259,14 @@ func (q *query) ciphers(ctx context.Context, parts map[uuid.UUID][]storedPart) (
 	return keys, nil
 }
 
-func (q *query) entry(r *row, forged bool, parts []storedPart, keys map[uuid.UUID]*field.Cipher) (Entry, error) {
+func (q *query) entry(r *row, forged bool, parts []storedPart, keys map[uuid.UUID]*field.Cipher) Entry {
 	l := &r.leaf
 	e := Entry{
 		ID: l.Event, At: l.At, Actor: l.Actor, Session: l.Session, Action: l.Action,
 		Object: l.Object, Outcome: l.Outcome, Sealed: r.at >= 0, Index: max(r.at, 0), Forged: forged,
 	}
 	if forged || l.Action == actionErase {
-		return e, nil // the part of an erasure is no payload
+		return e // the part of an erasure is no payload
 	}
 	e.Erased = len(parts) < len(l.Digests)/digestSize
 	for _, p := range parts {
@@ -282,12 +280,9 @@ func (q *query) entry(r *row, forged bool, parts []storedPart, keys map[uuid.UUI
 			e.Erased = true
 			continue
 		}
-		if err != nil {
-			return e, fmt.Errorf("audit: payload of event %s: %w", p.event, err)
-		}
-		if err := e.fill(plain); err != nil {
-			return e, fmt.Errorf("audit: payload of event %s: %w", p.event, ErrDamaged)
+		if err != nil || e.fill(plain) != nil {
+			e.Damaged = true
 		}
 	}
-	return e, nil
+	return e
 }
