@@ -243,7 +243,7 @@ func TestEraseBehindALock(t *testing.T) {
 			if _, err := tx.SQLX().ExecContext(ctx, "SELECT id FROM persons FOR UPDATE"); err != nil {
 				return err
 			}
-			go func() { erased <- one.Erase(context.WithoutCancel(tenancyOnly(t, ctx)), p.ID) }()
+			go func() { erased <- one.Erase(context.WithoutCancel(tenancyOnly(ctx, t)), p.ID) }()
 			_, err := tx.SQLX().ExecContext(ctx, "SELECT pg_sleep(2)")
 			return err
 		})
@@ -257,7 +257,7 @@ func TestEraseBehindALock(t *testing.T) {
 }
 
 // tenancyOnly is a context of the same tenant outside of any transaction.
-func tenancyOnly(t *testing.T, ctx context.Context) context.Context {
+func tenancyOnly(ctx context.Context, t *testing.T) context.Context {
 	t.Helper()
 	id, err := tenancy.TenantFrom(ctx)
 	if err != nil {
