@@ -54,6 +54,7 @@ type world struct {
 	logins  postgres.Logins
 	options *postgres.Options
 	keys    *keyring.Ring
+	root    keyring.Wrapper
 	db      *tenancy.DB
 	a, b    context.Context
 }
@@ -112,6 +113,7 @@ func (w *world) open(tb testing.TB) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	w.root = root
 	if w.keys, err = keyring.New(root, store, nil); err != nil {
 		tb.Fatal(err)
 	}

@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -200,4 +203,76 @@ func TestRoundTrips(t *testing.T) {
 	if len(rows) != 4 {
 		t.Errorf("raw select read %d rows, want 4", len(rows))
 	}
+}
+
+// TestColdRoundTrips puts the keystore behind the meter too, under a key cache
+// that is empty at each step: keys cost one round trip more.
+func TestColdRoundTrips(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	w, m := metered(t)
+	c := newCustomer("a@example.org", "Anton")
+	if err := customers.Insert(w.a, w.db, c); err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		if err := customers.Insert(w.a, w.db, newCustomer("x@example.org", "X")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	library, _ := m.through(t, w.logins.Library)
+	app, _ := m.through(t, w.logins.App)
+	for _, s := range []struct {
+		name string
+		want int64
+		do   func(db *tenancy.DB) error
+	}{
+		{"get", 2, func(db *tenancy.DB) error { _, err := customers.Get(w.a, db, c.ID); return err }},
+		{"list of 41 people", 2, func(db *tenancy.DB) error {
+			for _, err := range customers.List(w.a, db) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+	} {
+		db := coldDB(t, w, library, app)
+		before := m.trips.Load()
+		if err := s.do(db); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.trips.Load() - before; got != s.want {
+			t.Errorf("%s: %d round trips, want %d", s.name, got, s.want)
+		}
+	}
+}
+
+// coldDB opens the database with an empty key cache and warm connections.
+func coldDB(t *testing.T, w *world, library, app string) *tenancy.DB {
+	t.Helper()
+	store, err := postgres.OpenKeystore(t.Context(), library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	keys, err := keyring.New(w.root, store, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := postgres.Open(t.Context(), postgres.Logins{Library: library, App: app}, schema, keys, trace{},
+		&postgres.Options{MaxConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := customers.Count(w.a, db); err != nil { // no keys, but the connection
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := store.Get(t.Context(), uuid.Nil, []string{"warm"}); err != nil { // likewise
+			t.Fatal(err)
+		}
+	}
+	return db
 }
