@@ -154,9 +154,23 @@ var (
 // plain keeps a message that can quote no value of a row.
 func plain(msg string) string {
 	if plainTexts.MatchString(msg) {
-		return msg
+		return unnamed(msg)
 	}
 	return ""
+}
+
+// unnamed leaves the word out that the statement got wrong: a value in double
+// quotes is a name to SQLite.
+func unnamed(msg string) string {
+	for _, kind := range []string{"no such ", "ambiguous column name"} {
+		if what, _, ok := strings.Cut(msg, ": "); ok && strings.HasPrefix(msg, kind) {
+			return what
+		}
+	}
+	if strings.HasSuffix(msg, "syntax error") {
+		return "syntax error"
+	}
+	return msg
 }
 
 // message is SQLite's own text without what the driver puts around it:

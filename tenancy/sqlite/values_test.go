@@ -227,9 +227,11 @@ func TestErrors(t *testing.T) {
 		{"SELECT * FROM notes WHERE notes MATCH '\"" + canary + "'", engine.Other, "[1]"},
 		{"SELECT '" + canary, engine.Other, "[1]"},
 		{"SELECT 1 '" + canary + "' 'x' ,,", engine.Other, "[1]"},
-		{"SELEC 1", engine.Other, `near "SELEC": syntax error`},
-		{"SELECT * FROM nowhere", engine.Other, "no such table: nowhere"},
-		{"SELECT missing FROM things", engine.Other, "no such column: missing"},
+		{"SELECT * FROM notes WHERE body = \"" + canary + "\"", engine.Other, "[1]"},
+		{"SELECT * FROM " + canary, engine.Other, "no such table"},
+		{"SELEC 1", engine.Other, "syntax error"},
+		{"SELECT * FROM nowhere", engine.Other, "no such table"},
+		{"SELECT missing FROM things", engine.Other, "no such column"},
 		{`SELECT "` + canary + ` x"`, engine.Other, "[1]"}, // no text in double quotes
 	}
 	t.Run("sqlite", func(t *testing.T) {
