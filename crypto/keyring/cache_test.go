@@ -58,17 +58,32 @@ func TestErrorsAreNotKept(t *testing.T) {
 	}
 	store.fail.Store(nil)
 	value(r.Cipher(ctx, acme, person))(t)
+}
 
-	r = newRing(t, root, store, nil)
-	store.delay.Store(int64(100 * time.Millisecond))
-	ending, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = r.Cipher(ending, acme, person) })
-	time.Sleep(20 * time.Millisecond)
-	wg.Go(func() { value(r.Cipher(ctx, acme, person))(t) })
-	time.Sleep(20 * time.Millisecond)
-	cancel()
-	wg.Wait()
+// TestReaderLeaves: one who waits for another's read is served, though the
+// other's context ends while the store is at it.
+func TestReaderLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := openSQLite(t)
+		defer db.Close()
+		ctx, root := t.Context(), newRoot(t)
+		setup := newRing(t, root, keyring.SQLStore(db, migrate.SQLite), nil)
+		noError(t, setup.CreateTenant(ctx, acme))
+		person := uuid.New()
+		value(setup.CreateCipher(ctx, acme, person))(t)
+		store := &counting{Store: keyring.SQLStore(db, migrate.SQLite)}
+		store.delay.Store(int64(time.Minute))
+		r := newRing(t, root, store, nil)
+		ending, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = r.Cipher(ending, acme, person) })
+		synctest.Wait() // the first is in the store
+		wg.Go(func() { value(r.Cipher(ctx, acme, person))(t) })
+		synctest.Wait() // the second waits for it
+		cancel()
+		wg.Wait()
+	})
 }
 
 func TestCacheBounds(t *testing.T) {
