@@ -18,12 +18,14 @@ type DB struct {
 	schema Schema
 	keys   *keyring.Ring
 	log    ChangeRecorder
+	ledger ErasureLedger // nil for none
 	tel    telemetry
 }
 
-// New joins an engine with the tables, the keys and the log. The Open functions
-// of the engine packages call it; an engine can be made inside the module only.
-func New(e engine.Engine, schema Schema, keys *keyring.Ring, log ChangeRecorder) (*DB, error) {
+// New joins an engine with the tables, the keys, the log and, unless it is nil,
+// the ledger of erasures. The Open functions of the engine packages call it; an
+// engine can be made inside the module only.
+func New(e engine.Engine, schema Schema, keys *keyring.Ring, log ChangeRecorder, ledger ErasureLedger) (*DB, error) {
 	err := errors.Join(schema.check(), required("keys", keys), required("log", log))
 	if err != nil {
 		return nil, err
@@ -32,7 +34,7 @@ func New(e engine.Engine, schema Schema, keys *keyring.Ring, log ChangeRecorder)
 	if err != nil {
 		return nil, err
 	}
-	return &DB{eng: e, schema: schema, keys: keys, log: log, tel: tel}, nil
+	return &DB{eng: e, schema: schema, keys: keys, log: log, ledger: ledger, tel: tel}, nil
 }
 
 // required refuses a collaborator that is nil, also inside an interface.

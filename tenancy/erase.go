@@ -29,9 +29,10 @@ type scrubber interface {
 	Scrub(ctx context.Context, tenant uuid.UUID) error
 }
 
-// Erase erases a data subject of the context's tenant (Art. 17 GDPR). First its
-// key is destroyed for good: from there on its encrypted fields answer
-// [field.ErrErased], in every copy of the data. Then one transaction clears its
+// Erase erases a data subject of the context's tenant (Art. 17 GDPR). First the
+// ledger, where there is one, is told, so that a backup that is restored later
+// can be brought to the same state. Then the key is destroyed for good: from there on its encrypted fields answer
+// [field.ErrErased], in every copy of the data. One transaction clears its
 // blind indexes and the columns of class personal, empties its part of the audit
 // log, and records the erasure. Rows stay, so that what refers to them stays
 // whole. It waits for writers of the tables concerned, for at most a second at a
@@ -56,6 +57,11 @@ func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {
 	}
 	if err := db.knows(ctx, scope); err != nil {
 		return err
+	}
+	if db.ledger != nil {
+		if err := db.ledger.Erased(ctx, ID(scope.Tenant), subject); err != nil {
+			return fmt.Errorf("tenancy: erase: write the ledger: %w", err)
+		}
 	}
 	if err := db.keys.Shred(ctx, scope.Tenant, subject); err != nil {
 		return fmt.Errorf("tenancy: erase: destroy key: %w", err)

@@ -51,7 +51,10 @@ type ColumnInfo struct {
 	Name  string // as declared
 	Class Class  // as declared or, for a field.Encrypted, Encrypted
 	// Index is the column of the blind index, or "".
-	Index string
+	Index string `json:",omitempty"`
+	// Empty is what an erasure writes into a column of class personal: text,
+	// integer, real, boolean, time or uuid for the zero value, or null.
+	Empty string `json:",omitempty"`
 }
 
 // TableInfo describes one declared table to engines and documents.
@@ -82,6 +85,9 @@ func (t *table) info() TableInfo {
 		ci := ColumnInfo{Name: c.name, Class: c.class}
 		if c.index != nil {
 			ci.Index = c.index.name
+		}
+		if c.class == Personal {
+			ci.Empty = kindOf(c.typ)
 		}
 		in.Columns = append(in.Columns, ci)
 	}

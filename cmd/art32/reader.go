@@ -68,7 +68,7 @@ var placeholders = tenancy.MustRepository[placeholder]("placeholder")
 
 // readOnly opens a source as a database without keys.
 func readOnly(s source) (*tenancy.DB, error) {
-	return tenancy.New(reader{s}, tenancy.Schema{placeholders}, &keyring.Ring{}, &audit.Log{})
+	return tenancy.New(reader{s}, tenancy.Schema{placeholders}, &keyring.Ring{}, &audit.Log{}, nil)
 }
 
 func (r reader) Dialect() migrate.Dialect { return r.dialect() }

@@ -18,10 +18,11 @@ const (
 	envOwner   = "ART32_OWNER_DSN"
 	envLibrary = "ART32_DSN"
 	envApp     = "ART32_APP_DSN"
+	envBackup  = "ART32_BACKUP_DSN"
 )
 
 func envDSNs() []string {
-	return []string{os.Getenv(envOwner), os.Getenv(envLibrary), os.Getenv(envApp)}
+	return []string{os.Getenv(envOwner), os.Getenv(envLibrary), os.Getenv(envApp), os.Getenv(envBackup)}
 }
 
 // target is the database that a verb works on.

@@ -22,6 +22,9 @@ func Floors(m *Module) []Finding {
 		if top, _, _ := strings.Cut(p.Dir, "/"); p.Dir != "." && !slices.Contains(topFolders, top) {
 			findings = append(findings, Finding{p.Dir, "is no folder of the design"})
 		}
+		if p.MayTest() {
+			continue // a kit works with the real thing, from whichever floor
+		}
 		for _, f := range p.Production() {
 			for _, spec := range f.Imports() {
 				dir, ours := m.within(spec)

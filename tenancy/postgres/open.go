@@ -16,6 +16,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
@@ -25,6 +26,10 @@ type Options struct {
 	// SetupOptions are those given to [Setup]: Open refuses while one of their
 	// migrations is pending. The lines of the log need no mention here.
 	SetupOptions
+
+	// Ledger is told of each erasure before it begins, so that a backup that is
+	// restored later can be brought to the same state. Default: none.
+	Ledger tenancy.ErasureLedger
 
 	// MaxConns bounds each of the two pools. Default: 4 per processor, as
 	// pgxpool counts, at least 4.
@@ -55,12 +60,15 @@ func Open(
 	if err != nil {
 		return nil, err
 	}
-	db, err := tenancy.New(e, schema, keys, log)
+	db, err := tenancy.New(e, schema, keys, log, o.Ledger)
 	if err == nil {
 		err = e.inspect(ctx, schema, o.lines(log), o)
 	}
 	if err == nil {
 		err = e.loadSeal(ctx)
+	}
+	if err == nil {
+		err = db.Declare(ctx, engine.Library)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Close())

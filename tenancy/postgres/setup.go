@@ -42,11 +42,15 @@ func own() tenancy.Line {
 	return tenancy.Line{Name: "tenancy", FS: sub}
 }
 
-// Logins are the two DSNs (postgres:// URLs) that [Open] works with. They hold
-// passwords.
+// Logins are the DSNs (postgres:// URLs) of a database. They hold passwords.
+// [Open] works with the first two.
 type Logins struct {
 	Library string // text that the library wrote
 	App     string // text that callers wrote
+	// Backup reads the rows of all tenants, for package backup alone: it belongs
+	// to the program that makes backups. Where the owner's login is no superuser,
+	// it lacks that right until a superuser gives it, and backups are refused.
+	Backup string
 }
 
 // SetupOptions adjusts [Setup] and [Migrate]. Nil and zero fields mean the
@@ -56,7 +60,8 @@ type SetupOptions struct {
 	// They run as the owner of the tables. Default: none.
 	Migrations fs.FS
 	// Lines are those of packages that keep tables: audit.Line() at least, where
-	// the log is an audit.Log. Default: none.
+	// the log is an audit.Log. A line that has the name of one of the library's
+	// own stands in its place, as a restore needs it. Default: none.
 	Lines []tenancy.Line
 }
 
@@ -72,25 +77,30 @@ func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
 	if lr, ok := log.(tenancy.LineRecorder); ok {
 		lines = append(lines, lr.Lines()...)
 	}
-	if o != nil {
-		lines = append(lines, o.Lines...)
-		if o.Migrations != nil {
-			lines = append(lines, tenancy.Line{Name: "app", FS: o.Migrations})
+	if o == nil {
+		return lines
+	}
+	given := o.Lines
+	if o.Migrations != nil {
+		given = append(slices.Clone(given), tenancy.Line{Name: "app", FS: o.Migrations})
+	}
+	for _, l := range given {
+		same := func(x tenancy.Line) bool { return x.Name == l.Name }
+		if i := slices.IndexFunc(lines, same); i >= 0 {
+			lines[i] = l
+		} else {
+			lines = append(lines, l)
 		}
 	}
-	seen := map[string]bool{}
-	return slices.DeleteFunc(lines, func(l tenancy.Line) bool {
-		again := seen[l.Name]
-		seen[l.Name] = true
-		return again
-	})
+	return lines
 }
 
 // Setup prepares a database: roles, grants, the key of the seal, all migrations
 // of the library and the application's own. ownerDSN is a postgres:// URL of a
 // login that may create roles and owns the database; a superuser will do. It
-// creates the roles <database>_owner (no login), <database>_library and
-// <database>_app, gives the two logins new passwords and returns their DSNs.
+// creates the roles <database>_owner (no login), <database>_library,
+// <database>_app and <database>_backup, gives the logins new passwords and
+// returns their DSNs.
 // A name too long for that is cut and marked with a hash.
 // Repeating it is safe, but running instances must be given the new DSNs; to
 // apply migrations alone use [Migrate].
@@ -283,21 +293,22 @@ ON CONFLICT DO NOTHING`
 // sealKey draws the key of the sealed context unless there is one.
 func (s *setup) sealKey(ctx context.Context) error { return s.exec(ctx, newSealKey) }
 
-// logins creates the two logins with new passwords, both or none: of two Setups
-// at once, the later one's are valid.
+// logins creates the logins with new passwords, all or none: of two Setups at
+// once, the later one's are valid.
 func (s *setup) logins(ctx context.Context, ownerDSN string) (l Logins, err error) {
-	library, more, err := s.login("library", ownerDSN, &l.Library)
-	if err != nil {
+	var create, change []string
+	for kind, dsn := range map[string]*string{"library": &l.Library, "app": &l.App, "backup": &l.Backup} {
+		first, more, err := s.login(kind, ownerDSN, dsn)
+		if err != nil {
+			return Logins{}, err
+		}
+		create, change = append(create, first), append(change, more...)
+	}
+	if err := s.exec(ctx, create...); err != nil {
 		return Logins{}, err
 	}
-	app, rest, err := s.login("app", ownerDSN, &l.App)
-	if err != nil {
-		return Logins{}, err
-	}
-	if err := s.exec(ctx, library, app); err != nil {
-		return Logins{}, err
-	}
-	err = insist(ctx, func() error { return s.atOnce(ctx, append(more, rest...)) })
+	slices.Sort(change) // one order for all, lest two wait for each other
+	err = insist(ctx, func() error { return s.atOnce(ctx, change) })
 	if err != nil {
 		return Logins{}, err
 	}
@@ -330,11 +341,14 @@ func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more [
 	if *dsn, err = withUser(ownerDSN, name, password); err != nil {
 		return "", nil, err
 	}
-	return createRole(name, "LOGIN"), []string{
+	more = []string{
 		"ALTER ROLE " + ident(name) + " LOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD " + literal(verifier),
-		"GRANT art32_" + kind + " TO " + ident(name),
 		"GRANT CONNECT ON DATABASE " + ident(s.database) + " TO " + ident(name),
-	}, nil
+	}
+	if kind != "backup" { // which reads all and is in no group
+		more = append(more, "GRANT art32_"+kind+" TO "+ident(name))
+	}
+	return createRole(name, "LOGIN"), more, nil
 }
 
 // scram is what the server keeps of a password (RFC 5803), so that the password
@@ -369,7 +383,8 @@ func withUser(dsn, user, password string) (string, error) {
 	return u.String(), nil
 }
 
-// harden does what only a superuser may: no parameters in the server's log, no
+// harden does what only a superuser may: a backup login that sees all rows, no
+// parameters in the server's log, no
 // login that ends or watches the work of another, no large objects, which no
 // policy reaches, and no blocks of code by a login that may not create
 // functions. Where the owner may not, [Open] refuses what is left, but for the
@@ -377,6 +392,9 @@ func withUser(dsn, user, password string) (string, error) {
 // unless statements are logged.
 func (s *setup) harden(ctx context.Context) {
 	for _, q := range []string{
+		"ALTER ROLE " + ident(s.role("backup")) + " BYPASSRLS",
+		"GRANT pg_read_all_data TO " + ident(s.role("backup")),
+		"ALTER ROLE " + ident(s.role("backup")) + " SET default_transaction_read_only = on",
 		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length = 0",
 		"ALTER DATABASE " + ident(s.database) + " SET log_parameter_max_length_on_error = 0",
 		"REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(int, bigint), pg_catalog.pg_cancel_backend(int)," +

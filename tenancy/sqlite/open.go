@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/lease"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/internal/outbox"
@@ -25,6 +26,10 @@ type Options struct {
 	// Lines are migrations of the library's other packages, applied to the
 	// platform's file. Default: none.
 	Lines []tenancy.Line
+
+	// Ledger is told of each erasure before it begins, so that a backup that is
+	// restored later can be brought to the same state. Default: none.
+	Ledger tenancy.ErasureLedger
 
 	// MaxOpen is how many tenants' files stay open. More are open while more
 	// are in use. Default: 100.
@@ -108,7 +113,10 @@ func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.
 	if err != nil {
 		return nil, err
 	}
-	db, err := tenancy.New(d, schema, keys, log)
+	db, err := tenancy.New(d, schema, keys, log, opts.Ledger)
+	if err == nil {
+		err = db.Declare(ctx, engine.Library)
+	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

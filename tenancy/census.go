@@ -1,0 +1,133 @@
+package tenancy
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// Census counts what one tenant has: the upper bound of what an incident can
+// have touched.
+type Census struct {
+	Tables   []TableCensus // in the order of the schema
+	Records  int           // rows of all of them
+	Subjects int           // distinct data subjects of all of them
+}
+
+// TableCensus counts one table.
+type TableCensus struct {
+	Table    string
+	Records  int
+	Subjects int      // 0 where the table names no data subject
+	Columns  []string // those of class encrypted or personal: the categories of data
+}
+
+// Census counts the rows and data subjects of the context's tenant in the named
+// tables; none means all.
+func (db *DB) Census(ctx context.Context, tables ...string) (Census, error) {
+	var c Census
+	err := db.In(ctx, func(ctx context.Context, tx *Tx) error {
+		var of []*table
+		for _, t := range db.schema {
+			d := t.describe()
+			if len(tables) > 0 && !slices.Contains(tables, d.name) {
+				continue
+			}
+			of = append(of, d)
+			n, err := tx.tableCensus(ctx, d)
+			if err != nil {
+				return err
+			}
+			c.Tables, c.Records = append(c.Tables, n), c.Records+n.Records
+		}
+		query, args := tx.subjectQuery(of)
+		if query == "" {
+			return nil
+		}
+		return tx.count(ctx, "SELECT count(*) FROM ("+query+") s", args, &c.Subjects)
+	})
+	return c, err
+}
+
+func (tx *Tx) tableCensus(ctx context.Context, t *table) (TableCensus, error) {
+	n := TableCensus{Table: t.name}
+	for i := range t.cols {
+		if t.cols[i].class != Open {
+			n.Columns = append(n.Columns, t.cols[i].name)
+		}
+	}
+	subjects := "0"
+	if t.subject >= 0 {
+		subjects = "count(DISTINCT " + quote(t.cols[t.subject].name) + ")"
+	}
+	text := "SELECT count(*), " + subjects + " FROM " + t.qualified(tx.eng.Dialect()) + " WHERE " + quote(t.cols[t.tenant].name) + " = $1"
+	return n, tx.count(ctx, text, []any{tx.scope.Tenant}, &n.Records, &n.Subjects)
+}
+
+// count runs a query that yields one row of numbers.
+func (tx *Tx) count(ctx context.Context, text string, args []any, into ...*int) error {
+	got := make([]int64, len(into))
+	dest := make([]any, len(into))
+	for i := range got {
+		dest[i] = &got[i]
+	}
+	_, err := tx.eng.Run(ctx, engine.Stmt{SQL: text, Args: args, Rows: 1}, engine.Continue, func(r engine.Row) error { return r.Scan(dest...) })
+	for i, n := range got {
+		*into[i] = int(n)
+	}
+	return wrap("count", "rows", err)
+}
+
+// Subjects yields the data subjects of the context's tenant that the tables
+// name, each once, erased ones included: for jobs that visit each.
+func (db *DB) Subjects(ctx context.Context) iter.Seq2[uuid.UUID, error] {
+	return func(yield func(uuid.UUID, error) bool) {
+		var all []uuid.UUID
+		err := db.In(ctx, func(ctx context.Context, tx *Tx) error {
+			var of []*table
+			for _, t := range db.schema {
+				of = append(of, t.describe())
+			}
+			query, args := tx.subjectQuery(of)
+			if query == "" {
+				return nil
+			}
+			_, err := tx.eng.Run(ctx, engine.Stmt{SQL: query, Args: args}, engine.Continue, func(r engine.Row) error {
+				var id uuid.UUID
+				err := r.Scan(&id)
+				all = append(all, id)
+				return err
+			})
+			return wrap("list", "data subjects", err)
+		})
+		if err != nil {
+			yield(uuid.Nil, err)
+			return
+		}
+		for _, id := range all {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// subjectQuery selects the distinct data subjects of tables; "" where none names
+// any.
+func (tx *Tx) subjectQuery(of []*table) (string, []any) {
+	var parts []string
+	for _, t := range of {
+		if t.subject < 0 {
+			continue
+		}
+		col := quote(t.cols[t.subject].name)
+		parts = append(parts, "SELECT "+col+" FROM "+t.qualified(tx.eng.Dialect())+
+			" WHERE "+quote(t.cols[t.tenant].name)+" = $1 AND "+col+" IS NOT NULL")
+	}
+	return strings.Join(parts, " UNION "), []any{tx.scope.Tenant}
+}
