@@ -28,15 +28,16 @@ func initVerb() verb {
 		login: "the owner's login, which may create roles (--dsn), or write access to the directory (--data)",
 		more: `SQLite: makes the directory, the root key, the keystore and the platform's file.
 Repeating it changes nothing that is there.
-PostgreSQL: makes the roles, the two logins, all tables and the key of the seal,
-and shows the two DSNs once. They hold passwords. Repeating it is refused, since
+PostgreSQL: makes the roles, the three logins, all tables and the key of the seal,
+and shows the three DSNs once: of the library, of the application's own SQL, and of
+the program that makes backups. They hold passwords. Repeating it is refused, since
 it would give the logins new passwords; art32 migrate applies migrations.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			i := &initiation{}
 			i.flags(fs, "owner's", envOwner)
 			fs.StringVar(&i.key, "key", "", "the root key `FILE`, made where there is none;\ndefault: root.key in the directory; with --dsn: none is made")
 			fs.StringVar(&i.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql")
-			fs.StringVar(&i.out, "out", "", "PostgreSQL: write the two DSNs to this new `FILE`, mode 0600, and not to the screen")
+			fs.StringVar(&i.out, "out", "", "PostgreSQL: write the three DSNs to this new `FILE`, mode 0600, and not to the screen")
 			fs.BoolVar(&i.again, "new-passwords", false, "PostgreSQL: repeat it on a prepared database; running instances need the new DSNs")
 			return i.run
 		},
@@ -217,7 +218,7 @@ func (i *initiation) refuseAgain(ctx context.Context) error {
 		return fromServer(err)
 	}
 	if there && !i.again {
-		return errors.New("the database is prepared already, and repeating it would give the two logins new passwords: " +
+		return errors.New("the database is prepared already, and repeating it would give the logins new passwords: " +
 			"use art32 migrate for migrations, or --new-passwords and then the new DSNs in all running instances")
 	}
 	if there && i.key != "" && !exists(i.key) {

@@ -51,7 +51,7 @@ func scripts(engine, folder string) testscript.Params {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ENGINE", engine)
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "data"))
-			for _, name := range []string{envOwner, envLibrary, envApp} {
+			for _, name := range []string{envOwner, envLibrary, envApp, envBackup} {
 				env.Setenv(name, "")
 			}
 			if engine == "postgres" {
