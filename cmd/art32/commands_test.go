@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -189,9 +192,12 @@ func readLogins(file string) (postgres.Logins, error) {
 	return l, nil
 }
 
+// schemaWords begin statements that hit no row.
+var schemaWords = regexp.MustCompile(`DROP|CREATE|ALTER`)
+
 // runSQL is `sql TENANT TEXT`: plain SQL past all protection, as an
 // administrator of the database would type it. On SQLite it goes to the file of
-// the tenant, and art32.x is written art32_x.
+// the tenant, and art32.x is written art32_x. DATABASE @ is the database's name.
 func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sql TENANT TEXT")
@@ -208,11 +214,59 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open(driver, dsn)
 	ts.Check(err)
 	defer db.Close()
+	if driver == "pgx" && strings.Contains(text, "DATABASE @") {
+		var name string
+		ts.Check(db.QueryRowContext(context.Background(), "SELECT quote_ident(current_database())").Scan(&name))
+		text = strings.ReplaceAll(text, "DATABASE @", "DATABASE "+name)
+	}
 	res, err := db.ExecContext(context.Background(), strings.ReplaceAll(text, "TENANT", "'"+args[0]+"'"))
 	ts.Check(err)
-	if n, err := res.RowsAffected(); err == nil && n == 0 && !strings.Contains(text, "DROP") {
+	if n, err := res.RowsAffected(); err == nil && n == 0 && !schemaWords.MatchString(text) {
 		ts.Fatalf("sql: no row was hit")
 	}
+}
+
+// makeSQLite is `[!] sqlite FILE TEXT`: it runs SQL on a file of its own, which
+// with the mark stays open until the script ends.
+func makeSQLite(ts *testscript.TestScript, hold bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: [!] sqlite FILE TEXT")
+	}
+	db, err := sql.Open("sqlite", "file:"+ts.MkAbs(args[0]))
+	ts.Check(err)
+	if hold {
+		ts.Defer(func() { _ = db.Close() })
+	} else {
+		defer db.Close()
+	}
+	_, err = db.ExecContext(context.Background(), args[1])
+	ts.Check(err)
+}
+
+// fingerprint is `fingerprint DIR FILE`: it writes names, modes, times of change
+// and contents of all that lies in DIR into FILE.
+func fingerprint(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fingerprint DIR FILE")
+	}
+	var b strings.Builder
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		st, err := e.Info()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(&b, path, st.Mode(), st.ModTime())
+		if st.Mode().IsRegular() {
+			data, err := os.ReadFile(path)
+			fmt.Fprintf(&b, "  %x\n", sha256.Sum256(data))
+			return err
+		}
+		return nil
+	}))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
 // overwrite is `overwrite FILE OFFSET TEXT`; a negative offset counts from the

@@ -21,11 +21,19 @@ func doctorVerb() verb {
 		name:  "doctor",
 		brief: "look for what keeps a database from working safely",
 		login: "the library login (--dsn) and the app login (--app-dsn), or read access to the directory (--data) and the root key",
-		more: `It changes nothing. SQLite: modes of directories and files, the root key and
-whether it fits the keystore, damage, pending migrations. PostgreSQL: all for
-which opening the database would be refused. Both: events that no sealer has
-taken, and the audit logs as audit verify checks them without anything held
-elsewhere.`,
+		more: `It changes nothing. One line says of each check "ok", "BAD" with what mends it, or
+"–" where nothing was checked or nothing is to be checked, under the measure of the
+annex (TOM) and the package that carries it.
+SQLite: modes of directories and files, the root key and whether it fits the
+keystore, damage, pending migrations. PostgreSQL: all for which opening the
+database would be refused. Both: events that no sealer has taken, and the audit
+logs as audit verify checks them without anything held elsewhere.
+A database without tables of art32, and a folder or a file of SQLite that art32 did
+not make, get a first look: the channel, the login, the version and the log of the
+server; damage and modes of files; tables that look as if they held the rows of
+several tenants, and columns that look personal and are in clear. The look reads
+names, never a row, in a transaction that cannot write; what it guesses from a name
+says "looks". It needs no --app-dsn.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			d := &doctor{}
 			d.flags(fs, "library", envLibrary)
@@ -41,37 +49,17 @@ elsewhere.`,
 // doctor is one call of the verb.
 type doctor struct {
 	target
+	checks
 
 	appDSN     string
 	key        string
 	migrations string
 	pending    time.Duration
 	app        fs.FS
-	checks     []check
-}
-
-// check is one look at one thing.
-type check struct {
-	Name  string  `json:"check"`
-	OK    bool    `json:"ok"`
-	Found []fault `json:"found"`
-}
-
-// fault is what was found and how to mend it.
-type fault struct {
-	What string `json:"what"`
-	Mend string `json:"mend"` // "": what says it
-}
-
-func (f fault) String() string {
-	if f.Mend == "" {
-		return f.What
-	}
-	return f.What + "; mend: " + f.Mend
 }
 
 func (d *doctor) run(ctx context.Context, out *output) (err error) {
-	if err := d.resolve(); err != nil {
+	if err := d.choose(); err != nil {
 		return err
 	}
 	if d.app, err = folder(d.migrations); err != nil {
@@ -88,62 +76,37 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 	return d.report(out)
 }
 
-func (d *doctor) report(out *output) error {
-	ok := true
-	for _, c := range d.checks {
-		ok = ok && c.OK
-		if c.OK {
-			out.textf("ok    %s", c.Name)
-		}
-		for _, f := range c.Found {
-			out.textf("BAD   %s: %s", c.Name, f)
-		}
-	}
-	err := out.value(struct {
-		OK     bool    `json:"ok"`
-		Checks []check `json:"checks"`
-	}{ok, d.checks})
-	if err == nil && !ok {
-		err = errFindings
-	}
-	return err
-}
-
-func (d *doctor) add(name string, found ...fault) {
-	d.checks = append(d.checks, check{Name: name, OK: len(found) == 0, Found: append([]fault{}, found...)})
-}
-
 // logs looks at the tenants, and for events that wait for the sealer.
 func (d *doctor) logs(ctx context.Context, src source) {
 	subjects, err := src.logs(ctx)
 	if err != nil {
-		d.add("tenants", fault{err.Error(), ""})
+		d.add("TOM-8.1", "tenants", fault{What: err.Error()})
 		return
 	}
 	db, err := readOnly(src)
 	if err != nil {
-		d.add("audit logs", fault{err.Error(), ""})
+		d.add("TOM-5.1", "audit logs", fault{What: err.Error()})
 		return
 	}
 	var odd, late, wrong []fault
 	for _, s := range subjects {
 		for _, text := range s.wrong {
-			odd = append(odd, fault{s.name() + ": " + text, "restore what is missing from a backup, and find out who removed it"})
+			odd = append(odd, bad(s.name()+": "+text, "restore what is missing from a backup, and find out who removed it"))
 		}
 		if s.absent {
 			continue
 		}
 		r, err := verifyLog(ctx, src, db, s.tenant, &audit.VerifyOptions{MaxPending: d.pending})
 		if err != nil {
-			wrong = append(wrong, fault{s.name() + ": " + err.Error(), ""})
+			wrong = append(wrong, fault{What: s.name() + ": " + err.Error()})
 		}
 		if r != nil {
 			late, wrong = append(late, lag(s, r)...), append(wrong, altered(s, r)...)
 		}
 	}
-	d.add("tenants", odd...)
-	d.add("sealing", late...)
-	d.add("audit logs", wrong...)
+	d.add("TOM-8.1", "tenants", odd...)
+	d.add("TOM-5.1", "sealing", late...)
+	d.add("TOM-5.1", "audit logs", wrong...)
 }
 
 // altered sums up what is wrong with a log.
@@ -152,7 +115,7 @@ func altered(s subject, r *audit.Report) []fault {
 	if n == 0 {
 		return nil
 	}
-	return []fault{{fmt.Sprintf("%s: %d findings, the first: %s", s.name(), n, describe(r.Findings[0])), "look at art32 audit verify --tenant " + s.name()}}
+	return []fault{bad(fmt.Sprintf("%s: %d findings, the first: %s", s.name(), n, describe(r.Findings[0])), "look at art32 audit verify --tenant "+s.name())}
 }
 
 // lag finds events that are older than the sealer should let them become.
@@ -160,21 +123,21 @@ func lag(s subject, r *audit.Report) []fault {
 	if r.Overdue == 0 {
 		return nil
 	}
-	return []fault{{
+	return []fault{bad(
 		fmt.Sprintf("%s: %d events wait for the sealer, the oldest for %s", s.name(), r.Pending, r.At.Sub(r.OldestPending).Round(time.Second)),
 		"run the application's sealer (audit.Sealer), or look into its log",
-	}}
+	)}
 }
 
 // root looks whether the root key opens and fits the keystore.
 func (d *doctor) root(ctx context.Context, store keyring.Store) {
 	root, err := keyring.KeyFile(d.key)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.add("root key", fault{"there is no file " + d.key, "name it with --key, or restore it from its copy"})
+		d.add("TOM-7.2", "root key", bad("there is no file "+d.key, "name it with --key, or restore it from its copy"))
 		return
 	}
 	if err != nil {
-		d.add("root key", fault{err.Error(), ""})
+		d.add("TOM-7.2", "root key", fault{What: err.Error()})
 		return
 	}
 	ring, err := keyring.New(root, store, nil)
@@ -184,8 +147,8 @@ func (d *doctor) root(ctx context.Context, store keyring.Store) {
 		clear(key)
 	}
 	if err != nil {
-		d.add("root key", fault{"it does not open the keystore: " + err.Error(), "use the root key and the keystore that belong together; art32 init --key FILE binds them"})
+		d.add("TOM-7.2", "root key", bad("it does not open the keystore: "+err.Error(), "use the root key and the keystore that belong together; art32 init --key FILE binds them"))
 		return
 	}
-	d.add("root key")
+	d.add("TOM-7.2", "root key")
 }

@@ -13,6 +13,12 @@ import (
 
 // database looks at a PostgreSQL database.
 func (d *doctor) database(ctx context.Context) error {
+	if !d.channel() {
+		return nil
+	}
+	if foreign, err := d.look(ctx); err != nil || foreign {
+		return err
+	}
 	if d.appDSN == "" {
 		d.appDSN = os.Getenv(envApp)
 	}
@@ -53,8 +59,8 @@ func (d *doctor) catalogue(ctx context.Context) error {
 	}
 	faults := make([]fault, len(findings))
 	for i, f := range findings {
-		faults[i] = fault{f.What, f.Mend}
+		faults[i] = bad(f.What, f.Mend)
 	}
-	d.add("catalogue", faults...)
+	d.add("TOM-8.1", "catalogue", faults...)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/art32/art32/crypto/keyring"
@@ -18,6 +19,9 @@ import (
 // directory looks at a data directory.
 func (d *doctor) directory(ctx context.Context) error {
 	src, err := openFiles(d.data)
+	if errors.Is(err, errForeign) {
+		return d.foreign(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -29,10 +33,10 @@ func (d *doctor) directory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.add("modes", modes...)
-	d.file(ctx, keystoreFile, []tenancy.Line{keyring.Migrations()})
+	d.add("TOM-3.2", "modes", modes...)
+	d.file(ctx, "TOM-7.2", keystoreFile, []tenancy.Line{keyring.Migrations()})
 	d.keys(ctx)
-	d.file(ctx, platformFile, platformLines())
+	d.file(ctx, "TOM-8.1", platformFile, platformLines())
 	found, err := src.found()
 	if err != nil {
 		return err
@@ -41,11 +45,26 @@ func (d *doctor) directory(ctx context.Context) error {
 	for id := range found {
 		all[id] = tenantRow{}
 	}
-	for _, name := range names(all) {
-		d.file(ctx, name, tenantLines(d.app))
-	}
+	d.tenantFiles(ctx, names(all))
 	d.logs(ctx, src)
 	return ctx.Err()
+}
+
+// tenantFiles looks at each file, and sums up those in order where there are too
+// many for one screen.
+func (d *doctor) tenantFiles(ctx context.Context, names []string) {
+	all := d.checks
+	d.checks = nil
+	for _, name := range names {
+		d.file(ctx, "TOM-8.1", name, tenantLines(d.app))
+	}
+	files := d.checks
+	d.checks = all
+	if len(names) > most {
+		files = slices.DeleteFunc(files, func(c check) bool { return c.OK })
+		d.note("TOM-8.1", "tenants' files", fmt.Sprintf("%d of %d in order", len(names)-len(files), len(names)))
+	}
+	d.checks = append(d.checks, files...)
 }
 
 func (d *doctor) keys(ctx context.Context) {
@@ -74,7 +93,7 @@ func (d *doctor) modes() (found []fault, err error) {
 			return err
 		}
 		if mode := st.Mode(); mode.Perm()&0o077 != 0 && (mode.IsRegular() || mode.IsDir()) {
-			found = append(found, fault{fmt.Sprintf("%s has mode %04o: others may use it", path, mode.Perm()), mend(path, e.IsDir())})
+			found = append(found, bad(fmt.Sprintf("%s has mode %04o: others may use it", path, mode.Perm()), mend(path, e.IsDir())))
 		}
 		return nil
 	})
@@ -89,34 +108,34 @@ func mend(path string, dir bool) string {
 }
 
 // file looks for damage and pending migrations in one file.
-func (d *doctor) file(ctx context.Context, name string, lines []tenancy.Line) {
+func (d *doctor) file(ctx context.Context, measure, name string, lines []tenancy.Line) {
 	const restore = "restore it from a backup"
 	if _, err := os.Lstat(filepath.Join(d.data, filepath.FromSlash(name))); err != nil {
-		d.add(name, fault{"it is missing", restore})
+		d.add(measure, name, bad("it is missing", restore))
 		return
 	}
 	f, err := openFile(d.data, name, false)
 	if err != nil {
-		d.add(name, fault{err.Error(), restore})
+		d.add(measure, name, bad(err.Error(), restore))
 		return
 	}
 	defer f.db.Close()
 	var verdict string
 	if err := f.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		d.add(name, fault{fromSQLite(name, err).Error(), restore})
+		d.add(measure, name, bad(fromSQLite(name, err).Error(), restore))
 		return
 	}
 	if verdict != "ok" { // its words may quote values
-		d.add(name, fault{"the file is damaged", restore})
+		d.add(measure, name, bad("the file is damaged", restore))
 		return
 	}
 	missing, err := pending(ctx, f.db, migrate.SQLite, lines)
 	switch {
 	case err != nil:
-		d.add(name, fault{fromSQLite(name, err).Error(), ""})
+		d.add(measure, name, fault{What: fromSQLite(name, err).Error()})
 	case len(missing) > 0:
-		d.add(name, fault{"pending: " + strings.Join(missing, ", "), "run art32 migrate"})
+		d.add(measure, name, bad("pending: "+strings.Join(missing, ", "), "run art32 migrate"))
 	default:
-		d.add(name)
+		d.add(measure, name)
 	}
 }

@@ -46,6 +46,7 @@ func scripts(engine, folder string) testscript.Params {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world": world, "sql": runSQL, "overwrite": overwrite, "fsck": fsck, "json": lookUp, "mode": mode,
+			"sqlite": makeSQLite, "fingerprint": fingerprint,
 		},
 		Condition: func(cond string) (bool, error) { return cond == engine, nil },
 		Setup: func(env *testscript.Env) error {

@@ -60,6 +60,9 @@ func openFiles(dir string) (*files, error) {
 	return &files{dir: dir, busy: map[uuid.UUID]bool{}}, nil
 }
 
+// errForeign: there is something, and art32 init did not make it.
+var errForeign = errors.New("no data of art32")
+
 // initialised refuses a directory that art32 init did not make.
 func initialised(dir string) error {
 	st, err := os.Stat(dir)
@@ -67,14 +70,14 @@ func initialised(dir string) error {
 	case err != nil:
 		return fmt.Errorf("--data: %w", err)
 	case !st.IsDir():
-		return fmt.Errorf("--data: %s is no directory", dir)
+		return fmt.Errorf("--data: %s is no directory and holds %w", dir, errForeign)
 	}
 	for _, name := range []string{platformFile, keystoreFile, tenantsDir} {
 		if exists(filepath.Join(dir, name)) {
 			return nil
 		}
 	}
-	return fmt.Errorf("--data: %s holds no data of art32: check the path, or run art32 init", dir)
+	return fmt.Errorf("--data: %s holds %w: check the path, or run art32 init", dir, errForeign)
 }
 
 func exists(path string) bool {

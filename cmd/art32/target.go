@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -41,6 +42,14 @@ func (t *target) flags(fs *flag.FlagSet, role, env string) {
 // resolve makes sure that exactly one database is meant, by a DSN that may
 // travel.
 func (t *target) resolve() error {
+	if err := t.choose(); err != nil || t.dsn == "" {
+		return err
+	}
+	return checkDSN("--dsn", t.dsn)
+}
+
+// choose makes sure that exactly one database is meant.
+func (t *target) choose() error {
 	if t.data == "" && t.dsn == "" {
 		t.dsn = os.Getenv(t.env)
 	}
@@ -50,7 +59,8 @@ func (t *target) resolve() error {
 	case t.data != "" && t.dsn != "":
 		return usagef("--data and --dsn exclude each other")
 	case t.dsn != "":
-		return checkDSN("--dsn", t.dsn)
+		_, err := parseDSN("--dsn", t.dsn)
+		return err
 	}
 	abs, err := filepath.Abs(t.data)
 	t.data = abs
@@ -60,17 +70,28 @@ func (t *target) resolve() error {
 // checkDSN refuses what is no URL, and a network without a verified server
 // (TOM-4.1). It quotes nothing.
 func checkDSN(name, dsn string) error {
+	c, err := parseDSN(name, dsn)
+	if err == nil && !verifiesAll(c) {
+		return usagef("%s reaches the server over a network without verifying it: add sslmode=verify-full to the URL", name)
+	}
+	return err
+}
+
+// parseDSN refuses what is no URL.
+func parseDSN(name, dsn string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil || !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
-		return usagef("%s is no valid postgres:// URL", name)
+		return nil, usagef("%s is no valid postgres:// URL", name)
 	}
+	return c, nil
+}
+
+// verifiesAll reports whether each server is local or must show its certificate.
+func verifiesAll(c *pgx.ConnConfig) bool {
 	hosts := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
-	for _, h := range hosts {
-		if !local(h.Host) && (h.TLSConfig == nil || !verifies(h.TLSConfig)) {
-			return usagef("%s reaches the server over a network without verifying it: add sslmode=verify-full to the URL", name)
-		}
-	}
-	return nil
+	return !slices.ContainsFunc(hosts, func(h *pgconn.FallbackConfig) bool {
+		return !local(h.Host) && (h.TLSConfig == nil || !verifies(h.TLSConfig))
+	})
 }
 
 func local(host string) bool {

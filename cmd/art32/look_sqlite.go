@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// sqFile is a file of SQLite that the library did not make.
+type sqFile struct {
+	path, name string // name: as it is shown
+	wal        bool   // its header asks for a write-ahead log
+}
+
+// findSQLite lists the SQLite files in a folder, or the one file that path is.
+// It follows no links.
+func findSQLite(path string) (files []sqFile, err error) {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	base := path
+	if !st.IsDir() {
+		base = filepath.Dir(path)
+	}
+	err = filepath.WalkDir(path, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		name, err := filepath.Rel(base, p)
+		if err != nil {
+			return err
+		}
+		if wal, ok := header(p); ok {
+			files = append(files, sqFile{p, filepath.ToSlash(name), wal})
+		}
+		return nil
+	})
+	return files, err
+}
+
+// header reads the beginning of a file, https://sqlite.org/fileformat2.html.
+func header(path string) (wal, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, false // the modes say so where it matters
+	}
+	defer f.Close()
+	var head [20]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil {
+		return false, false
+	}
+	return head[18] == 2, bytes.HasPrefix(head[:], []byte("SQLite format 3\x00"))
+}
+
+// open opens the file so that neither it nor the files beside it change: SQLite
+// writes into the index of a write-ahead log even as a reader, unless told not
+// to, and makes one where there is none.
+func (f sqFile) open() (db *sql.DB, why string, err error) {
+	options := "mode=ro&_error_rc=1&_dqs=0&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)"
+	switch log := f.path + "-wal"; {
+	case f.wal && !exists(log):
+		options += "&immutable=1"
+	case f.wal && exists(f.path+"-shm"):
+		options += "&readonly_shm=1"
+	case f.wal:
+		return nil, "it was copied while it was open, without the file -shm: open and close a copy of it, and look at that", nil
+	}
+	u := url.URL{Scheme: "file", Path: f.path, RawQuery: options}
+	db, err = sql.Open("sqlite", u.String())
+	return db, "", err
+}
+
+// foreign looks at SQLite files that the library did not make.
+func (d *doctor) foreign(ctx context.Context) error {
+	if initialised(filepath.Dir(d.data)) == nil {
+		return usagef("--data: %s lies in a directory of art32: name the directory", d.data)
+	}
+	files, err := findSQLite(d.data)
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("--data: %s holds no data of art32 and no SQLite file: check the path, or run art32 init", d.data)
+	}
+	d.add("TOM-3.2", "modes", openModes(files)...)
+	var bound, plain []fault
+	n := 0
+	for _, f := range files {
+		all, ok := d.inspect(ctx, f)
+		if !ok {
+			continue
+		}
+		n += len(all)
+		bound = append(bound, f.bound(all)...)
+		for _, c := range all.clear() {
+			c.What = f.name + ": " + c.What
+			plain = append(plain, c)
+		}
+	}
+	note := fmt.Sprintf("%d tables, by their names", n)
+	d.note("TOM-8.1", "tenants in one file", note, bound...)
+	d.note("TOM-7.2", "columns in clear", note, plain...)
+	d.beyond()
+	return ctx.Err()
+}
+
+// bound finds tables that seem to hold the rows of several tenants.
+func (f sqFile) bound(all tables) (found []fault) {
+	for _, name := range all.names() {
+		if col := all.bound(name); col != "" {
+			found = append(found, fault{
+				What: fmt.Sprintf("%s: table %s looks tenant-bound (%s), and SQLite keeps nothing apart within a file", f.name, name, col), Guess: true,
+				Mend: "declare it as a tenancy.Repository: tenancy/sqlite gives each tenant a file of its own",
+			})
+		}
+	}
+	return found
+}
+
+// openModes finds files and their folders that others may use.
+func openModes(files []sqFile) (found []fault) {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, filepath.Dir(f.path), f.path)
+		for _, beside := range []string{"-wal", "-shm", "-journal"} {
+			paths = append(paths, f.path+beside)
+		}
+	}
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		if st, err := os.Lstat(path); err == nil && st.Mode().Perm()&0o077 != 0 {
+			found = append(found, bad(fmt.Sprintf("%s has mode %04o: others may use it", path, st.Mode().Perm()),
+				mend(path, st.IsDir())+" (sqlite.Open refuses it else)"))
+		}
+	}
+	return found
+}
+
+// inspect looks for damage and reads names; ok is false where it could not.
+func (d *doctor) inspect(ctx context.Context, f sqFile) (all tables, ok bool) {
+	name := "file " + f.name
+	before, err := os.Lstat(f.path)
+	if err != nil {
+		d.add("TOM-7.1", name, bad(err.Error(), ""))
+		return nil, false
+	}
+	db, why, err := f.open()
+	if err == nil && db != nil {
+		defer db.Close()
+		all, err = f.read(ctx, db)
+	}
+	after, statErr := os.Lstat(f.path)
+	switch {
+	case why != "":
+		d.unchecked("TOM-7.1", name, why)
+	case err != nil && (statErr != nil || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())):
+		d.unchecked("TOM-7.1", name, "somebody wrote it meanwhile: repeat it")
+	case errors.Is(err, errDamaged):
+		d.add("TOM-7.1", name, bad("the file is damaged", "restore it from a backup (package backup makes and verifies them)"))
+	case err != nil:
+		d.add("TOM-7.1", name, bad(fromSQLite(f.name, err).Error(), "restore it from a backup (package backup makes and verifies them), or open it with its application"))
+	default:
+		d.note("TOM-7.1", name, f.journal())
+		return all, true
+	}
+	return nil, false
+}
+
+func (f sqFile) journal() string {
+	if f.wal {
+		return "undamaged; journal: write-ahead log"
+	}
+	return "undamaged; journal: rollback"
+}
+
+var errDamaged = errors.New("damaged")
+
+// read checks the file and reads the names of its tables and columns.
+func (f sqFile) read(ctx context.Context, db *sql.DB) (tables, error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing to undo
+	var verdict string
+	if err := tx.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return nil, err
+	}
+	if verdict != "ok" { // its words may quote values
+		return nil, errDamaged
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT s.name, c.name, c.type FROM sqlite_schema s JOIN pragma_table_info(s.name) c
+		WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND s.sql NOT LIKE 'CREATE VIRTUAL%'`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := tables{}
+	for rows.Next() {
+		var table, name, typ string
+		if err := rows.Scan(&table, &name, &typ); err != nil {
+			return nil, err
+		}
+		all[table] = append(all[table], column{name, sqliteKind(typ)})
+	}
+	return all, rows.Err()
+}
+
+// sqliteKind judges a declared type. SQLite binds nobody to it, so that what is
+// not clearly a number or bytes counts as text.
+func sqliteKind(typ string) kind {
+	typ = strings.ToUpper(typ)
+	for _, number := range []string{"BLOB", "INT", "REAL", "FLOA", "DOUBLE", "BOOL", "NUMERIC", "DECIMAL"} {
+		if strings.Contains(typ, number) {
+			return kindOther
+		}
+	}
+	if strings.Contains(typ, "DATE") || strings.Contains(typ, "TIME") {
+		return kindDate
+	}
+	return kindText
+}

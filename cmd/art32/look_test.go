@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/art32/art32/internal/dbtest"
+)
+
+// TestLookWritesNoRow looks as a superuser, and tries to write where the look
+// reads.
+func TestLookWritesNoRow(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-9.1")
+	dsn := dbtest.Postgres(t)
+	owner, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	if _, err := owner.ExecContext(t.Context(), "CREATE TABLE users (id serial, tenant_id int, email text); INSERT INTO users (email) VALUES ('canary@example.org')"); err != nil {
+		t.Fatal(err)
+	}
+	before := rowsOf(t, owner)
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"doctor", "--dsn", dsn}, &stdout, &stderr); code != exitFindings {
+		t.Fatalf("exit code %d\n%s%s", code, &stdout, &stderr)
+	}
+	if diff := cmp.Diff(before, rowsOf(t, owner)); diff != "" {
+		t.Errorf("the look changed something (-before +after):\n%s", diff)
+	}
+	db, err := openLook(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	mustRefuse(t, func(ctx context.Context) error {
+		_, err := db.ExecContext(ctx, "INSERT INTO users DEFAULT VALUES")
+		return err
+	})
+	tx, err := beginLook(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	mustRefuse(t, func(ctx context.Context) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO public.users DEFAULT VALUES")
+		return err
+	})
+}
+
+func mustRefuse(t *testing.T, write func(context.Context) error) {
+	t.Helper()
+	if err := write(t.Context()); err == nil || !strings.Contains(err.Error(), "25006") {
+		t.Errorf("a write in place of the look: %v", err)
+	}
+}
+
+// rowsOf is what the database holds: rows, tables, sequences, roles, settings.
+func rowsOf(t *testing.T, db *sql.DB) (all []string) {
+	t.Helper()
+	for _, query := range []string{
+		"SELECT u.*::text || xmin || ctid FROM users u",
+		"SELECT c.*::text FROM pg_class c WHERE relnamespace = 'public'::regnamespace",
+		"SELECT last_value::text FROM users_id_seq",
+		"SELECT s.*::text FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()",
+	} {
+		rows, err := db.QueryContext(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, text)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func TestSupported(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		number    int
+		at        string
+		ok, known bool
+	}{
+		{90624, "2020-01-01", false, true},
+		{140020, "2026-11-12", true, true},
+		{140020, "2026-11-13", false, true},
+		{180001, "2026-11-23", true, true},
+		{190000, "2026-11-23", true, false},
+	} {
+		at, err := time.Parse(time.DateOnly, test.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says, ok, known := supported(test.number, at); ok != test.ok || known != test.known {
+			t.Errorf("%d at %s: %s: %v, %v", test.number, test.at, says, ok, known)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"tenant_id": true, "tenantId": true, "TenantID": true, "ORG_ID": true, "organisation_id": true, "mandant_id": true, "MandantenNr": true,
+		"id": false, "tenants_count": false, "customer": false, "product_id": false,
+	} {
+		if got := tenantBound(name); got != want {
+			t.Errorf("tenantBound(%q) = %v", name, got)
+		}
+	}
+	for name, want := range map[string]bool{
+		"email": true, "contactEmail": true, "first_name": true, "firstName": true, "Geburtsdatum": true, "telefonnummer": true, "straße": true,
+		"iban": true, "last_login_ip_address": true, "display_name": true, "e_mail": true,
+		"file_name": false, "name_id": false, "title": false, "status": false, "female_ratio": false, "telemetry": false, "mailbox_size": false,
+	} {
+		if got := (column{name, kindText}).looksPersonal(); got != want {
+			t.Errorf("looksPersonal(%q) = %v", name, got)
+		}
+	}
+	for _, test := range []struct {
+		table string
+		want  int
+	}{{"users", 1}, {"app_users", 1}, {"kunden", 1}, {"products", 0}} {
+		if got := personal(test.table, []column{{"name", kindText}}); len(got) != test.want {
+			t.Errorf("name of %s: %v", test.table, got)
+		}
+	}
+	if got := personal("users", []column{{"email", kindOther}, {"birthday", kindDate}, {"created_at", kindDate}}); len(got) != 1 {
+		t.Errorf("types: %v", got)
+	}
+}
+
+// TestLogged judges the settings of the server.
+func TestLogged(t *testing.T) {
+	t.Parallel()
+	quiet := map[string]string{"log_statement": "none", "log_min_duration_statement": "-1", "log_min_duration_sample": "-1", "log_parameter_max_length": "-1", "log_parameter_max_length_on_error": "0"}
+	for name, test := range map[string]struct {
+		set  map[string]string
+		want int
+	}{
+		"default":        {nil, 0},
+		"statements":     {map[string]string{"log_statement": "mod"}, 1},
+		"slow ones":      {map[string]string{"log_min_duration_statement": "200"}, 1},
+		"none of values": {map[string]string{"log_statement": "all", "log_parameter_max_length": "0"}, 0},
+		"on error":       {map[string]string{"log_parameter_max_length_on_error": "-1"}, 1},
+	} {
+		set := map[string]string{}
+		for _, from := range []map[string]string{quiet, test.set} {
+			maps.Copy(set, from)
+		}
+		if got := logged(set); len(got) != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
