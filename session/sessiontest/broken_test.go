@@ -1,0 +1,282 @@
+package sessiontest_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/session"
+	"github.com/art32/art32/session/sessiontest"
+)
+
+// faults are what the stores below do wrong, one each.
+var faults = []string{
+	"insert: keeps seconds only",
+	"insert: overwrites",
+	"lookup: gives local times",
+	"lookup: answers an unknown token with an empty session",
+	"lookup: answers an unknown token with a failure",
+	"touch: does nothing",
+	"touch: moves back",
+	"touch: does a thousand",
+	"touch: fails at what is gone",
+	"touch: is an upsert",
+	"touch: revives what was revoked",
+	"revoke: finds no user",
+	"revoke: forgets the tenant",
+	"revoke: forgets the user",
+	"revoke: takes the user of an id",
+	"revoke: takes everybody",
+	"revoke: counts what was revoked before",
+	"revoke: overwrites time and reason",
+	"revoke: takes everything for nothing",
+	"revoke: reads, then writes",
+	"list: shows what was revoked",
+	"list: shows the tenant for a user",
+	"list: shows nothing by id",
+	"rotate: keeps the old token",
+	"rotate: asks for no token",
+	"rotate: revives what was revoked",
+	"rotate: forgets when",
+	"rotate: reads, then writes",
+	"purge: keeps what was revoked",
+	"purge: takes everything",
+	"purge: does nothing",
+}
+
+// TestBroken shows that each broken store is caught, and that each case catches
+// one.
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	cases := sessiontest.StoreCases()
+	caught := make([]bool, len(cases))
+	for _, fault := range faults {
+		found := false
+		for i, c := range cases {
+			if c.Check(t.Context(), newBroken(fault)) != nil {
+				caught[i], found = true, true
+			}
+		}
+		if !found {
+			t.Errorf("no case catches a store whose fault is %q", fault)
+		}
+	}
+	for i, c := range cases {
+		if !caught[i] {
+			t.Errorf("case %q catches no broken store", c.Name)
+		}
+		if err := c.Check(t.Context(), newBroken("")); err != nil {
+			t.Errorf("case %q refuses the sound store: %v", c.Name, err)
+		}
+		if c.Measure == "" || c.Explanation == "" {
+			t.Errorf("case %q lacks its measure or explanation", c.Name)
+		}
+	}
+}
+
+// broken is a store with one fault; it is sound with none.
+type broken struct {
+	fault string
+
+	mu     sync.Mutex
+	rows   map[uuid.UUID]*session.Row
+	tokens map[session.Hash]uuid.UUID
+	purged map[uuid.UUID]*session.Row
+	gap    atomic.Int64
+}
+
+func newBroken(fault string) *broken {
+	return &broken{
+		fault: fault, rows: map[uuid.UUID]*session.Row{}, tokens: map[session.Hash]uuid.UUID{}, purged: map[uuid.UUID]*session.Row{},
+	}
+}
+
+// between lets another caller in between reading and writing.
+func (b *broken) between(fault string) {
+	if b.fault != fault {
+		return
+	}
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	b.gap.Add(1)
+	for range 100_000 {
+		if b.gap.Load() >= 2 {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+func (b *broken) Insert(_ context.Context, row session.Row) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, taken := b.tokens[row.Hash]
+	if (taken || b.rows[row.ID] != nil) && b.fault != "insert: overwrites" {
+		return errors.New("exists")
+	}
+	if b.fault == "insert: keeps seconds only" {
+		row.Created = row.Created.Truncate(time.Second)
+	}
+	row.Created, row.LastSeen, row.Authenticated = row.Created.UTC(), row.LastSeen.UTC(), row.Authenticated.UTC()
+	b.rows[row.ID], b.tokens[row.Hash] = &row, row.ID
+	return nil
+}
+
+func (b *broken) Lookup(_ context.Context, h session.Hash) (session.Row, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	row := b.rows[b.tokens[h]]
+	switch {
+	case row == nil && b.fault == "lookup: answers an unknown token with an empty session":
+		return session.Row{}, nil
+	case row == nil && b.fault == "lookup: answers an unknown token with a failure":
+		return session.Row{}, errors.New("no rows")
+	case row == nil:
+		return session.Row{}, session.ErrNotFound
+	}
+	out := *row
+	if b.fault == "rotate: keeps the old token" || b.fault == "rotate: reads, then writes" {
+		out.Hash = h
+	}
+	if b.fault == "lookup: gives local times" {
+		out.Created = out.Created.In(time.FixedZone("here", 7200))
+	}
+	return out, nil
+}
+
+func (b *broken) Rotate(_ context.Context, old session.Hash, to session.Row) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	row := b.rows[to.ID]
+	if row == nil || row.Hash != old && b.fault != "rotate: asks for no token" ||
+		!row.Revoked.IsZero() && b.fault != "rotate: revives what was revoked" {
+		return session.ErrNotFound
+	}
+	b.between("rotate: reads, then writes")
+	if b.fault != "rotate: keeps the old token" {
+		delete(b.tokens, row.Hash)
+	}
+	if b.fault == "rotate: reads, then writes" {
+		delete(b.tokens, old)
+	}
+	row.Hash, row.Revoked, row.Reason = to.Hash, time.Time{}, ""
+	if b.fault != "rotate: forgets when" {
+		row.Authenticated = to.Authenticated.UTC()
+	}
+	b.tokens[row.Hash] = row.ID
+	return nil
+}
+
+func (b *broken) Touch(_ context.Context, touches []session.Touch) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, t := range touches {
+		row := b.rows[t.ID]
+		switch {
+		case b.fault == "touch: does nothing", i >= 1000 && b.fault == "touch: does a thousand":
+			continue
+		case row == nil && b.fault == "touch: is an upsert" && b.purged[t.ID] != nil:
+			row = b.purged[t.ID]
+			b.rows[t.ID], b.tokens[row.Hash] = row, t.ID
+		case row == nil && b.fault == "touch: fails at what is gone":
+			return session.ErrNotFound
+		case row == nil, !row.Revoked.IsZero() && b.fault != "touch: revives what was revoked":
+			continue
+		}
+		row.Revoked, row.Reason = time.Time{}, ""
+		if row.LastSeen.Before(t.At) || b.fault == "touch: moves back" {
+			row.LastSeen = t.At.UTC()
+		}
+	}
+	return nil
+}
+
+func (b *broken) Revoke(_ context.Context, s session.Selector, at time.Time, why session.Reason) (ids []uuid.UUID, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.Kind() == "" && b.fault != "revoke: takes everything for nothing" {
+		return nil, session.ErrSelector
+	}
+	var found []*session.Row
+	for _, row := range b.rows {
+		live := row.Revoked.IsZero()
+		if b.chooses(s, row.Session) && (live || b.fault == "revoke: counts what was revoked before") {
+			found = append(found, row)
+		}
+		if b.fault == "revoke: overwrites time and reason" && !live && s.Matches(row.Session) {
+			row.Revoked, row.Reason = at.UTC(), why
+		}
+	}
+	b.between("revoke: reads, then writes")
+	for _, row := range found {
+		ids = append(ids, row.ID)
+		if row.Revoked.IsZero() {
+			row.Revoked, row.Reason = at.UTC(), why
+		}
+	}
+	return ids, nil
+}
+
+// chooses is Matches with faults.
+func (b *broken) chooses(s session.Selector, x session.Session) bool {
+	switch b.fault {
+	case "revoke: finds no user":
+		return s.Kind() != session.KindUser && s.Matches(x)
+	case "revoke: forgets the tenant":
+		return s.Matches(x) || s.Kind() == session.KindUser && x.User == s.User()
+	case "revoke: forgets the user":
+		return s.Matches(x) || s.Kind() == session.KindUser && x.Tenant == s.Tenant()
+	case "revoke: takes everybody":
+		return s.Matches(x) || s.Kind() == session.KindTenant
+	case "revoke: takes everything for nothing":
+		return s.Matches(x) || s.Kind() == ""
+	case "revoke: takes the user of an id":
+		for _, id := range s.IDs() {
+			if row := b.rows[id]; row != nil && row.Tenant == x.Tenant && row.User == x.User {
+				return true
+			}
+		}
+	}
+	return s.Matches(x)
+}
+
+func (b *broken) List(_ context.Context, s session.Selector) (all []session.Session, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.Kind() == "" {
+		return nil, session.ErrSelector
+	}
+	if s.Kind() == session.KindUser && b.fault == "list: shows the tenant for a user" {
+		s = session.OfTenant(s.Tenant())
+	}
+	for _, row := range b.rows {
+		if s.Matches(row.Session) && (row.Revoked.IsZero() || b.fault == "list: shows what was revoked") &&
+			(s.Kind() != session.KindID || b.fault != "list: shows nothing by id") {
+			all = append(all, row.Session)
+		}
+	}
+	return all, nil
+}
+
+func (b *broken) Purge(_ context.Context, before time.Time) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := 0
+	for id, row := range b.rows {
+		if !row.Created.Before(before) && b.fault != "purge: takes everything" || b.fault == "purge: does nothing" ||
+			!row.Revoked.IsZero() && b.fault == "purge: keeps what was revoked" {
+			continue
+		}
+		count++
+		delete(b.rows, id)
+		delete(b.tokens, row.Hash)
+		b.purged[id] = row
+	}
+	return count, nil
+}
