@@ -76,8 +76,11 @@ func countTrace(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, q tenancy
 	return out, err
 }
 
-// tableOf is the table of an action: what stands before its last full stop.
-const tableOf = "rtrim(rtrim(e.action, replace(e.action, '.', '')), '.')"
+// tableOf and verbOf are what stands before and behind an action's last full stop.
+const (
+	tableOf = "rtrim(rtrim(e.action, replace(e.action, '.', '')), '.')"
+	verbOf  = "substr(e.action, length(" + tableOf + ") + 2)"
+)
 
 // A part without person and without text is one that was erased.
 const (
@@ -113,6 +116,7 @@ func traceWhere(d migrate.Dialect, tenant uuid.UUID, q tenancy.TraceQuery) (stri
 	among("e.actor", q.Actors)
 	among("e.session", q.Sessions)
 	among(tableOf, q.Tables)
+	among(verbOf, q.Verbs)
 	return where, args
 }
 

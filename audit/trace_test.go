@@ -69,6 +69,8 @@ func TestTrace(t *testing.T) {
 			{"session", tenancy.TraceQuery{Sessions: []string{"stolen"}}, all},
 			{"actor and another's session", tenancy.TraceQuery{Actors: []string{intruder.String()}, Sessions: []string{"session-1"}}, tenancy.Trace{}},
 			{"table", tenancy.TraceQuery{From: since, Tables: []string{"crm.notes"}}, notes},
+			{"verb", tenancy.TraceQuery{Verbs: []string{"delete"}}, tenancy.Trace{Events: 1, Records: 1, Pending: 1, Tables: all.Tables[2:]}},
+			{"part of a verb", tenancy.TraceQuery{Verbs: []string{"elete", ".delete", "plans.delete"}}, tenancy.Trace{}},
 			{"part of a table's name", tenancy.TraceQuery{Tables: []string{"crm", "notes", "customer", "session", ""}}, tenancy.Trace{}},
 			{"hostile words", tenancy.TraceQuery{Actors: []string{"') OR 1=1 --", `","`, "\x00", "\xff"}}, tenancy.Trace{}},
 			{"nothing but what cannot be", tenancy.TraceQuery{Tables: []string{"a\x00"}}, tenancy.Trace{}},

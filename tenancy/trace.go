@@ -3,13 +3,14 @@ package tenancy
 import "time"
 
 // TraceQuery selects what was done to the rows of one tenant: in a span of time,
-// by some actors or sessions, in some tables. Empty lists do not narrow.
+// by some actors or sessions, in some tables, in some way. Empty lists do not narrow.
 type TraceQuery struct {
 	From     time.Time // inclusive; zero: since the beginning
 	Until    time.Time // exclusive; zero: until now
 	Actors   []string  // as [Actor.String] writes them
 	Sessions []string  // public ids
 	Tables   []string  // as declared
+	Verbs    []string  // insert, update or delete
 }
 
 // Trace is what the log of one tenant tells about a [TraceQuery]. It counts
