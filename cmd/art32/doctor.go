@@ -14,7 +14,10 @@ import (
 	"github.com/art32/art32/crypto/keyring"
 )
 
-const defaultLag = time.Minute
+const (
+	defaultLag      = time.Minute
+	defaultAbsolute = 12 * time.Hour // as session.Policy has it
+)
 
 func doctorVerb() verb {
 	return verb{
@@ -41,6 +44,7 @@ says "looks". It needs no --app-dsn.`,
 			fs.StringVar(&d.key, "key", "", "the root key `FILE`;\ndefault: root.key in the directory; with --dsn: not checked")
 			fs.StringVar(&d.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql; default: not checked")
 			fs.DurationVar(&d.pending, "pending", defaultLag, "accept events that wait for the sealer for less than this `DURATION`; default: 1m")
+			fs.DurationVar(&d.absolute, "session-absolute", defaultAbsolute, "how long the application lets a session last at all (session.Policy.Absolute), a `DURATION`; default: 12h")
 			return d.run
 		},
 	}
@@ -55,6 +59,7 @@ type doctor struct {
 	key        string
 	migrations string
 	pending    time.Duration
+	absolute   time.Duration // of a session
 	app        fs.FS
 }
 
@@ -64,6 +69,9 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 	}
 	if d.app, err = folder(d.migrations); err != nil {
 		return err
+	}
+	if d.pending < 0 || d.absolute <= 0 {
+		return usagef("--pending must not be negative, and --session-absolute must be positive")
 	}
 	if d.data != "" {
 		err = d.directory(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 
-	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
@@ -40,19 +39,24 @@ func (d *doctor) database(ctx context.Context) error {
 		return err
 	}
 	defer src.close()
-	if err := d.catalogue(ctx); err != nil {
+	held, err := applied(ctx, src.db, migrate.Postgres)
+	if err != nil {
+		return fromServer(err)
+	}
+	if err := d.catalogue(ctx, begun(packageLines(), held)); err != nil {
 		return err
 	}
 	if d.key != "" {
 		d.root(ctx, keyring.SQLStore(src.db, migrate.Postgres))
 	}
 	d.logs(ctx, src)
+	d.packages(ctx, src)
 	return ctx.Err()
 }
 
 // catalogue asks the engine for what it refuses to open.
-func (d *doctor) catalogue(ctx context.Context) error {
-	o := postgres.SetupOptions{Migrations: d.app, Lines: []tenancy.Line{audit.Line()}}
+func (d *doctor) catalogue(ctx context.Context, lines []tenancy.Line) error {
+	o := postgres.SetupOptions{Migrations: d.app, Lines: lines}
 	findings, err := postgres.Inspect(ctx, postgres.Logins{Library: d.dsn, App: d.appDSN}, nil, &o)
 	if err != nil {
 		return err

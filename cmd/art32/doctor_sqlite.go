@@ -47,6 +47,7 @@ func (d *doctor) directory(ctx context.Context) error {
 	}
 	d.tenantFiles(ctx, names(all))
 	d.logs(ctx, src)
+	d.packages(ctx, src)
 	return ctx.Err()
 }
 
@@ -129,7 +130,11 @@ func (d *doctor) file(ctx context.Context, measure, name string, lines []tenancy
 		d.add(measure, name, bad("the file is damaged", restore))
 		return
 	}
-	missing, err := pending(ctx, f.db, migrate.SQLite, lines)
+	held, err := applied(ctx, f.db, migrate.SQLite)
+	var missing []string
+	if err == nil {
+		missing, err = pending(ctx, f.db, migrate.SQLite, begun(lines, held))
+	}
 	switch {
 	case err != nil:
 		d.add(measure, name, fault{What: fromSQLite(name, err).Error()})

@@ -16,7 +16,6 @@ import (
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
 )
@@ -162,7 +161,11 @@ func (i *initiation) platform(ctx context.Context, root keyring.Wrapper, store k
 	if err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, i.data, tenancy.Schema{placeholders}, ring, log, &sqlite.Options{Migrations: i.app})
+	schema, err := declaredIn(ctx, i.data)
+	if err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, i.data, schema, ring, log, &sqlite.Options{Migrations: i.app, Lines: packageLines()})
 	if err != nil {
 		return err
 	}
@@ -191,7 +194,7 @@ func (i *initiation) database(ctx context.Context, out *output) (err error) {
 			return fmt.Errorf("--out: %w", err)
 		}
 	}
-	logins, err := postgres.Setup(ctx, i.dsn, &postgres.SetupOptions{Migrations: i.app, Lines: []tenancy.Line{audit.Line()}})
+	logins, err := postgres.Setup(ctx, i.dsn, &postgres.SetupOptions{Migrations: i.app, Lines: packageLines()})
 	if err == nil {
 		i.note("database", "", !i.again, "")
 		err = i.bindKey(ctx, logins)

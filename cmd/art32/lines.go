@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/session/sqlstore"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
@@ -15,14 +18,42 @@ import (
 // The lines of migrations that a database must hold. The engines apply them;
 // these lists serve to tell what is pending.
 
+// optional are the lines of packages that an application may do without. init and
+// migrate apply them all the same, so that it may begin with one at any time.
+func optional() []tenancy.Line { return []tenancy.Line{sqlstore.Line()} }
+
+// packageLines are those of the library's packages above the engines.
+func packageLines() []tenancy.Line { return append([]tenancy.Line{audit.Line()}, optional()...) }
+
 func postgresLines(app fs.FS) []tenancy.Line {
-	return withApp(app, append(postgres.Lines(), audit.Line())...)
+	return withApp(app, append(postgres.Lines(), packageLines()...)...)
 }
 
-func platformLines() []tenancy.Line { return append(sqlite.PlatformLines(), audit.Line()) }
+func platformLines() []tenancy.Line { return append(sqlite.PlatformLines(), packageLines()...) }
 
 func tenantLines(app fs.FS) []tenancy.Line {
 	return withApp(app, append(sqlite.TenantLines(), audit.Line())...)
+}
+
+// begun leaves out the optional lines of which a database holds nothing.
+func begun(lines []tenancy.Line, applied map[string]bool) []tenancy.Line {
+	return slices.DeleteFunc(slices.Clone(lines), func(l tenancy.Line) bool {
+		return isOptional(l) && !holds(applied, l)
+	})
+}
+
+func isOptional(l tenancy.Line) bool {
+	return slices.ContainsFunc(optional(), func(o tenancy.Line) bool { return o.Name == l.Name })
+}
+
+// holds reports whether anything of a line was applied.
+func holds(applied map[string]bool, l tenancy.Line) bool {
+	for name := range applied {
+		if strings.HasPrefix(name, l.Name+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func withApp(app fs.FS, lines ...tenancy.Line) []tenancy.Line {

@@ -72,21 +72,27 @@ func rowsOf(t *testing.T, db *sql.DB) (all []string) {
 		"SELECT last_value::text FROM users_id_seq",
 		"SELECT s.*::text FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database()",
 	} {
-		rows, err := db.QueryContext(t.Context(), query)
-		if err != nil {
+		all = append(all, textsOf(t, db, query)...)
+	}
+	return all
+}
+
+func textsOf(t *testing.T, db *sql.DB, query string) (all []string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
 			t.Fatal(err)
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var text string
-			if err := rows.Scan(&text); err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, text)
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
+		all = append(all, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
 	}
 	return all
 }

@@ -133,7 +133,7 @@ func (m *migration) database(ctx context.Context) ([]migrated, error) {
 	if len(before) == 0 {
 		return nil, errors.New("the database holds no tables of art32: run art32 init first")
 	}
-	if err := postgres.Migrate(ctx, m.dsn, &postgres.SetupOptions{Migrations: m.app, Lines: []tenancy.Line{audit.Line()}}); err != nil {
+	if err := postgres.Migrate(ctx, m.dsn, &postgres.SetupOptions{Migrations: m.app, Lines: packageLines()}); err != nil {
 		r.Wrong = []string{err.Error()}
 	}
 	after, err := applied(ctx, db, migrate.Postgres)
@@ -243,8 +243,12 @@ func (m *migration) openAll(ctx context.Context, tenants map[tenancy.ID]tenantRo
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }() //nolint:contextcheck // as io.Closer
+	schema, err := declaredIn(ctx, m.data)
+	if err != nil {
+		return nil, err
+	}
 	// No key is needed: nothing is read or written but tables.
-	db, err := sqlite.Open(ctx, m.data, tenancy.Schema{placeholders}, &keyring.Ring{}, &audit.Log{}, &sqlite.Options{Migrations: m.app})
+	db, err := sqlite.Open(ctx, m.data, schema, &keyring.Ring{}, &audit.Log{}, &sqlite.Options{Migrations: m.app, Lines: packageLines()})
 	if err != nil {
 		return nil, err
 	}

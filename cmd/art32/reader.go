@@ -29,6 +29,9 @@ type source interface {
 	// moved reports whether the rows of a tenant changed under a reading that
 	// assumed they would not; the next reading does not assume it.
 	moved(tenant uuid.UUID) bool
+	// platform is the handle on the platform's database, once something of it was
+	// read; else nil.
+	platform() *sql.DB
 	close() error
 }
 
@@ -189,6 +192,18 @@ func created(ctx context.Context, s source) (map[tenancy.ID]bool, error) {
 		}
 		return err
 	}, query, uuid.Nil.String())
+	return all, err
+}
+
+// heldBy names the migrations that the platform's database of a source holds.
+func heldBy(ctx context.Context, s source) (map[string]bool, error) {
+	all := map[string]bool{}
+	err := each(ctx, s, uuid.Nil, func(r engine.Row) error {
+		var line, name string
+		err := r.Scan(&line, &name)
+		all[line+"/"+name] = true
+		return err
+	}, "SELECT line, name FROM "+engine.Table(s.dialect(), "migrations"))
 	return all, err
 }
 

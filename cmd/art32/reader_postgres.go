@@ -83,6 +83,8 @@ func (l *login) explain(_ uuid.UUID, err error) error { return fromServer(err) }
 
 func (l *login) moved(uuid.UUID) bool { return false }
 
+func (l *login) platform() *sql.DB { return l.db }
+
 func (l *login) close() error { return l.db.Close() }
 
 // logs lists the tenants of the table, those with events that nobody has

@@ -37,10 +37,10 @@ func fileOf(tenant uuid.UUID) string {
 // files is a data directory whose files are only read. It keeps the platform's
 // and that of one tenant open at a time.
 type files struct {
-	dir      string
-	platform *roFile
-	open     *roFile            // of a tenant
-	busy     map[uuid.UUID]bool // another process has it open, or had
+	dir  string
+	own  *roFile            // the platform's
+	open *roFile            // of a tenant
+	busy map[uuid.UUID]bool // another process has it open, or had
 }
 
 var _ source = (*files)(nil)
@@ -108,7 +108,7 @@ func (f *files) begin(ctx context.Context, tenant uuid.UUID) (*sql.Tx, error) {
 // held is where the file of a tenant, or of the platform, is kept open.
 func (f *files) held(tenant uuid.UUID) **roFile {
 	if tenant == uuid.Nil {
-		return &f.platform
+		return &f.own
 	}
 	return &f.open
 }
@@ -183,7 +183,14 @@ func (f *files) stirred(tenant uuid.UUID) bool {
 	return true
 }
 
-func (f *files) close() error { return errors.Join(shut(&f.open), shut(&f.platform)) }
+func (f *files) platform() *sql.DB {
+	if f.own == nil {
+		return nil
+	}
+	return f.own.db
+}
+
+func (f *files) close() error { return errors.Join(shut(&f.open), shut(&f.own)) }
 
 func (f *files) explain(tenant uuid.UUID, err error) error { return fromSQLite(fileOf(tenant), err) }
 

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+// declaredIn is the schema that the application last opened a directory with, so
+// that opening it with art32 does not put another in its place.
+func declaredIn(ctx context.Context, dir string) (schema tenancy.Schema, err error) {
+	if !exists(filepath.Join(dir, platformFile)) {
+		return tenancy.Schema{placeholders}, nil
+	}
+	src, err := openFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, src.close()) }()
+	return declaredBy(ctx, src)
+}
+
+// declaredBy is the schema that the application last opened a database with, or
+// one that no application has.
+func declaredBy(ctx context.Context, src source) (tenancy.Schema, error) {
+	found := "SELECT 1 FROM sqlite_schema WHERE name = 'art32_declared'"
+	if src.dialect() == migrate.Postgres {
+		found = "SELECT 1 WHERE to_regclass('art32.declared') IS NOT NULL"
+	}
+	there := false
+	if err := each(ctx, src, uuid.Nil, func(engine.Row) error { there = true; return nil }, found); err != nil {
+		return nil, err
+	}
+	var schema tenancy.Schema
+	if there {
+		var err error
+		if schema, err = tenancy.Declared(ctx, reader{src}); err != nil {
+			return nil, err
+		}
+	}
+	if len(schema) == 0 {
+		schema = tenancy.Schema{placeholders}
+	}
+	return schema, nil
+}
