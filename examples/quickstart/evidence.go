@@ -133,7 +133,7 @@ func (h *haystack) folder(dir string) error {
 // server reads the files of the database and the newest write-ahead log through
 // the server, which a superuser may.
 func (h *haystack) server(ctx context.Context, owner string) error {
-	db, err := sql.Open("pgx", owner)
+	db, err := sql.Open("pgx", owner) //art32:allow rawhandle a superuser looks from outside for what must not be there
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (s *story) swap(ctx context.Context, from, to string) error {
 		update = "UPDATE art32.events SET action = $1 WHERE action = $2 AND object = $3"
 		unlock, lock = "ALTER TABLE art32.events NO FORCE ROW LEVEL SECURITY", "ALTER TABLE art32.events FORCE ROW LEVEL SECURITY"
 	}
-	db, err := sql.Open(driver, dsn)
+	db, err := sql.Open(driver, dsn) //art32:allow rawhandle plays the one who goes past the library
 	if err != nil {
 		return err
 	}
