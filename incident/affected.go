@@ -1,0 +1,156 @@
+package incident
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/tenancy"
+)
+
+// Range is a number that is known within bounds.
+type Range struct {
+	AtLeast int // what the log shows
+	AtMost  int // what the tables hold, and held when the scope began
+}
+
+// Exact reports whether the bounds agree.
+func (r Range) Exact() bool { return r.AtLeast == r.AtMost }
+
+// Affected is one tenant that a case touches.
+type Affected struct {
+	Tenant   tenancy.ID
+	Name     string // of the tenant, for the operator
+	Events   int    // changes in its log that match the scope
+	Records  Range  // rows
+	Subjects Range  // data subjects
+	Unnamed  int    // events whose data subject was erased since
+	Pending  int    // events that wait for the sealer
+	Tables   []AffectedTable
+	Log      string // origin of the tenant's log; empty when nothing was sealed yet
+	Size     int64  // of its checkpoint that covers the events, in entries
+	Root     []byte // of the same
+	// Digest is the SHA-256, in hexadecimal, over case, scope and what the log
+	// shows. Counting the same span of an unchanged log again yields it again,
+	// however far log and tables have grown.
+	Digest string
+}
+
+// AffectedTable is the part of one table.
+type AffectedTable struct {
+	Name     string
+	Columns  []string // personal and encrypted ones: the categories of data
+	Records  Range
+	Subjects Range
+}
+
+// Affected counts for each tenant what the case touches: those whose log shows a
+// change in the scope and those that the report names, in the order of their
+// creation. It changes nothing. A tenant that cannot be counted is left out, and
+// named in a [*TenantError] beside the others' result.
+func (d *Desk) Affected(ctx context.Context, id uuid.UUID) ([]Affected, error) {
+	c, err := d.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return d.affected(ctx, &c)
+}
+
+func (d *Desk) affected(ctx context.Context, c *Case) ([]Affected, error) {
+	tenants, err := d.db.Tenants(ctx)
+	if err != nil {
+		return nil, wrap("list tenants", err)
+	}
+	var all []Affected
+	var failed TenantError
+	for _, t := range tenants {
+		a, err := d.scan(tenancy.WithTenant(ctx, t.ID), c, t)
+		switch {
+		case ctx.Err() != nil:
+			return nil, wrap("count", ctx.Err())
+		case err != nil:
+			failed.add(t.ID, err)
+		case a != nil:
+			all = append(all, *a)
+		}
+	}
+	for _, id := range c.Report.Tenants {
+		if !slices.ContainsFunc(tenants, func(t tenancy.Tenant) bool { return t.ID == id }) {
+			failed.add(id, tenancy.ErrUnknownTenant)
+		}
+	}
+	return all, failed.orNil()
+}
+
+// scan counts the context's tenant; nil if it is not affected.
+func (d *Desk) scan(ctx context.Context, c *Case, t tenancy.Tenant) (*Affected, error) {
+	trace, err := d.trail.Trace(ctx, d.db, c.Report.Scope)
+	if err != nil {
+		return nil, wrap("trace", err)
+	}
+	if trace.Events == 0 && !slices.Contains(c.Report.Tenants, t.ID) {
+		return nil, nil //nolint:nilnil // not affected
+	}
+	n, err := d.count(ctx, c.Report.Scope, trace)
+	if err != nil {
+		return nil, err
+	}
+	return &Affected{
+		Tenant: t.ID, Name: t.Name, Events: trace.Events, Unnamed: trace.Unnamed, Pending: trace.Pending,
+		Records: n.records(), Subjects: n.subjects(), Tables: n.tables(),
+		Log: trace.Log, Size: trace.Size, Root: trace.Root, Digest: digest(c, t.ID, trace),
+	}, nil
+}
+
+// digested is what [Affected].Digest covers, in the form of docs/formats/notice.md.
+// It leaves out what grows by itself: the head of the log, what is pending, and
+// the rows of the tables.
+type digested struct {
+	Case     string          `json:"case"`
+	Tenant   string          `json:"tenant"`
+	From     int64           `json:"from"`
+	Until    int64           `json:"until"`
+	Actors   []string        `json:"actors"`
+	Sessions []string        `json:"sessions"`
+	Among    []string        `json:"among"`
+	Verbs    []string        `json:"verbs"`
+	Events   int             `json:"events"`
+	Records  int             `json:"records"`
+	Subjects int             `json:"data_subjects"`
+	Unnamed  int             `json:"unnamed"`
+	Tables   []digestedTable `json:"tables"`
+}
+
+type digestedTable struct {
+	Name     string `json:"name"`
+	Records  int    `json:"records"`
+	Subjects int    `json:"data_subjects"`
+}
+
+func digest(c *Case, tenant tenancy.ID, t tenancy.Trace) string {
+	q := c.Report.Scope
+	x := digested{
+		Case: c.ID.String(), Tenant: tenant.String(), Until: q.Until.UnixMicro(),
+		Actors: given(q.Actors), Sessions: given(q.Sessions), Among: given(q.Tables), Verbs: given(q.Verbs),
+		Events: t.Events, Records: t.Records, Subjects: t.Subjects, Unnamed: t.Unnamed, Tables: []digestedTable{},
+	}
+	if !q.From.IsZero() {
+		x.From = q.From.UnixMicro()
+	}
+	for _, of := range t.Tables {
+		x.Tables = append(x.Tables, digestedTable{of.Table, of.Records, of.Subjects})
+	}
+	text, err := json.Marshal(x)
+	if err != nil {
+		return "" // unreachable: ids, words and numbers
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// given is never nil, so that it has one form.
+func given(words []string) []string { return append([]string{}, words...) }

@@ -1,0 +1,55 @@
+// Package incident tells controllers about a personal data breach: whom it
+// touches, how many people and records, until when somebody must act, and that
+// the notice has arrived.
+//
+// It carries clause TOM-9.2 ("Sofortige Meldung von Datenschutzvorfällen an
+// Auftraggeber nach Art. 33 DSGVO"), the duty of the processor under Art. 33(2)
+// GDPR. A [Desk] keeps the cases of one vendor:
+//
+//	desk, err := incident.New(db, keys, log, recorder, vendor, &incident.Options{
+//		Notifiers: map[string]incident.Notifier{"smtp": mailer, "folder": folder},
+//	})
+//	go desk.Run(ctx)
+//	c, err := desk.Open(ctx, incident.Report{Aware: t, Kind: incident.Confidentiality, Title: "…", Scope: q})
+//	notices, err := desk.Notify(ctx, c.ID)
+//
+// [Desk.SetContact] says beforehand who is told. [Desk.Affected] counts from the
+// log and the tables, [Desk.Notify] writes one notice per affected tenant,
+// [Desk.Run] delivers, [Desk.AckHandler] takes the acknowledgement, and
+// [Desk.Status] shows clocks and what people still have to do.
+//
+// # Guarantees
+//
+// The first notice waits for no assessment of the risk: a case needs the time of
+// awareness, the kind of breach, a title and a scope. What Art. 33(3) asks for and
+// nobody knows yet is printed as "to follow".
+//
+// Numbers are ranges: at least what the log shows, at most what the tables hold.
+// They stand with the checkpoint of the log that they rest on, and a digest that
+// counting the same span again yields again.
+//
+// A notice is built from the tenant's own log, tables and name and from the text
+// of the report, nothing else; its text is encrypted under the tenant's key. It is
+// stored as it is sent: every attempt carries the same bytes under the same id,
+// which follows from case, tenant and number. A notice and its place in the queue
+// commit together. Wherever the process dies, no notice is lost, and none arrives
+// twice under two ids. What cannot be delivered, has nobody to go to or is not
+// acknowledged stays a [Task] in [Desk.Status].
+//
+// Opening, notifying, delivering, acknowledging and changing a contact are
+// recorded; without the record they do not happen.
+//
+// # Not covered
+//
+// The decision: documents recommend, the controller decides. Assessment of the
+// severity, later notices in the same case (Art. 33(4) GDPR), letters to data
+// subjects, the register, reminders. Who read without changing, where the log
+// keeps no reads: name such tenants in [Report].Tenants. The text of a report goes
+// to every affected controller: it must name none of them. Rows that were deleted
+// since are missing from the upper bound unless the log shows that they changed.
+//
+// # Compatibility
+//
+// The API may change before version 1. Notices follow docs/formats/notice.md for
+// ever.
+package incident

@@ -1,0 +1,71 @@
+package incident
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/art32/art32/internal/outbox"
+	"github.com/art32/art32/tenancy"
+)
+
+// The errors on which callers decide. None holds a name, an address or a text.
+var (
+	// ErrReport: a field of a report, contact or vendor is missing, too long, or
+	// holds characters that a notice must not hold.
+	ErrReport = errors.New("incident: not valid")
+	// ErrFuture: awareness lies in the future.
+	ErrFuture = errors.New("incident: nobody is aware of anything in the future")
+	// ErrNoReason: the context gives no reason (tenancy.WithReason).
+	ErrNoReason = errors.New("incident: no reason in the context")
+	// ErrNoCase: there is no such case.
+	ErrNoCase = errors.New("incident: no such case")
+	// ErrNoChannel: the desk has no notifier.
+	ErrNoChannel = errors.New("incident: no notifier configured")
+	// ErrNotice: an acknowledgement names no notice, or not with its token. Which
+	// of them it was is of use to a guesser only.
+	ErrNotice = errors.New("incident: no such notice, or not its token")
+)
+
+// NoContactError says that affected tenants have no contact. The others' notices
+// are on their way; [Desk.SetContact] and [Desk.Notify] again serve the rest.
+type NoContactError struct {
+	Tenants []tenancy.ID // in the order of their creation
+}
+
+// Error counts them.
+func (e *NoContactError) Error() string {
+	return "incident: " + strconv.Itoa(len(e.Tenants)) + " affected tenants have no contact"
+}
+
+// TenantError says that tenants could not be counted or served, so that nobody
+// knows whether they are affected. The result for the others stands.
+type TenantError struct {
+	Tenants []tenancy.ID // in the order of their creation
+	Err     error        // what happened at each, joined
+}
+
+// Error counts them and shows what happened.
+func (e *TenantError) Error() string {
+	return "incident: " + strconv.Itoa(len(e.Tenants)) + " tenants not served: " + e.Err.Error()
+}
+
+// Unwrap returns what happened.
+func (e *TenantError) Unwrap() error { return e.Err }
+
+// add notes that a tenant failed.
+func (e *TenantError) add(id tenancy.ID, err error) {
+	e.Tenants, e.Err = append(e.Tenants, id), errors.Join(e.Err, err)
+}
+
+// orNil is e, unless no tenant failed.
+func (e *TenantError) orNil() error {
+	if len(e.Tenants) == 0 {
+		return nil
+	}
+	return e
+}
+
+// DeliveryError lets a [Notifier] say more than that it failed: a code for
+// [Desk.Status] that is no personal data, that another attempt is useless, or
+// when to try again.
+type DeliveryError = outbox.DeliveryError

@@ -1,0 +1,107 @@
+package incident
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/incident/deadline"
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
+)
+
+// CaseStatus is a case with its clocks, its notices and what is left to do.
+type CaseStatus struct {
+	Case        Case
+	Rule        deadline.Rule  // the controllers' period
+	Clock       deadline.Clock // and its end, counted from our awareness
+	FirstNotice time.Time      // our target for the first notice
+	Escalation  time.Time      // from here on somebody asks who has not answered
+	Notified    time.Time      // when notices were first put into the queue; zero: not yet
+	Notices     []NoticeStatus // one per affected tenant, by the tenants' ids
+	Tasks       []Task         // for people, open ones only
+}
+
+// NoticeStatus is how far a notice has come.
+type NoticeStatus struct {
+	ID           uuid.UUID
+	Tenant       tenancy.ID
+	Number       int
+	Found        time.Time       // when the tenant was found to be affected
+	Made         time.Time       // when the notice was written; zero: the tenant has no contact
+	Acknowledged time.Time       // zero: not yet
+	Channels     []ChannelStatus // by name
+}
+
+// ChannelStatus is the way of a notice over one channel.
+type ChannelStatus struct {
+	Name      string
+	Queued    time.Time
+	Delivered time.Time // taken over by the channel, which is not acknowledged; zero: not yet
+	Dead      time.Time // given up; zero: not
+	Attempts  int       // so far; 0 also when the queue has forgotten a delivered message
+	Code      string    // of the last failure, in words of the code; "" for none
+}
+
+// Status shows all cases in the order of opening, judged by the time now.
+func (d *Desk) Status(ctx context.Context) ([]CaseStatus, error) {
+	all, err := d.cases(ctx, uuid.Nil)
+	if err != nil {
+		return nil, err
+	}
+	notices, err := d.noticeStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]CaseStatus, len(all))
+	for i, c := range all {
+		s := CaseStatus{Case: c.Case, Notified: c.notified, Notices: notices[c.ID]}
+		s.Rule, s.Clock = d.clock(&c.Case)
+		s.FirstNotice = c.Report.Aware.Add(d.opts.Targets.FirstNotice)
+		s.Escalation = c.Report.Aware.Add(d.opts.Targets.Escalation)
+		s.Tasks = s.tasks(time.Now())
+		out[i] = s
+	}
+	return out, nil
+}
+
+// noticeStatus reads how far all notices have come, by case.
+func (d *Desk) noticeStatus(ctx context.Context) (map[uuid.UUID][]NoticeStatus, error) {
+	out := make(map[uuid.UUID][]NoticeStatus)
+	err := d.read(ctx, engine.Stmt{
+		SQL: "SELECT n.case_id, n.id, n.tenant_id, n.number, n.found_at, COALESCE(n.made_at, 0), COALESCE(n.acknowledged_at, 0)," +
+			" COALESCE(d.channel, ''), COALESCE(d.queued_at, 0), COALESCE(d.delivered_at, 0), COALESCE(d.dead_at, 0)," +
+			" COALESCE(o.attempts, 0), COALESCE(o.last_error, '') FROM " + d.table("incident_notices") + " n LEFT JOIN " + d.table("incident_deliveries") +
+			" d ON d.notice_id = n.id LEFT JOIN " + d.table("outbox") + " o ON o.tenant_id = $1 AND o.id = d.message_id" +
+			" ORDER BY n.case_id, n.tenant_id, n.number, d.channel",
+		Args: []any{uuid.Nil},
+	}, func(r engine.Row) error {
+		var id, tenant uuid.UUID
+		var n NoticeStatus
+		var c ChannelStatus
+		var found, made, acknowledged, queued, delivered, dead int64
+		if err := r.Scan(&id, &n.ID, &tenant, &n.Number, &found, &made, &acknowledged,
+			&c.Name, &queued, &delivered, &dead, &c.Attempts, &c.Code); err != nil {
+			return err
+		}
+		n.Tenant, n.Found, n.Made, n.Acknowledged = tenancy.ID(tenant), at(found), at(made), at(acknowledged)
+		c.Queued, c.Delivered, c.Dead = at(queued), at(delivered), at(dead)
+		out[id] = joined(out[id], n, c)
+		return nil
+	})
+	return out, err
+}
+
+// joined adds a row to what was read: a further channel of the last notice, or
+// the next notice.
+func joined(all []NoticeStatus, n NoticeStatus, c ChannelStatus) []NoticeStatus {
+	if len(all) == 0 || all[len(all)-1].ID != n.ID {
+		all = append(all, n)
+	}
+	if c.Name != "" {
+		last := &all[len(all)-1]
+		last.Channels = append(last.Channels, c)
+	}
+	return all
+}

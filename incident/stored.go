@@ -1,0 +1,111 @@
+package incident
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
+)
+
+// made are the notices of a case that are written.
+func (d *Desk) made(ctx context.Context, id uuid.UUID) (map[uuid.UUID]bool, error) {
+	out := make(map[uuid.UUID]bool)
+	err := d.read(ctx, engine.Stmt{
+		SQL: "SELECT id FROM " + d.table("incident_notices") + " WHERE case_id = $1 AND body IS NOT NULL", Args: []any{id},
+	}, func(r engine.Row) error {
+		var id uuid.UUID
+		err := r.Scan(&id)
+		out[id] = true
+		return err
+	})
+	return out, err
+}
+
+// deliveryRow is the way of a notice over one channel.
+type deliveryRow struct {
+	notice  uuid.UUID
+	channel string
+	round   int64
+}
+
+// givenUp are the deliveries of a case whose messages are dead, and that nobody
+// has acknowledged all the same.
+func (d *Desk) givenUp(ctx context.Context, id uuid.UUID) ([]deliveryRow, error) {
+	var out []deliveryRow
+	err := d.read(ctx, engine.Stmt{
+		SQL: "SELECT d.notice_id, d.channel, d.round FROM " + d.table("incident_deliveries") + " d JOIN " + d.table("incident_notices") +
+			" n ON n.id = d.notice_id WHERE n.case_id = $1 AND d.dead_at IS NOT NULL AND n.acknowledged_at IS NULL ORDER BY d.notice_id, d.channel",
+		Args: []any{id},
+	}, func(r engine.Row) error {
+		var x deliveryRow
+		err := r.Scan(&x.notice, &x.channel, &x.round)
+		out = append(out, x)
+		return err
+	})
+	return out, err
+}
+
+// sealedNotice is a notice as it is stored.
+type sealedNotice struct {
+	notice       Notice
+	body         []byte
+	acknowledged bool
+}
+
+const noticeColumns = "n.id, n.case_id, n.tenant_id, n.number, n.body, n.acknowledged_at IS NOT NULL"
+
+func (s *sealedNotice) dest(tenant *uuid.UUID) []any {
+	return []any{&s.notice.ID, &s.notice.Case, tenant, &s.notice.Number, &s.body, &s.acknowledged}
+}
+
+// notices are those of a case that are written, in the order of their tenants'
+// ids, without contact.
+func (d *Desk) notices(ctx context.Context, id uuid.UUID) ([]Notice, error) {
+	return d.unsealed(ctx, engine.Stmt{
+		SQL: "SELECT " + noticeColumns + " FROM " + d.table("incident_notices") +
+			" n WHERE n.case_id = $1 AND n.body IS NOT NULL ORDER BY n.tenant_id, n.number",
+		Args: []any{id},
+	})
+}
+
+func (d *Desk) unsealed(ctx context.Context, s engine.Stmt) ([]Notice, error) {
+	rows, err := d.sealed(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var out []Notice
+	for _, r := range rows {
+		n, err := d.unseal(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+func (d *Desk) sealed(ctx context.Context, s engine.Stmt) ([]sealedNotice, error) {
+	var out []sealedNotice
+	err := d.read(ctx, s, func(r engine.Row) error {
+		var x sealedNotice
+		var tenant uuid.UUID
+		err := r.Scan(x.dest(&tenant)...)
+		x.notice.Tenant = tenancy.ID(tenant)
+		out = append(out, x)
+		return err
+	})
+	return out, err
+}
+
+// unseal decrypts the body.
+func (d *Desk) unseal(ctx context.Context, s sealedNotice) (Notice, error) {
+	n := s.notice
+	var b stored
+	if err := d.open(ctx, n.Tenant, "incident_notices", n.ID, s.body, &b); err != nil {
+		return Notice{}, err
+	}
+	n.Subject, n.Text, n.JSON, n.Ack = b.Subject, b.Text, b.JSON, b.Ack
+	return n, nil
+}
