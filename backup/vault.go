@@ -1,0 +1,173 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"filippo.io/age"
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/filelock"
+)
+
+// Folders of the vault, and its locks.
+const (
+	recordsDir   = "tenants"
+	keystoresDir = "keystores"
+	lockName     = ".lock"
+	runLockName  = ".run"
+	draftPrefix  = ".new-"
+)
+
+// minRecipients is how many people can lose their identity without a loss.
+const minRecipients = 2
+
+// Vault is the small store beside the backups that they cannot be opened
+// without: the tenants' identities, encrypted to the recovery recipients, the
+// copies of the keystore, and the [Ledger] of erasures. Each write goes to all
+// its folders before it counts. Unlike backups, it must be able to forget: lay
+// its folders on two disks that can delete, and in no backup. It is safe for
+// concurrent use, also by several processes.
+type Vault struct {
+	dirs       []string
+	recipients []age.Recipient
+	recipient  []string // the same as text
+	names      pseudonyms
+	signer     *signer
+
+	mu    sync.Mutex
+	chain *chain
+	onStp func(string) // tests of crashes
+}
+
+// OpenVault opens the vault in dirs, of which each must exist, belong to its
+// owner only, and lie on a disk of its own; the first opening lays it out in
+// empty ones. recipients are the public keys ("age1…") of those who can recover:
+// at least two, such as an operator and a notary, whose identities are never on
+// this machine. It refuses with [ErrVault] folders that miss something, or whose
+// contents differ by more than a crash explains. It keeps no file open.
+func OpenVault(ctx context.Context, keys *keyring.Ring, recipients []string, dirs ...string) (*Vault, error) {
+	if keys == nil {
+		return nil, errors.New("backup: open vault: keys must not be nil")
+	}
+	v := &Vault{chain: newChain()}
+	var err error
+	if v.recipients, v.recipient, err = parseRecipients(recipients); err != nil {
+		return nil, err
+	}
+	if v.dirs, err = checkFolders(dirs); err != nil {
+		return nil, err
+	}
+	if v.names, err = openPseudonyms(ctx, keys); err != nil {
+		return nil, err
+	}
+	if v.signer, err = openSigner(ctx, keys); err != nil {
+		return nil, err
+	}
+	if err := v.locked(ctx, v.reconcile); err != nil {
+		return nil, fmt.Errorf("backup: open vault: %w", err)
+	}
+	return v, nil
+}
+
+// Ledger is the ledger of erasures in the vault.
+func (v *Vault) Ledger() *Ledger { return &Ledger{v} }
+
+// reconcile mends what one crash can have left, and refuses what it cannot.
+func (v *Vault) reconcile() error {
+	for _, dir := range v.dirs {
+		for _, sub := range []string{recordsDir, keystoresDir} {
+			if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+				return fmt.Errorf("%w: %w", ErrVault, err)
+			}
+		}
+		if err := sweep(filepath.Join(dir, recordsDir)); err != nil {
+			return err
+		}
+	}
+	if err := v.readLedger(); err != nil {
+		return err
+	}
+	return v.reconcileRecords()
+}
+
+// locked runs fn while no other goroutine or process changes the vault.
+func (v *Vault) locked(ctx context.Context, fn func() error) (err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, dir := range slices.Sorted(slices.Values(v.dirs)) {
+		l, err := filelock.Wait(ctx, filepath.Join(dir, lockName))
+		if err != nil {
+			return fmt.Errorf("%w: lock: %w", ErrVault, err)
+		}
+		defer func() { _ = l.Unlock() }()
+	}
+	return fn()
+}
+
+func (v *Vault) step(name string) {
+	if v.onStp != nil {
+		v.onStp(name)
+	}
+}
+
+// parseRecipients refuses fewer than two distinct ones.
+func parseRecipients(texts []string) ([]age.Recipient, []string, error) {
+	texts = slices.Compact(slices.Sorted(slices.Values(texts)))
+	if len(texts) < minRecipients {
+		return nil, nil, fmt.Errorf("%w: two distinct recovery recipients are needed: if the only one is lost, so is every backup", ErrVault)
+	}
+	all, err := age.ParseRecipients(strings.NewReader(strings.Join(texts, "\n") + "\n"))
+	if err != nil || len(all) != len(texts) {
+		return nil, nil, fmt.Errorf("%w: a recovery recipient is no public key of age (\"age1…\")", ErrVault)
+	}
+	return all, texts, nil
+}
+
+// checkFolders gives the folders' absolute paths.
+func checkFolders(dirs []string) ([]string, error) {
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("%w: no folder is given", ErrVault)
+	}
+	var out []string
+	var infos []fs.FileInfo
+	for _, dir := range dirs {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrVault, err)
+		}
+		if err := checkFolder(dir); err != nil {
+			return nil, err
+		}
+		st, err := os.Stat(dir)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrVault, err)
+		}
+		if slices.ContainsFunc(infos, func(o fs.FileInfo) bool { return os.SameFile(o, st) }) {
+			return nil, fmt.Errorf("%w: folder %s is given twice", ErrVault, dir)
+		}
+		out, infos = append(out, dir), append(infos, st)
+	}
+	return out, nil
+}
+
+func checkFolder(dir string) error {
+	st, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: folder %s is missing: mount it, or make it once with mkdir -m 700", ErrVault, dir)
+	case !st.IsDir():
+		return fmt.Errorf("%w: %s is no folder", ErrVault, dir)
+	case runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("%w: folder %s is open to other users: chmod 700 %s", ErrVault, dir, dir)
+	}
+	return nil
+}
