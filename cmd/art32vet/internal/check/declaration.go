@@ -1,0 +1,188 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"go/types"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/art32/art32/crypto/field"
+)
+
+// This file reads a declaration as tenancy/table.go does, by go/types in place
+// of reflect, and says the same in the same words. TestDeclarations compares
+// the two.
+
+// fault is what is wrong with a declaration: at a field, or with the whole.
+type fault struct {
+	field *types.Var
+	text  string
+}
+
+// declaration is the table that a struct describes.
+type declaration struct {
+	cols   []column
+	key    bool
+	tenant bool
+	// subject is a role that a table may go without.
+	subject bool
+	faults  []fault
+}
+
+type column struct {
+	name   string
+	typ    types.Type
+	plain  types.Type // of an encrypted column
+	class  string
+	index  string // column of the blind index, or ""
+	unique bool
+}
+
+var identifier = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
+// declarationFaults returns all that NewRepository finds wrong with typ.
+func declarationFaults(typ types.Type) []fault {
+	s, ok := typ.Underlying().(*types.Struct)
+	if !ok {
+		return []fault{{text: typeName(typ) + " is no struct"}}
+	}
+	var d declaration
+	for i := range s.NumFields() {
+		if err := d.addField(s.Field(i), reflect.StructTag(s.Tag(i))); err != nil {
+			d.faults = append(d.faults, fault{s.Field(i), "field " + s.Field(i).Name() + ": " + err.Error()})
+		}
+	}
+	d.checkRoles()
+	d.checkIndexes()
+	return d.faults
+}
+
+func (d *declaration) addField(f *types.Var, tag reflect.StructTag) error {
+	name, tagged := tag.Lookup("db")
+	if name == "-" {
+		return nil
+	}
+	if !tagged || !f.Exported() || !identifier.MatchString(name) {
+		return errors.New(`needs a db tag with the column's name, or db:"-", and must be exported`)
+	}
+	for _, c := range d.cols {
+		if c.name == name {
+			return fmt.Errorf("column %s is declared twice", name)
+		}
+	}
+	c := column{name: name, typ: f.Type()}
+	if c.plain = plainType(f.Type()); c.plain != nil {
+		c.class = "encrypted"
+		if !encryptable(c.plain) {
+			return fmt.Errorf("%w: %s", field.ErrType, typeName(c.plain))
+		}
+	}
+	d.cols = append(d.cols, c)
+	return d.applyTag(&d.cols[len(d.cols)-1], tag.Get("art32"))
+}
+
+func (d *declaration) applyTag(c *column, tag string) error {
+	if tag != "" {
+		for word := range strings.SplitSeq(tag, ",") {
+			if err := d.applyWord(c, word); err != nil {
+				return err
+			}
+		}
+	}
+	if c.class == "" {
+		return errors.New(`column has no class: say art32:"personal" or art32:"open", or make it a field.Encrypted`)
+	}
+	return nil
+}
+
+func (d *declaration) applyWord(c *column, word string) error {
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case "key":
+		return assign(&d.key, c, word, uuidLike(c.typ))
+	case "tenant":
+		return assign(&d.tenant, c, word, isNamed(c.typ, tenancyPkg, "ID"))
+	case "subject":
+		return assign(&d.subject, c, word, uuidLike(c.typ))
+	case "personal", "open":
+		return c.setClass(key)
+	case "index", "unique":
+		return c.setIndex(value, key == "unique")
+	case "rows":
+		return c.setRows(value)
+	}
+	return fmt.Errorf("unknown word %q in the art32 tag", word)
+}
+
+func assign(role *bool, c *column, word string, fits bool) error {
+	if *role {
+		return fmt.Errorf("a second column says %q", word)
+	}
+	if !fits {
+		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID", typeName(c.typ), word)
+	}
+	*role = true
+	c.class = "open"
+	return nil
+}
+
+func (c *column) setClass(class string) error {
+	if c.class != "" && c.class != class {
+		return errors.New("column has two classes")
+	}
+	c.class = class
+	if t := deref(c.typ); !storable(t) {
+		return fmt.Errorf("type %s cannot be stored: it needs Value and Scan", typeName(t))
+	}
+	return nil
+}
+
+func (c *column) setIndex(value string, unique bool) error {
+	name, how, ok := strings.Cut(value, ":")
+	if !ok || !identifier.MatchString(name) {
+		return errors.New("an index is written index=COLUMN:TRANSFORM")
+	}
+	if c.class != "encrypted" {
+		return errors.New("only an encrypted column has a blind index")
+	}
+	c.unique = unique
+	_, err := field.ParseTransform(how)
+	if err == nil {
+		c.index = name
+	}
+	return err
+}
+
+func (c *column) setRows(value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || c.index == "" || c.unique {
+		return errors.New("rows=N follows index=… and is a number")
+	}
+	_, err = field.Width(n)
+	return err
+}
+
+func (d *declaration) checkRoles() {
+	if !d.key {
+		d.faults = append(d.faults, fault{text: `no column says art32:"key"`})
+	}
+	if !d.tenant {
+		d.faults = append(d.faults, fault{text: `no column says art32:"tenant"`})
+	}
+}
+
+func (d *declaration) checkIndexes() {
+	taken := map[string]bool{}
+	for _, c := range d.cols {
+		taken[c.name] = true
+	}
+	for _, c := range d.cols {
+		if c.index != "" && taken[c.index] {
+			d.faults = append(d.faults, fault{text: fmt.Sprintf("blind index of %s: column %s is declared twice", c.name, c.index)})
+		}
+		taken[c.index] = true
+	}
+}

@@ -1,0 +1,41 @@
+// Package check holds the analyzers of art32vet, which find in a program what
+// takes it past the measures of the library: [RawHandle] (TOM-8.1), [OuterCtx]
+// (TOM-5.1), [RevealLog] (TOM-7.2) and [Unclassified] (TOM-8.1).
+//
+// # Guarantees
+//
+// A finding says what to do. One that is meant is excused where it stands, with
+// a reason that a reviewer can read:
+//
+//	//art32:allow rawhandle the owner's login looks from outside
+//
+// on the line of the finding or the line above. Without a reason it excuses
+// nothing and is a finding itself.
+//
+// [Unclassified] answers with the words of tenancy.NewRepository; a test
+// compares the two.
+//
+// # Not covered
+//
+// The analyzers read one function or one declaration at a time. They follow no
+// value into another function, a struct's field or a channel, and no context
+// that is renamed. They find slips, not intent: what must not happen is held by
+// the database and by the types.
+//
+// # Compatibility
+//
+// Names of analyzers and the form of the comment stay.
+package check
+
+import "golang.org/x/tools/go/analysis"
+
+// All are the analyzers of art32vet.
+func All() []*analysis.Analyzer {
+	return []*analysis.Analyzer{RawHandle, OuterCtx, RevealLog, Unclassified}
+}
+
+const (
+	module     = "github.com/art32/art32"
+	tenancyPkg = module + "/tenancy"
+	fieldPkg   = module + "/crypto/field"
+)

@@ -1,0 +1,95 @@
+// Package clean holds what art32vet must leave alone.
+package clean
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/tenancy"
+)
+
+type customer struct {
+	ID      uuid.UUID                  `db:"id"         art32:"key,subject"`
+	Tenant  tenancy.ID                 `db:"tenant_id"  art32:"tenant"`
+	Name    field.Encrypted[string]    `db:"name"       art32:"index=name_bidx:casefold,rows=100000"`
+	Born    field.Encrypted[time.Time] `db:"born"`
+	City    string                     `db:"city"       art32:"personal"`
+	Created time.Time                  `db:"created_at" art32:"open"`
+	Cached  chan int                   `db:"-"`
+}
+
+var customers = tenancy.MustRepository[customer]("customers")
+
+func repository[T any](name string) (*tenancy.Repository[T], error) {
+	return tenancy.NewRepository[T](name)
+}
+
+func handles(dsn string) {
+	//art32:allow rawhandle the owner's login migrates
+	sql.Open("pgx", dsn)
+	sql.Open("pgx", dsn) //art32:allow rawhandle the same, behind the line // reviewed
+	sql.Register("mine", nil)
+	os.Open(dsn)
+}
+
+func transactions(ctx context.Context, db *tenancy.DB, r *http.Request, id uuid.UUID) error {
+	ctx = tenancy.WithTenant(r.Context(), tenancy.ID{})
+	if _, err := customers.Get(ctx, db, id); err != nil {
+		return err
+	}
+	err := db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		mine := new(http.Request).WithContext(ctx)
+		if _, err := customers.Get(mine.Context(), tx, id); err != nil {
+			return err
+		}
+		_, err := customers.Count(ctx, tx, tenancy.MustColumn[string](customers, "city").Eq(r.FormValue("city")))
+		return err
+	})
+	later := func(ctx context.Context) error { return customers.Delete(ctx, db, id) }
+	return errors.Join(err, later(ctx), db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		//art32:allow outerctx the request's end is waited for, not the transaction's
+		<-r.Context().Done()
+		return customers.Edit(ctx, tx, id, func(c *customer) error { c.City = "Kiel"; return nil })
+	}))
+}
+
+func reveals(out io.Writer, logger *slog.Logger, c *customer) error {
+	name, err := c.Name.Reveal()
+	if err != nil {
+		return fmt.Errorf("reveal %s: %w", c.ID, err)
+	}
+	fmt.Fprintln(out, name)
+	fmt.Fprintf(&strings.Builder{}, "%s", name)
+	logger.Info("read", "id", c.ID, "name", c.Name, "city", c.City)
+	logger.Info("read", "length", len(name), "empty", name == "", "at", strings.Index(name, "@"))
+	view := struct {
+		ID   uuid.UUID
+		Name string
+	}{c.ID, name}
+	log.Print(view.ID)
+	born, err := c.Born.Reveal()
+	log.Print(born.IsZero(), err)
+	log.Print(greet(name))               //art32:allow reveallog a greeting holds no name
+	fmt.Println(strings.ToLower(c.City)) // not revealed
+	other := struct{ Reveal func() string }{func() string { return "" }}
+	fmt.Println(other.Reveal())
+	return send(name)
+}
+
+func greet(string) string { return "hello" }
+
+func send(string) error { return nil }

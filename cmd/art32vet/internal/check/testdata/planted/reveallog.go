@@ -1,0 +1,103 @@
+package planted
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/art32/art32/crypto/field"
+)
+
+type person struct {
+	Name   field.Encrypted[string]
+	Salary field.Encrypted[int]
+}
+
+type named struct{ Name string }
+
+// mail is what a conversion makes.
+type mail string
+
+func logs(ctx context.Context, logger *slog.Logger, p *person) {
+	name, err := p.Name.Reveal()
+	slog.Info(name)                                               // want `a revealed value reaches the log: pass the field itself, which shows as \[encrypted\], or an id`
+	slog.InfoContext(ctx, "saved", "name", name)                  // want `reaches the log`
+	slog.Error("saved", "name", name, "err", err)                 // want `reaches the log`
+	slog.Log(ctx, slog.LevelInfo, name)                           // want `reaches the log`
+	slog.With("name", name)                                       // want `reaches the log`
+	logger.Warn("saved", "name", name)                            // want `reaches the log`
+	logger.LogAttrs(ctx, slog.LevelInfo, "", slog.Any("n", name)) // want `reaches the log`
+	logger.With("name", name)                                     // want `reaches the log`
+	_ = slog.String("name", name)                                 // want `reaches the log`
+	_ = slog.Group("person", "name", name)                        // want `reaches the log`
+	_ = slog.Attr{Key: "name", Value: slog.StringValue(name)}     // want `reaches the log`
+	log.Print(name)                                               // want `reaches the log`
+	log.Printf("name %s", name)                                   // want `reaches the log`
+	log.New(os.Stderr, "", 0).Println(name)                       // want `reaches the log`
+	fmt.Println(name)                                             // want `reaches standard output`
+	fmt.Printf("%s\n", name)                                      // want `reaches standard output`
+	fmt.Fprintf(os.Stderr, "%s\n", name)                          // want `reaches standard output`
+	fmt.Fprintln(os.Stdout, name)                                 // want `reaches standard output`
+	print(name)                                                   // want `reaches standard output`
+	_ = fmt.Errorf("no mail for %s", name)                        // want `reaches an error's text`
+	_ = errors.New("no mail for " + name)                         // want `reaches an error's text`
+	log.Print(p.Name.Reveal())                                    // want `reaches the log`
+	log.Print(must(p.Name.Reveal()))                              // want `reaches the log`
+}
+
+func ways(p *person) {
+	name, _ := p.Name.Reveal()
+	salary, _ := p.Salary.Reveal()
+	found, _ := p.Name.RevealAny()
+	text, ok := found.(string)
+	local := name
+	var declared = local
+	shown := fmt.Sprintf("name=%s", declared)
+	joined := "name=" + name
+	built := ""
+	built += name
+	user, host, ok := strings.Cut(name, "@")
+	list := append([]string{"x"}, name)
+	keep := &named{}
+	keep.Name = name
+	var copied struct{ name string }
+	copied.name = name
+	log.Print(mail(name))                      // want `reaches the log`
+	log.Print([]byte(name))                    // want `reaches the log`
+	log.Print(text, ok)                        // want `reaches the log`
+	log.Print(shown)                           // want `reaches the log`
+	log.Print(joined)                          // want `reaches the log`
+	log.Print(built)                           // want `reaches the log`
+	log.Print(user)                            // want `reaches the log`
+	log.Print(host)                            // want `reaches the log`
+	log.Print(list)                            // want `reaches the log`
+	log.Print(list[1])                         // want `reaches the log`
+	log.Print(keep.Name)                       // want `reaches the log`
+	log.Print(copied.name)                     // want `reaches the log`
+	log.Print(name[:1])                        // want `reaches the log`
+	log.Print(&name)                           // want `reaches the log`
+	log.Print(strings.ToUpper(name))           // want `reaches the log`
+	log.Print(named{Name: name})               // want `reaches the log`
+	log.Print(map[string]string{"name": name}) // want `reaches the log`
+	log.Print(salary)                          // want `reaches the log`
+	log.Print(salary * 12)                     // want `reaches the log`
+	log.Print(strconv.Itoa(salary))            // want `reaches the log`
+	for _, r := range name {
+		log.Print(string(r)) // want `reaches the log`
+	}
+	func() { log.Print(name) }() // want `reaches the log`
+	//art32:allow reveallog // want `excuses nothing without a reason`
+	log.Print(name) // want `reaches the log`
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

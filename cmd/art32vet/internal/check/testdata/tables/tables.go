@@ -1,0 +1,214 @@
+// Package tables declares good and bad tables, for art32vet and tenancy to agree
+// on what is wrong with each.
+package tables
+
+import (
+	"database/sql/driver"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/tenancy"
+)
+
+// Declared is what tenancy answers to each table.
+func Declared() map[string]error {
+	return map[string]error{
+		"Good":    declare[Good](),
+		"Bare":    declare[Bare](),
+		"Tags":    declare[Tags](),
+		"Roles":   declare[Roles](),
+		"Kinds":   declare[Kinds](),
+		"Sealed":  declare[Sealed](),
+		"Indexes": declare[Indexes](),
+		"Embeds":  declare[Embeds](),
+		"Empty":   declare[Empty](),
+		"Number":  declare[Number](),
+		"Alias":   declare[Alias](),
+	}
+}
+
+func declare[T any]() error {
+	_, err := tenancy.NewRepository[T]("things")
+	return err
+}
+
+// These show the tables to art32vet.
+var (
+	_, _ = tenancy.NewRepository[Good]("things")
+	_, _ = tenancy.NewRepository[Bare]("things")
+	_, _ = tenancy.NewRepository[Tags]("things")
+	_, _ = tenancy.NewRepository[Roles]("things")
+	_, _ = tenancy.NewRepository[Kinds]("things")
+	_, _ = tenancy.NewRepository[Sealed]("things")
+	_, _ = tenancy.NewRepository[Indexes]("things")
+	_, _ = tenancy.NewRepository[Embeds]("things")
+	_, _ = tenancy.NewRepository[Empty]("things")
+	_, _ = tenancy.NewRepository[Number]("things")
+	_, _ = tenancy.NewRepository[Alias]("things")
+)
+
+type (
+	// MyID converts to a UUID.
+	MyID uuid.UUID
+	// Word is a string by another name.
+	Word string
+	// ByValue stores itself.
+	ByValue struct{ n int }
+	// ByPointer has its Value on the pointer only.
+	ByPointer struct{ n int }
+	// Secret is a field of its own name.
+	Secret struct{ field.Encrypted[string] }
+	// Short is an alias.
+	Short = field.Encrypted[string]
+)
+
+// Value implements driver.Valuer.
+func (v ByValue) Value() (driver.Value, error) { return int64(v.n), nil }
+
+// Scan implements sql.Scanner.
+func (v *ByValue) Scan(src interface{}) error { return nil }
+
+// Value implements driver.Valuer, on the pointer.
+func (v *ByPointer) Value() (driver.Value, error) { return int64(v.n), nil }
+
+// Scan implements sql.Scanner.
+func (v *ByPointer) Scan(src any) error { return nil }
+
+// Good is as it should be.
+type Good struct {
+	ID       MyID                    `db:"id"        art32:"key,subject"`
+	Tenant   tenancy.ID              `db:"tenant_id" art32:"tenant"`
+	Email    field.Encrypted[string] `db:"email"     art32:"index=email_bidx:email"`
+	Phone    Short                   `db:"phone"     art32:"unique=phone_bidx:digits"`
+	Name     field.Encrypted[Word]   `db:"name"      art32:"index=name_bidx:casefold,rows=1000"`
+	Born     *time.Time              `db:"born"      art32:"personal"`
+	Plan     string                  `db:"plan"      art32:"open"`
+	Local    chan int                `db:"-"`
+	Explicit uuid.UUID               `db:"explicit"  art32:"open"`
+}
+
+// Alias is Good by another name.
+type Alias = Good
+
+// Bare has a column without class.
+type Bare struct {
+	ID     uuid.UUID  `db:"id"        art32:"key"`
+	Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+	City   string     `db:"city"`
+}
+
+// Tags has every mistake of a tag.
+type Tags struct {
+	Word   string     `db:"word"  art32:"opne"`
+	Upper  string     `db:"upper" art32:"Open"`
+	Blank  string     `db:"blank" art32:" open"`
+	Comma  string     `db:"comma" art32:"open,"`
+	Both   string     `db:"both"  art32:"open,personal"`
+	Same   string     `db:"same"  art32:"open,open"`
+	Value  string     `db:"value" art32:"open=yes"`
+	NoDB   string     `art32:"open"`
+	NoName string     `db:""      art32:"open"`
+	Quoted string     `db:"a\"b"  art32:"open"`
+	hidden string     `db:"hidden" art32:"open"`
+	Twice  string     `db:"word"  art32:"open"`
+	Tenant tenancy.ID `db:"tenant_id" art32:"tenant,open"`
+	KeyToo uuid.UUID  `db:"key_too" art32:"key,personal"`
+}
+
+// Roles has every mistake of a role.
+type Roles struct {
+	ID       string     `db:"id"       art32:"key"`
+	Bytes    []byte     `db:"bytes"    art32:"key"`
+	Long     [17]byte   `db:"long"     art32:"subject"`
+	Key      [16]byte   `db:"key"      art32:"key"`
+	Second   uuid.UUID  `db:"second"   art32:"key"`
+	Tenant   uuid.UUID  `db:"tenant"   art32:"tenant"`
+	Subject  int        `db:"subject"  art32:"subject"`
+	Pointer  *uuid.UUID `db:"pointer"  art32:"subject"`
+	Subject1 MyID       `db:"subject1" art32:"subject"`
+	Subject2 MyID       `db:"subject2" art32:"subject"`
+}
+
+// Kinds has every kind of plain column.
+type Kinds struct {
+	ID        uuid.UUID      `db:"id"        art32:"key"`
+	Tenant    tenancy.ID     `db:"tenant_id" art32:"tenant"`
+	Bool      bool           `db:"a" art32:"open"`
+	Int       int            `db:"b" art32:"open"`
+	Int64     int64          `db:"c" art32:"open"`
+	Uint      uint           `db:"d" art32:"open"`
+	Uint32    uint32         `db:"e" art32:"open"`
+	Uint64    uint64         `db:"f" art32:"open"`
+	Float32   float32        `db:"g" art32:"open"`
+	Complex   complex128     `db:"h" art32:"open"`
+	Bytes     []byte         `db:"i" art32:"open"`
+	Strings   []string       `db:"j" art32:"open"`
+	Map       map[string]int `db:"k" art32:"open"`
+	Any       any            `db:"l" art32:"open"`
+	Func      func()         `db:"m" art32:"open"`
+	Word      Word           `db:"n" art32:"open"`
+	Pointer   *string        `db:"o" art32:"open"`
+	Twice     **string       `db:"p" art32:"open"`
+	ByValue   ByValue        `db:"q" art32:"open"`
+	ByPointer ByPointer      `db:"r" art32:"open"`
+	PtrValue  *ByValue       `db:"s" art32:"open"`
+	URL       url.URL        `db:"t" art32:"open"`
+	Array     [4]byte        `db:"u" art32:"open"`
+	Time      time.Time      `db:"v" art32:"open"`
+	NullUUID  uuid.NullUUID  `db:"w" art32:"open"`
+}
+
+// Sealed has every kind of encrypted column.
+type Sealed struct {
+	ID       uuid.UUID                   `db:"id"        art32:"key"`
+	Tenant   tenancy.ID                  `db:"tenant_id" art32:"tenant"`
+	Bool     field.Encrypted[bool]       `db:"a"`
+	Uint     field.Encrypted[uint]       `db:"b"`
+	Float32  field.Encrypted[float32]    `db:"c"`
+	Bytes    field.Encrypted[[]byte]     `db:"d"`
+	Strings  field.Encrypted[[]string]   `db:"e"`
+	Pointer  field.Encrypted[*string]    `db:"f"`
+	Any      field.Encrypted[any]        `db:"g"`
+	Addr     field.Encrypted[netip.Addr] `db:"h"`
+	URL      field.Encrypted[url.URL]    `db:"i"`
+	Time     field.Encrypted[time.Time]  `db:"j"`
+	Open     field.Encrypted[string]     `db:"k" art32:"open"`
+	Embedded Secret                      `db:"l"`
+	PtrField *field.Encrypted[string]    `db:"m"`
+	PtrOpen  *field.Encrypted[string]    `db:"n" art32:"open"`
+}
+
+// Indexes has every mistake of a blind index.
+type Indexes struct {
+	ID     uuid.UUID               `db:"id"        art32:"key"`
+	Tenant tenancy.ID              `db:"tenant_id" art32:"tenant"`
+	Plain  string                  `db:"plain"  art32:"open,index=i1:email"`
+	First  string                  `db:"first"  art32:"index=i2:email,open"`
+	How    field.Encrypted[string] `db:"how"    art32:"index=i3:sounds"`
+	Form   field.Encrypted[string] `db:"form"   art32:"index=i4"`
+	Name   field.Encrypted[string] `db:"name"   art32:"index=I:email"`
+	Rows   field.Encrypted[string] `db:"rows"   art32:"index=i5:email,rows=few"`
+	Few    field.Encrypted[string] `db:"few"    art32:"index=i6:email,rows=3"`
+	Before field.Encrypted[string] `db:"before" art32:"rows=100,index=i7:email"`
+	Unique field.Encrypted[string] `db:"uniq"   art32:"unique=i8:email,rows=100"`
+	Taken  field.Encrypted[string] `db:"taken"  art32:"index=plain:email"`
+	Once   field.Encrypted[string] `db:"once"   art32:"index=i9:exact"`
+	Again  field.Encrypted[string] `db:"again"  art32:"index=i9:exact"`
+}
+
+// Embeds has a struct within.
+type Embeds struct {
+	Good
+
+	Other uuid.UUID `db:"other" art32:"key"`
+}
+
+// Empty has nothing.
+type Empty struct{}
+
+// Number is no struct.
+type Number int
