@@ -1,0 +1,378 @@
+package tenancytest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
+)
+
+func (t *trial) noTenant() error {
+	t.refusedVerbs(tenancy.WithActor(t.ctx, t.w.Actor), tenancy.ErrNoTenant)
+	return nil
+}
+
+func (t *trial) unknownTenant() error {
+	t.refusedVerbs(t.as(tenancy.NewID()), tenancy.ErrUnknownTenant)
+	return nil
+}
+
+// refusedVerbs calls everything in a context in which nothing may work.
+func (t *trial) refusedVerbs(ctx context.Context, due error) {
+	for _, r := range t.tables {
+		for verb, err := range t.verbs(ctx, r, uuid.New()) {
+			t.want(err, due, verb+" of "+r.Name)
+		}
+		t.want(t.w.DB.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+			_, err := tx.SQLX().ExecContext(ctx, "SELECT count(*) FROM "+t.sqlName(r))
+			return err
+		}), due, "InSQL on "+r.Name)
+	}
+	t.want(t.w.DB.Erase(ctx, uuid.New()), due, "Erase")
+}
+
+// sqlName is how the application's own SQL names a table.
+func (t *trial) sqlName(r rows) string {
+	if t.w.Engine == SQLite {
+		return strings.ReplaceAll(r.Name, ".", "_")
+	}
+	return r.Name
+}
+
+func (t *trial) foreignRow() error {
+	for _, r := range t.tables {
+		before, err := t.rows(r, t.a)
+		if err != nil {
+			return err
+		}
+		for _, row := range before {
+			if err := t.foreign(r, r.id(row, r.Key)); err != nil {
+				return err
+			}
+		}
+		after, err := t.rows(r, t.a)
+		if err != nil {
+			return err
+		}
+		if !slices.EqualFunc(before, after, same) {
+			t.errorf("the rows of %s were changed from outside", r.Name)
+		}
+	}
+	return nil
+}
+
+// foreign tries as tenant B to reach the row id of tenant A.
+func (t *trial) foreign(r rows, id uuid.UUID) error {
+	own, err := t.ids(r, t.b)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(own, id) {
+		t.errorf("List of %s yields a row of another tenant", r.Name)
+	}
+	n, err := r.count(t.as(t.b), t.w.DB)
+	if err != nil {
+		return err
+	}
+	if n != len(own) {
+		t.errorf("Count of %s is %d, List yields %d", r.Name, n, len(own))
+	}
+	ctx := t.as(t.b)
+	_, err = r.get(ctx, t.w.DB, id)
+	t.want(err, tenancy.ErrNotFound, "Get of "+r.Name)
+	t.want(r.edit(ctx, t.w.DB, id, func(row reflect.Value) error { return t.change(r, row) }), tenancy.ErrNotFound, "Edit of "+r.Name)
+	t.want(r.remove(ctx, t.w.DB, id), tenancy.ErrNotFound, "Delete of "+r.Name)
+	return nil
+}
+
+// same compares two rows as they print, but for what was encrypted by the
+// ciphertext.
+func same(a, b reflect.Value) bool {
+	for i := range a.NumField() {
+		x, y := a.Field(i), b.Field(i)
+		if s, ok := reflect.TypeAssert[interface{ RevealAny() (any, error) }](x); ok {
+			o, _ := reflect.TypeAssert[interface{ RevealAny() (any, error) }](y)
+			v, errV := s.RevealAny()
+			w, errW := o.RevealAny()
+			if !reflect.DeepEqual(v, w) || !errors.Is(errV, errW) {
+				return false
+			}
+			continue
+		}
+		if x.CanInterface() && !reflect.DeepEqual(x.Interface(), y.Interface()) {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *trial) foreignInsert() error {
+	for _, r := range t.tables {
+		row, err := r.made(uuid.New(), int(t.w.filled.Add(1)))
+		if err != nil {
+			return err
+		}
+		id := uuid.New()
+		key := r.field(row, r.Key)
+		key.Set(reflect.ValueOf(id).Convert(key.Type()))
+		r.field(row, r.Tenant).Set(reflect.ValueOf(t.a))
+		t.want(r.insert(t.as(t.b), t.w.DB, row), tenancy.ErrOtherTenant, "Insert into "+r.Name)
+		events, err := t.events(t.b)
+		if err != nil {
+			return err
+		}
+		if n := traces(events, r.Name+".insert", id, tenancy.Refused); n != 1 {
+			t.errorf("%d events of the refused insert into %s, want 1", n, r.Name)
+		}
+	}
+	return nil
+}
+
+func (t *trial) callersSQL() error {
+	for _, r := range t.tables {
+		theirs, err := t.ids(r, t.a)
+		if err != nil {
+			return err
+		}
+		own, err := t.ids(r, t.b)
+		if err != nil {
+			return err
+		}
+		name, tenant := t.sqlName(r), fmt.Sprintf("%q = '%s'", r.Tenant, t.a)
+		row := fmt.Sprintf("%q = '%s'", r.Key, theirs[0])
+		t.hits("SELECT 1 FROM "+name, len(own))
+		t.hits(fmt.Sprintf("SELECT 1 FROM %s WHERE %q = '%s'", name, r.Key, own[0]), 1)
+		t.hits("SELECT 1 FROM "+name+" WHERE "+tenant, 0)
+		t.hits("SELECT 1 FROM "+name+" WHERE "+row, 0)
+		t.hits(fmt.Sprintf("UPDATE %s SET %q = %q WHERE %s", name, r.Key, r.Key, row), 0)
+		t.hits("DELETE FROM "+name+" WHERE "+tenant+" OR "+row, 0)
+		// PostgreSQL refuses it; in SQLite the row stays in the file of B.
+		_, _ = t.sql(fmt.Sprintf("UPDATE %s SET %s WHERE %q = '%s'", name, tenant, r.Key, own[0]))
+		after, err := t.ids(r, t.a)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(theirs, after) {
+			t.errorf("SQL of another tenant changed which rows of %s there are", r.Name)
+		}
+	}
+	return nil
+}
+
+// hits notes a statement of tenant B that reads or changes another number of
+// rows; one that is refused hits none.
+func (t *trial) hits(text string, want int) {
+	if n, err := t.sql(text); n != want || err != nil && !errors.Is(err, tenancy.ErrForbidden) {
+		t.errorf("%s: hit %d rows (%v), want %d", text, n, err, want)
+	}
+}
+
+// sql runs a statement of tenant B's own.
+func (t *trial) sql(text string) (n int, err error) {
+	err = t.w.DB.InSQL(t.as(t.b), func(ctx context.Context, tx *tenancy.SQLTx) error {
+		if strings.HasPrefix(text, "SELECT") {
+			var ones []int
+			err := tx.SQLX().SelectContext(ctx, &ones, text)
+			n = len(ones)
+			return err
+		}
+		res, err := tx.SQLX().ExecContext(ctx, text)
+		if err != nil {
+			return err
+		}
+		hit, err := res.RowsAffected()
+		n = int(hit)
+		return err
+	})
+	return n, err
+}
+
+func (t *trial) libraryTables() error {
+	before, err := t.events(t.b)
+	if err != nil {
+		return err
+	}
+	all := []string{"events", "event_parts", "erased"}
+	for _, table := range all {
+		name := engine.Table(t.w.DB.Engine(engine.Library).Dialect(), table)
+		_, err := t.sql("DELETE FROM " + name)
+		t.want(err, tenancy.ErrForbidden, "DELETE FROM "+name)
+	}
+	after, err := t.events(t.b)
+	if err != nil {
+		return err
+	}
+	if n := traces(after, "sql.refused", uuid.Nil, tenancy.Refused); n != len(all) || len(after) != len(before)+n {
+		t.errorf("%d events before, %d after, of them %d of the %d refusals", len(before), len(after), n, len(all))
+	}
+	return nil
+}
+
+func (t *trial) trace() error {
+	others, err := t.events(t.b)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(t.traceInsert(), t.traceEdit(), t.traceDelete()); err != nil {
+		return err
+	}
+	now, err := t.events(t.b)
+	if err == nil && len(now) != len(others) {
+		t.errorf("%d events stand in the log of another tenant", len(now)-len(others))
+	}
+	return err
+}
+
+// traced wants one event of an action on a row.
+func (t *trial) traced(verb string, r rows, id uuid.UUID, want int) error {
+	events, err := t.events(t.a)
+	if err != nil {
+		return err
+	}
+	if n := traces(events, r.Name+"."+verb, id, tenancy.Done); n != want {
+		t.errorf("%d events %s.%s of a row, want %d", n, r.Name, verb, want)
+	}
+	wrong := func(e audit.Entry) bool { return e.Object == id && e.Actor != t.w.Actor.String() }
+	if slices.ContainsFunc(events, wrong) {
+		t.errorf("an event of %s names another actor", r.Name)
+	}
+	return nil
+}
+
+func (t *trial) traceInsert() error {
+	for _, r := range t.tables {
+		ids, err := t.ids(r, t.a)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := t.traced("insert", r, id, 1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// traceEdit edits each column of one row; what the database refuses must leave
+// no event.
+func (t *trial) traceEdit() error {
+	for _, r := range t.tables {
+		ids, err := t.ids(r, t.a)
+		if err != nil {
+			return err
+		}
+		done := 0
+		for _, c := range r.Columns {
+			if !r.plain(c) {
+				continue
+			}
+			changed := false
+			err := r.edit(t.as(t.a), t.w.DB, ids[0], func(row reflect.Value) error {
+				old := reflect.New(r.typ).Elem()
+				old.Set(row.Elem())
+				err := put(r.field(row, c.Name), int(t.w.filled.Add(1)))
+				changed = !same(old, row.Elem())
+				return err
+			})
+			if err == nil && changed {
+				done++
+			}
+			if err := t.traced("update", r, ids[0], done); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// traceDelete deletes the rows, those first that refer to others.
+func (t *trial) traceDelete() error {
+	for _, r := range slices.Backward(t.tables) {
+		ids, err := t.ids(r, t.a)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			want := 1
+			if err := r.remove(t.as(t.a), t.w.DB, id); err != nil {
+				want = 0
+			}
+			if err := t.traced("delete", r, id, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// quitter is a log that is full after some entries.
+type quitter struct {
+	tenancy.ChangeRecorder
+
+	left int
+}
+
+var errFull = errors.New("the log is full")
+
+func (q *quitter) Change(ctx context.Context, tx *tenancy.Tx, c tenancy.Change) error {
+	if q.left--; q.left < 0 {
+		return errFull
+	}
+	return q.ChangeRecorder.Change(ctx, tx, c)
+}
+
+func (t *trial) noEntry() error {
+	log := &quitter{ChangeRecorder: t.w.Log}
+	db, err := tenancy.New(t.w.DB.Engine(engine.Library), t.w.schema, t.w.Keys, log, nil)
+	if err != nil {
+		return err
+	}
+	before, err := t.state()
+	if err != nil {
+		return err
+	}
+	for _, r := range t.tables {
+		ids, err := t.ids(r, t.a)
+		if err != nil {
+			return err
+		}
+		t.want(r.remove(t.as(t.a), db, ids[0]), errFull, "Delete of "+r.Name)
+		err = r.edit(t.as(t.a), db, ids[0], func(row reflect.Value) error { return t.change(r, row) })
+		if slices.ContainsFunc(r.Columns, r.plain) {
+			t.want(err, errFull, "Edit of "+r.Name)
+		}
+	}
+	log.left = 1
+	t.want(db.In(t.as(t.a), func(ctx context.Context, tx *tenancy.Tx) error {
+		return errors.Join(t.w.fillIn(ctx, tx), t.w.fillIn(ctx, tx))
+	}), errFull, "In")
+	after, err := t.state()
+	if err == nil && before != after {
+		t.errorf("rows and events were %s, and are %s", before, after)
+	}
+	return err
+}
+
+// state counts rows and events of tenant A.
+func (t *trial) state() (string, error) {
+	var s strings.Builder
+	for _, r := range t.tables {
+		n, err := r.count(t.as(t.a), t.w.DB)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&s, "%s %d, ", r.Name, n)
+	}
+	events, err := t.events(t.a)
+	fmt.Fprintf(&s, "events %d", len(events))
+	return s.String(), err
+}

@@ -1,0 +1,223 @@
+package tenancytest
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/tenancy"
+)
+
+// rows is a repository whose type of row is known to its application alone: its
+// verbs by reflection.
+type rows struct {
+	tenancy.TableInfo
+
+	repo reflect.Value
+	typ  reflect.Type // of a row
+}
+
+// tables are the tables of a schema, which must be repositories.
+func tables(s tenancy.Schema) ([]rows, error) {
+	all := make([]rows, len(s))
+	for i, info := range s.Info() {
+		repo := reflect.ValueOf(s[i])
+		insert := repo.MethodByName("Insert")
+		if !insert.IsValid() {
+			return nil, fmt.Errorf("table %s is no repository", info.Name)
+		}
+		all[i] = rows{TableInfo: info, repo: repo, typ: insert.Type().In(2).Elem()}
+	}
+	return all, nil
+}
+
+// fail is the error among the results of a verb.
+func fail(results []reflect.Value) error {
+	err, _ := reflect.TypeAssert[error](results[len(results)-1])
+	return err
+}
+
+func args(ctx context.Context, c tenancy.Conn, more ...reflect.Value) []reflect.Value {
+	return append([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(c)}, more...)
+}
+
+// insert adds row, a pointer.
+func (r rows) insert(ctx context.Context, c tenancy.Conn, row reflect.Value) error {
+	return fail(r.repo.MethodByName("Insert").Call(args(ctx, c, row)))
+}
+
+func (r rows) get(ctx context.Context, c tenancy.Conn, id uuid.UUID) (reflect.Value, error) {
+	out := r.repo.MethodByName("Get").Call(args(ctx, c, reflect.ValueOf(id)))
+	return out[0], fail(out)
+}
+
+// edit lets fn change a row, which it is given as a pointer.
+func (r rows) edit(ctx context.Context, c tenancy.Conn, id uuid.UUID, fn func(row reflect.Value) error) error {
+	m := r.repo.MethodByName("Edit")
+	change := reflect.MakeFunc(m.Type().In(3), func(in []reflect.Value) []reflect.Value {
+		err := reflect.New(reflect.TypeFor[error]()).Elem()
+		if e := fn(in[0]); e != nil {
+			err.Set(reflect.ValueOf(e))
+		}
+		return []reflect.Value{err}
+	})
+	return fail(m.Call(args(ctx, c, reflect.ValueOf(id), change)))
+}
+
+func (r rows) remove(ctx context.Context, c tenancy.Conn, id uuid.UUID) error {
+	return fail(r.repo.MethodByName("Delete").Call(args(ctx, c, reflect.ValueOf(id))))
+}
+
+func (r rows) count(ctx context.Context, c tenancy.Conn) (int, error) {
+	out := r.repo.MethodByName("Count").Call(args(ctx, c))
+	return int(out[0].Int()), fail(out)
+}
+
+func (r rows) list(ctx context.Context, c tenancy.Conn) ([]reflect.Value, error) {
+	var all []reflect.Value
+	for row, err := range r.repo.MethodByName("List").Call(args(ctx, c))[0].Seq2() {
+		if e, ok := reflect.TypeAssert[error](err); ok && e != nil {
+			return nil, e
+		}
+		all = append(all, row)
+	}
+	return all, nil
+}
+
+// field is the field of a row that holds a column.
+func (r rows) field(row reflect.Value, column string) reflect.Value {
+	for i := range r.typ.NumField() {
+		if r.typ.Field(i).Tag.Get("db") == column {
+			return reflect.Indirect(row).Field(i)
+		}
+	}
+	return reflect.Value{}
+}
+
+func (r rows) id(row reflect.Value, column string) uuid.UUID {
+	if column == "" {
+		return uuid.Nil
+	}
+	id, _ := reflect.TypeAssert[uuid.UUID](r.field(row, column).Convert(reflect.TypeFor[uuid.UUID]()))
+	return id
+}
+
+// plain reports whether a column is none of key, tenant and subject.
+func (r rows) plain(c tenancy.ColumnInfo) bool {
+	return c.Name != r.Key && c.Name != r.Tenant && c.Name != r.Subject
+}
+
+// made is a row about a data subject, a pointer, with something in each column.
+// The number tells one row's values from another's.
+func (r rows) made(subject uuid.UUID, number int) (reflect.Value, error) {
+	row := reflect.New(r.typ)
+	if r.Subject != "" {
+		f := r.field(row, r.Subject)
+		f.Set(reflect.ValueOf(subject).Convert(f.Type()))
+	}
+	for _, c := range r.Columns {
+		if !r.plain(c) {
+			continue
+		}
+		if err := put(r.field(row, c.Name), number); err != nil {
+			return row, fmt.Errorf("make a row of %s: column %s: %w: give Options.Fill", r.Name, c.Name, err)
+		}
+	}
+	return row, nil
+}
+
+// put gives a field a value that differs from number to number, where its type
+// is one that is known.
+func put(f reflect.Value, number int) error {
+	if s, ok := reflect.TypeAssert[interface{ PlainType() reflect.Type }](f); ok {
+		plain := reflect.New(s.PlainType())
+		if err := put(plain.Elem(), number); err != nil {
+			return err
+		}
+		text, err := json.Marshal(plain.Interface())
+		if err != nil {
+			return errors.New("type has no form in JSON")
+		}
+		return json.Unmarshal(text, f.Addr().Interface())
+	}
+	if f.Kind() == reflect.Pointer {
+		f.Set(reflect.New(f.Type().Elem()))
+		f = f.Elem()
+	}
+	switch {
+	case f.Type() == reflect.TypeFor[time.Time]():
+		f.Set(reflect.ValueOf(time.Date(2000, 1, 1+number, 0, 0, 0, 0, time.UTC)))
+	case f.Type() == reflect.TypeFor[json.RawMessage]():
+		f.SetBytes(fmt.Appendf(nil, "%d", number))
+	case f.Kind() == reflect.Array && f.Type().ConvertibleTo(reflect.TypeFor[uuid.UUID]()):
+		f.Set(reflect.ValueOf(uuid.New()).Convert(f.Type()))
+	default:
+		basic(f, number)
+	}
+	return nil
+}
+
+// basic leaves types that it does not know at their zero value.
+func basic(f reflect.Value, number int) {
+	switch f.Kind() {
+	case reflect.String:
+		f.SetString(fmt.Sprintf("value-%d", number))
+	case reflect.Bool:
+		f.SetBool(number%2 == 1)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		f.SetInt(int64(number % 100))
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		f.SetUint(uint64(number % 100))
+	case reflect.Float32, reflect.Float64:
+		f.SetFloat(float64(number))
+	case reflect.Slice:
+		if f.Type().Elem().Kind() == reflect.Uint8 {
+			f.SetBytes(fmt.Appendf(nil, "value-%d", number))
+		}
+	default:
+	}
+}
+
+// erased says what of a row still tells about an erased person: "" for nothing.
+func (r rows) erased(row reflect.Value) string {
+	var left []string
+	for _, c := range r.Columns {
+		f := r.field(row, c.Name)
+		switch c.Class {
+		case tenancy.Encrypted:
+			if s, ok := reflect.TypeAssert[interface{ RevealAny() (any, error) }](f); ok {
+				if v, err := s.RevealAny(); v != nil || err != nil && !errors.Is(err, field.ErrErased) {
+					left = append(left, c.Name)
+				}
+			}
+		case tenancy.Personal:
+			if !empty(f) {
+				left = append(left, c.Name)
+			}
+		case tenancy.Open:
+		}
+	}
+	return strings.Join(left, ", ")
+}
+
+// empty reports whether a field holds nothing, as its type stores it.
+func empty(f reflect.Value) bool {
+	if t, ok := reflect.TypeAssert[time.Time](f); ok {
+		return t.IsZero() // in whatever location
+	}
+	if v, ok := reflect.TypeAssert[driver.Valuer](f); ok && f.Kind() != reflect.Pointer {
+		zero, _ := reflect.TypeAssert[driver.Valuer](reflect.Zero(f.Type()))
+		have, errHave := v.Value()
+		none, errNone := zero.Value()
+		return errHave == nil && errNone == nil && reflect.DeepEqual(have, none)
+	}
+	return f.IsZero()
+}
