@@ -66,6 +66,10 @@ var stores = map[Dialect]store{
 	},
 }
 
+// CreateTable is the statement that makes the table of migrations, for scripts
+// that a person runs without this package.
+func CreateTable(d Dialect) string { return stores[d].create }
+
 // held returns what the database holds of a line, also if it has no table yet.
 func (s store) held(ctx context.Context, q Querier, line string) ([]row, error) {
 	there, err := s.exists(ctx, q)

@@ -1,0 +1,114 @@
+package pgsource
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/art32/art32/backup"
+	"github.com/art32/art32/tenancy"
+)
+
+// Write implements [backup.Snapshot]. What is needed to make the tables comes
+// first, then table by table, each read once.
+func (s *snapshot) Write(ctx context.Context, sink backup.Sink) error {
+	if err := s.scripts(ctx, sink); err != nil {
+		return fmt.Errorf("pgsource: write schema: %w", told(err))
+	}
+	for i := range s.catalogue.tables {
+		if err := s.pour(ctx, s.conn, &s.catalogue.tables[i], sink); err != nil {
+			return fmt.Errorf("pgsource: write rows: %w", told(err))
+		}
+	}
+	return nil
+}
+
+func (s *snapshot) pour(ctx context.Context, conn *pgx.Conn, t *table, sink backup.Sink) error {
+	return newSplitter(ctx, sink, t, s.source.part, s.tenants).read(ctx, conn)
+}
+
+// scripts writes what a restore needs beside the rows: for [Into] the layout and
+// the migrations, for psql the scripts that run them.
+func (s *snapshot) scripts(ctx context.Context, sink backup.Sink) error {
+	l := layout{Format: layoutFormat, Lines: lists(s.files), Tables: s.catalogue.tables}
+	if err := putLayout(ctx, sink, l); err != nil {
+		return err
+	}
+	for _, f := range s.files {
+		if err := put(ctx, sink, "migrations/"+f.Line+"/"+f.Name, f.SQL); err != nil {
+			return err
+		}
+	}
+	partitions, err := s.column(ctx, partitionsQuery)
+	if err != nil {
+		return err
+	}
+	sequences, err := s.sequences(ctx)
+	if err != nil {
+		return err
+	}
+	for _, script := range []struct{ name, text string }{
+		{"partitions.sql", partitions},
+		{"sequences.sql", sequences},
+		{"schema.sql", schemaScript(s.files)},
+		{"load.sql", loadScript(s.catalogue.tables)},
+	} {
+		if err := put(ctx, sink, script.name, script.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putLayout(ctx context.Context, sink backup.Sink, l layout) error {
+	text, err := json.MarshalIndent(l, "", "\t")
+	if err != nil {
+		return err
+	}
+	return put(ctx, sink, "layout.json", string(text)+"\n")
+}
+
+// put adds a file to what tenants share.
+func put(ctx context.Context, sink backup.Sink, name, text string) error {
+	return sink.File(ctx, tenancy.ID{}, name, int64(len(text)), bytes.NewReader([]byte(text)))
+}
+
+// keystoreScripts writes what a restore of the keystore needs beside its rows.
+func keystoreScripts(ctx context.Context, sink backup.Sink, tables []table) error {
+	if err := putLayout(ctx, sink, layout{Format: layoutFormat, Tables: tables}); err != nil {
+		return err
+	}
+	return put(ctx, sink, "load.sql", keystoreScript(tables))
+}
+
+// column gives the single text column of a query, a statement in each line.
+func (s *snapshot) column(ctx context.Context, query string, args ...any) (string, error) {
+	rows, err := s.conn.Query(ctx, query, args...)
+	if err != nil {
+		return "", err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return strings.Join(append(lines, ""), "\n"), err
+}
+
+// sequences sets each sequence to where it stands. A sequence knows no
+// transactions: it is never behind the rows.
+func (s *snapshot) sequences(ctx context.Context) (string, error) {
+	list, err := s.column(ctx, sequencesQuery)
+	if err != nil || strings.TrimSpace(list) == "" {
+		return "", err
+	}
+	var out strings.Builder
+	for query := range strings.Lines(list) {
+		line, err := s.column(ctx, query)
+		if err != nil {
+			return "", err
+		}
+		out.WriteString(line)
+	}
+	return out.String(), nil
+}
