@@ -39,7 +39,7 @@ func TestGateKeepsTheBudget(t *testing.T) {
 				now := held.Add(need)
 				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
 				}
-				time.Sleep(time.Duration(need))
+				<-time.After(time.Duration(need)) // holds it while others come
 				held.Add(-need)
 				g.Release(need)
 			})

@@ -26,6 +26,7 @@ func (s *server) contexts(ctx context.Context, r *http.Request, q *request, id u
 		Notes.Get(s.ctx, tx, id)       // want `s.ctx comes from outside`
 		Notes.Get(q, tx, id)           // want `q comes from outside`
 		Notes.Get(q.Context, tx, id)   // want `q.Context comes from outside`
+		Notes.Get(late, tx, id)        // want `late comes from outside`
 		Notes.Get(background, tx, id)  // want `background comes from outside`
 		renamed := ctx                 // want `ctx comes from outside`
 		return Notes.Delete(renamed, tx, id)
@@ -48,6 +49,8 @@ func (s *server) wrapped(ctx context.Context, fn func(context.Context, *tenancy.
 func (s *server) nested(ctx context.Context, id uuid.UUID) error {
 	return s.db.In(ctx, func(outer context.Context, tx *tenancy.Tx) error {
 		return s.db.In(outer, func(ctx context.Context, tx *tenancy.Tx) error {
+			Notes.Get(ctx, tx, id)
+			Notes.Get(s.ctx, tx, id)           // want `s.ctx comes from outside`
 			return Notes.Delete(outer, tx, id) // want `outer comes from outside`
 		})
 	})
@@ -64,3 +67,5 @@ func (s *server) database(ctx context.Context, db *tenancy.DB, n *Note) error {
 		return Notes.Update(ctx, s.db, n) // want `s.db is passed inside a transaction`
 	})
 }
+
+var late = context.TODO()

@@ -90,6 +90,12 @@ func ways(p *person) {
 	for _, r := range name {
 		log.Print(string(r)) // want `reaches the log`
 	}
+	last, next := "", ""
+	for range 3 {
+		log.Print(last) // want `reaches the log`
+		last = next
+		next = name
+	}
 	func() { log.Print(name) }() // want `reaches the log`
 	//art32:allow reveallog // want `excuses nothing without a reason`
 	log.Print(name) // want `reaches the log`
