@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// patience bounds what must be done although the request has ended meanwhile.
+// patience bounds what is done although the request has ended.
 const patience = 10 * time.Second
 
 // Login opens a session for a person whose identity was proved, and sets its
@@ -31,19 +31,21 @@ func (m *Manager) Login(w http.ResponseWriter, r *http.Request, id Identity) (Se
 	if id.Tenant.IsZero() || id.User == uuid.Nil {
 		return Session{}, ErrIdentity
 	}
+	ctx, cancel := settled(r.Context())
+	defer cancel()
 	now := stamp(time.Now())
 	s := Session{
 		ID: uuid.New(), Tenant: id.Tenant, User: id.User,
 		Created: now, LastSeen: now, Authenticated: now,
 	}
-	if err := m.record(acting(r.Context(), &s), actionOpen); err != nil {
+	if err := m.record(acting(ctx, &s), actionOpen); err != nil {
 		return Session{}, err
 	}
-	if _, err := m.leave(r, ReasonReplaced); err != nil {
+	if _, err := m.leave(ctx, r.Header, ReasonReplaced); err != nil {
 		return Session{}, err
 	}
 	t := newToken()
-	if err := m.store.Insert(r.Context(), Row{Session: s, Hash: t.hash()}); err != nil {
+	if err := m.store.Insert(ctx, Row{Session: s, Hash: t.hash()}); err != nil {
 		return Session{}, fmt.Errorf("session: log in: %w", err)
 	}
 	m.setCookie(w, t)
@@ -56,7 +58,9 @@ func (m *Manager) Login(w http.ResponseWriter, r *http.Request, id Identity) (Se
 // be there, and the cookie is. Like [Manager.Login] it must be called before
 // anything of the response is written, and belongs behind POST.
 func (m *Manager) Logout(w http.ResponseWriter, r *http.Request) error {
-	v, err := m.leave(r, ReasonLogout)
+	ctx, cancel := settled(r.Context())
+	defer cancel()
+	v, err := m.leave(ctx, r.Header, ReasonLogout)
 	if err != nil {
 		return err
 	}
@@ -66,13 +70,19 @@ func (m *Manager) Logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// settled is the context of what goes to its end although the request has ended:
+// the client went away, or another request ended the session meanwhile.
+func settled(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), patience)
+}
+
 // leave ends the session that a request carries, if there is one.
-func (m *Manager) leave(r *http.Request, why Reason) (verdict, error) {
-	t, v := carried(r.Header)
+func (m *Manager) leave(ctx context.Context, h http.Header, why Reason) (verdict, error) {
+	t, v := carried(h)
 	if v != valid {
 		return v, nil
 	}
-	row, err := m.lookup(r.Context(), t.hash())
+	row, err := m.lookup(ctx, t.hash())
 	if errors.Is(err, ErrNotFound) {
 		return unknown, nil
 	}
@@ -82,17 +92,17 @@ func (m *Manager) leave(r *http.Request, why Reason) (verdict, error) {
 	if !row.Revoked.IsZero() {
 		return revoked, nil
 	}
-	if err := m.record(acting(r.Context(), &row.Session), actionClose, slog.String("reason", string(why))); err != nil {
+	if err := m.record(acting(ctx, &row.Session), actionClose, slog.String("reason", string(why))); err != nil {
 		return down, err
 	}
-	_, err = m.revoke(r.Context(), OfID(row.ID), why, ErrRevoked)
+	_, err = m.revoke(ctx, OfID(row.ID), why, ErrRevoked)
 	return valid, err
 }
 
 // revoke does what was recorded, also if ctx has ended since, and ends the
 // requests that run here.
 func (m *Manager) revoke(ctx context.Context, s Selector, why Reason, cause error) (int, error) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	bounded, cancel := settled(ctx)
 	defer cancel()
 	ids, err := m.store.Revoke(bounded, s, stamp(time.Now()), why)
 	if err != nil {

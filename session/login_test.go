@@ -95,14 +95,14 @@ func TestMiddlewareTwice(t *testing.T) {
 	w := inMemory(t, nil)
 	c := w.login(t)
 	wantBody(t, ask(t, w.m, w.m.Middleware(http.HandlerFunc(whoami)).ServeHTTP, c), http.StatusOK, w.id.User.String())
-	if n := w.store.count("Lookup"); n != 2 { // the other is the login's own
-		t.Logf("lookups: %d", n)
+	if n := w.store.count("Lookup"); n != 1 {
+		t.Errorf("%d lookups", n)
 	}
 }
 
 func TestLoginMakesAnew(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		t.Attr("art32.measure", "TOM-5.2")
 		old := w.login(t)
 		oldID := w.row(t, old).ID
@@ -198,7 +198,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestLoginRefuses(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		down := errors.New("log is full")
 		cases := map[string]struct {
 			id   session.Identity
@@ -310,7 +310,7 @@ func TestLogout(t *testing.T) {
 
 func TestLogoutRefuses(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		c := w.login(t)
 		try := func(what string) {
 			rw := httptest.NewRecorder()
@@ -336,7 +336,7 @@ func TestLogoutRefuses(t *testing.T) {
 // written does not keep its session.
 func TestLogoutOfOneWhoLeaves(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		c := w.login(t)
 		ctx, hangUp := context.WithCancel(t.Context())
 		w.store.hook(&w.store.before, "Revoke", hangUp)
@@ -358,7 +358,7 @@ func TestTwoLoginsAtOnce(t *testing.T) {
 		for i := range cookies {
 			wg.Go(func() {
 				res := ask(t, w.m, func(rw http.ResponseWriter, r *http.Request) {
-					if _, err := w.m.Login(rw, r, w.id); err != nil && r.Context().Err() == nil {
+					if _, err := w.m.Login(rw, r, w.id); err != nil {
 						t.Error(err)
 					}
 				}, old)
@@ -372,17 +372,11 @@ func TestTwoLoginsAtOnce(t *testing.T) {
 		wg.Wait()
 		seen := map[string]bool{old.Value: true}
 		for _, c := range cookies {
-			if c == nil { // ended by another's login while it was under way
-				continue
-			}
-			if seen[c.Value] {
-				t.Error("two logins share a token")
+			if c == nil || seen[c.Value] {
+				t.Fatal("a login without a token of its own")
 			}
 			seen[c.Value] = true
 			w.wantUser(t, c)
-		}
-		if len(seen) < 2 {
-			t.Error("no login succeeded")
 		}
 		w.wantNobody(t, old)
 	})

@@ -97,7 +97,7 @@ func contains(all []string, s string) bool {
 
 func TestRevokeRefuses(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		t.Attr("art32.measure", "TOM-5.2")
 		c := w.login(t)
 		id := w.row(t, c).ID
@@ -145,7 +145,7 @@ func TestRevokeRefuses(t *testing.T) {
 // revokes its own session goes on.
 func TestRevokeEndsRequests(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		c := w.login(t)
 		started, ended := stream(t, w.m, c)
 		<-started
@@ -197,7 +197,7 @@ func TestRevokeElsewhere(t *testing.T) {
 // revocation and starts after it does not get away.
 func TestRevokeBetween(t *testing.T) {
 	t.Parallel()
-	onAll(t, nil, func(t *testing.T, w *world) {
+	onTwo(t, nil, func(t *testing.T, w *world) {
 		c := w.login(t)
 		once := make(chan struct{}, 1)
 		once <- struct{}{}

@@ -73,7 +73,7 @@ func (m *Manager) round(ctx context.Context, j *job) {
 // stop writes the touches that wait, for nobody else does.
 func (m *Manager) stop(ctx context.Context) {
 	m.batching.Store(false)
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	bounded, cancel := settled(ctx)
 	defer cancel()
 	if err := m.flush(bounded); err != nil {
 		m.logger.ErrorContext(ctx, "session: background work fails", slog.String("job", "touch"), slog.Any("error", err))

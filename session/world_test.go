@@ -144,13 +144,25 @@ func onDatabase(tb testing.TB, db *tenancy.DB, log *audit.Log, o *session.Option
 // worlds are the ways to make one.
 var worlds = map[string]func(testing.TB, *session.Options) *world{"memory": inMemory, "sqlite": onSQLite, "postgres": onPostgres}
 
+// onAll runs fn in each of them.
 func onAll(t *testing.T, o *session.Options, fn func(t *testing.T, w *world)) {
 	t.Helper()
-	for name, open := range worlds {
+	on(t, []string{"memory", "sqlite", "postgres"}, o, fn)
+}
+
+// onTwo is onAll without PostgreSQL, for what does not depend on the store.
+func onTwo(t *testing.T, o *session.Options, fn func(t *testing.T, w *world)) {
+	t.Helper()
+	on(t, []string{"memory", "sqlite"}, o, fn)
+}
+
+func on(t *testing.T, names []string, o *session.Options, fn func(t *testing.T, w *world)) {
+	t.Helper()
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			t.Attr("art32.measure", "TOM-2.3")
-			fn(t, open(t, o))
+			fn(t, worlds[name](t, o))
 		})
 	}
 }
