@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/art32/art32/incident"
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/session/sqlstore"
 )
@@ -20,6 +21,8 @@ func (d *doctor) packages(ctx context.Context, src source) {
 		return
 	}
 	d.sessions(ctx, src, holds(held, sqlstore.Line()))
+	d.incidents(ctx, src, holds(held, incident.Line()))
+	d.outbox(ctx, src)
 }
 
 // keepEnded is how long a session may stay after its absolute limit: the day

@@ -10,7 +10,7 @@ func overview() string {
 	var b strings.Builder
 	b.WriteString("art32 prepares, migrates and verifies the databases of art32.\n\nusage: art32 VERB [flags]\n\n")
 	for _, v := range verbs() {
-		fmt.Fprintf(&b, "  %-14s %s\n", v.name, v.brief)
+		fmt.Fprintf(&b, "  %-17s %s\n", v.name, v.brief)
 	}
 	b.WriteString(`
 art32 VERB -h explains a verb. Exit code 0: all is well; 1: something was found

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/incident"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/session/sqlstore"
 	"github.com/art32/art32/tenancy"
@@ -20,7 +21,7 @@ import (
 
 // optional are the lines of packages that an application may do without. init and
 // migrate apply them all the same, so that it may begin with one at any time.
-func optional() []tenancy.Line { return []tenancy.Line{sqlstore.Line()} }
+func optional() []tenancy.Line { return []tenancy.Line{sqlstore.Line(), incident.Line()} }
 
 // packageLines are those of the library's packages above the engines.
 func packageLines() []tenancy.Line { return append([]tenancy.Line{audit.Line()}, optional()...) }

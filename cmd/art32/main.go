@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	_ "time/tzdata" // deadlines need the zones also where the system has none
 )
 
 func main() { os.Exit(realMain()) }

@@ -30,7 +30,10 @@ type verb struct {
 
 // verbs lists all, in the order in which a person meets them.
 func verbs() []verb {
-	return []verb{initVerb(), migrateVerb(), auditVerifyVerb(), auditExportVerb(), doctorVerb()}
+	return []verb{
+		initVerb(), migrateVerb(), doctorVerb(), auditVerifyVerb(), auditExportVerb(),
+		incidentOpenVerb(), incidentStatusVerb(), incidentContactVerb(),
+	}
 }
 
 // usageError is a call that makes no sense as it stands.

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/postgres"
+	"github.com/art32/art32/tenancy/sqlite"
+)
+
+// self is who acts in the log where this program does.
+var self = tenancy.MustService("art32")
+
+// values are those of a flag that may be given several times.
+type values []string
+
+func (v *values) String() string { return strings.Join(*v, ", ") }
+
+func (v *values) Set(s string) error {
+	*v = append(*v, s)
+	return nil
+}
+
+// keyed is a database that a verb opens with its keys, as the application does.
+type keyed struct {
+	target
+
+	appDSN string
+	key    string
+	accept values
+}
+
+func (k *keyed) flags(fs *flag.FlagSet) {
+	k.target.flags(fs, "library", envLibrary)
+	k.keyFlags(fs)
+}
+
+func (k *keyed) keyFlags(fs *flag.FlagSet) {
+	fs.StringVar(&k.appDSN, "app-dsn", "", "the postgres:// `URL` of the app login; default: $"+envApp)
+	fs.StringVar(&k.key, "key", "", "the root key `FILE`; default: root.key in the directory; required with PostgreSQL")
+	fs.Var(&k.accept, "accept", "PostgreSQL: a weakness by its `NAME` that the application accepts (postgres.Options.Unsafe); may be repeated")
+}
+
+// resolve makes sure that all is named that opening needs.
+func (k *keyed) resolve() error {
+	if err := k.target.resolve(); err != nil {
+		return err
+	}
+	if k.data != "" {
+		if k.key == "" {
+			k.key = filepath.Join(k.data, keyFile)
+		}
+		return nil
+	}
+	return k.resolveServer()
+}
+
+// resolveServer does so for PostgreSQL, once the library's DSN is known.
+func (k *keyed) resolveServer() error {
+	if k.appDSN == "" {
+		k.appDSN = os.Getenv(envApp)
+	}
+	switch {
+	case k.appDSN == "":
+		return usagef("--app-dsn URL (or $%s) is required with PostgreSQL", envApp)
+	case k.key == "":
+		return usagef("--key FILE is required with PostgreSQL")
+	}
+	return checkDSN("--app-dsn", k.appDSN)
+}
+
+// opened is a database with its keys and its log.
+type opened struct {
+	db       *tenancy.DB
+	keys     *keyring.Ring
+	log      *audit.Log
+	recorder *audit.Recorder
+	closes   []func() error
+}
+
+func (o *opened) close() error {
+	var errs []error
+	for i := len(o.closes) - 1; i >= 0; i-- {
+		errs = append(errs, o.closes[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens the database with the tables that the application last opened it
+// with.
+func (k *keyed) open(ctx context.Context) (o *opened, err error) {
+	o = &opened{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close())
+		}
+	}()
+	src, err := openSource(ctx, &k.target)
+	if err != nil {
+		return o, err
+	}
+	schema, err := declaredBy(ctx, src)
+	held, heldErr := heldBy(ctx, src)
+	if err = errors.Join(err, heldErr, src.close()); err != nil {
+		return o, err
+	}
+	if err := k.unlock(ctx, o); err != nil {
+		return o, err
+	}
+	if err := k.join(ctx, o, schema, begun(packageLines(), held)); err != nil {
+		return o, err
+	}
+	o.closes = append(o.closes, o.db.Close)
+	o.recorder, err = audit.NewRecorder(o.log, o.db)
+	return o, err
+}
+
+// unlock opens the keystore with the root key.
+func (k *keyed) unlock(ctx context.Context, o *opened) error {
+	root, err := keyring.KeyFile(k.key)
+	if err != nil {
+		return err
+	}
+	var store keyring.Store
+	if k.data != "" {
+		s, err := sqlite.OpenKeystore(ctx, k.data)
+		if err != nil {
+			return err
+		}
+		store, o.closes = s, append(o.closes, s.Close)
+	} else {
+		s, err := postgres.OpenKeystore(ctx, k.dsn)
+		if err != nil {
+			return err
+		}
+		store, o.closes = s, append(o.closes, s.Close)
+	}
+	if o.keys, err = keyring.New(root, store, nil); err != nil {
+		return err
+	}
+	o.log, err = audit.New(o.keys, nil)
+	return err
+}
+
+// join opens the data.
+func (k *keyed) join(ctx context.Context, o *opened, schema tenancy.Schema, lines []tenancy.Line) (err error) {
+	if k.data != "" {
+		o.db, err = sqlite.Open(ctx, k.data, schema, o.keys, o.log, &sqlite.Options{Lines: lines})
+		return err
+	}
+	if schema[0].Name() == placeholders.Name() {
+		return errors.New("no application has opened this database yet, so that its tables are not known: start the application once")
+	}
+	options := &postgres.Options{SetupOptions: postgres.SetupOptions{Lines: lines}}
+	for _, name := range k.accept {
+		options.Unsafe = append(options.Unsafe, postgres.Weakness(name))
+	}
+	o.db, err = postgres.Open(ctx, postgres.Logins{Library: k.dsn, App: k.appDSN}, schema, o.keys, o.log, options)
+	return err
+}
