@@ -42,11 +42,14 @@ type snapshot struct {
 // older transactions, where a table that was emptied would look empty. A backup
 // that waits behind a change of a table holds up what comes after it.
 func (s *source) open(ctx context.Context, conn *pgx.Conn) (snap *snapshot, err error) {
-	names, err := readable(ctx, conn)
-	if err != nil {
+	var names []string
+	if err := run(ctx, conn, begin, formats+qualified); err != nil {
 		return nil, err
 	}
-	if err := run(ctx, conn, begin, formats+qualified); err != nil {
+	if names, err = readable(ctx, conn); err != nil {
+		return nil, err
+	}
+	if err := run(ctx, conn, "COMMIT", begin, formats+qualified); err != nil {
 		return nil, err
 	}
 	defer func() {

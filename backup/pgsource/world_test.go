@@ -202,7 +202,9 @@ func (k *taken) File(_ context.Context, tenant tenancy.ID, name string, size int
 	return err
 }
 
-func (k *taken) Table(tenant tenancy.ID, t backup.Table) { k.tables[tenant] = append(k.tables[tenant], t) }
+func (k *taken) Table(tenant tenancy.ID, t backup.Table) {
+	k.tables[tenant] = append(k.tables[tenant], t)
+}
 
 // rows are the lines of a table in a part.
 func (k *taken) rows(tenant tenancy.ID, folder string) (out []string) {
