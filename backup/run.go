@@ -160,6 +160,9 @@ func (r *run) copy(ctx context.Context) (err error) {
 		return err
 	}
 	r.step("keystore")
+	if err := r.ledger(ctx); err != nil {
+		return err
+	}
 	r.manifest.Position = snap.Position()
 	r.manifest.Excluded = append(r.manifest.Excluded, snap.Excluded()...)
 	if err := r.texts(ctx, snap); err != nil {
@@ -203,17 +206,19 @@ func (r *run) keystore(ctx context.Context, snap Snapshot) (err error) {
 	return nil
 }
 
-// describe writes the manifest.
-func (r *run) describe(ctx context.Context) error {
-	r.manifest.Parts = r.sink.files
-	err := r.vault.locked(ctx, func() error {
+// ledger notes how far the ledger was written when the keystore was copied: a
+// ledger that holds less is older than the backup.
+func (r *run) ledger(ctx context.Context) error {
+	return r.vault.locked(ctx, func() error {
 		err := r.vault.refresh()
 		r.manifest.Ledger = r.vault.chain.state()
 		return err
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// describe writes the manifest.
+func (r *run) describe(ctx context.Context) error {
+	r.manifest.Parts = r.sink.files
 	r.manifest.Ended = time.Now().UTC().Truncate(time.Microsecond)
 	text, err := r.manifest.encode()
 	if err != nil {
