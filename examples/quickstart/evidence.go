@@ -38,7 +38,7 @@ func (s *story) onDiskAgain(ctx context.Context) error {
 
 // plant remembers the values that must not be found.
 func (s *story) plant(file string) error {
-	rows, err := readFile(s.source, file)
+	rows, err := readFile(s.csv, file)
 	if err != nil {
 		return err
 	}

@@ -18,11 +18,15 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/backup"
+	"github.com/art32/art32/backup/pgsource"
+	"github.com/art32/art32/backup/sqlitesource"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/examples"
+	"github.com/art32/art32/incident"
+	"github.com/art32/art32/session/sqlstore"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
@@ -43,10 +47,15 @@ func main() {
 
 // app is what the program works with.
 type app struct {
-	db     *tenancy.DB
-	log    *audit.Log
-	sealer *audit.Sealer
-	close  func() error
+	keys     *keyring.Ring
+	store    keyring.Lister // the keystore
+	log      *audit.Log
+	db       *tenancy.DB
+	recorder *audit.Recorder
+	sealer   *audit.Sealer
+	vault    *backup.Vault
+	source   backup.Source
+	close    func() error
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
@@ -71,50 +80,45 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	return (&story{app: a, out: out, source: source, dir: dir, owner: *dsn, kept: *data != ""}).tell(ctx)
+	return (&story{app: a, out: out, csv: source, dir: dir, owner: *dsn, kept: *data != ""}).tell(ctx)
+}
+
+// lines are the tables of the packages in use beside tenancy.
+func lines() []tenancy.Line {
+	return []tenancy.Line{audit.Line(), sqlstore.Line(), incident.Line()}
 }
 
 // region wiring
 
 // openSQLite opens everything in one folder.
 func openSQLite(ctx context.Context, dir string) (*app, error) {
-	root, err := rootKey(filepath.Join(dir, "root.key"))
-	if err != nil {
-		return nil, err
-	}
 	store, err := sqlite.OpenKeystore(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keyring.New(root, store, nil)
-	if err != nil {
-		return nil, err
-	}
-	log, err := audit.New(keys, nil)
-	if err != nil {
-		return nil, err
-	}
-	own, _ := fs.Sub(migrations, "migrations/sqlite") // the path is a constant
-	db, err := sqlite.Open(ctx, dir, schema, keys, log, &sqlite.Options{Migrations: own})
+	a, err := prepare(ctx, dir, store)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	sealer, err := audit.NewSealer(log, db, nil) // a server runs sealer.Run(ctx)
-	return &app{db: db, log: log, sealer: sealer, close: both(db, store)}, err
+	own, _ := fs.Sub(migrations, "migrations/sqlite") // the path is a constant
+	a.db, err = sqlite.Open(ctx, dir, schema, a.keys, a.log, &sqlite.Options{
+		Migrations: own, Lines: lines(), Ledger: a.vault.Ledger(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	a.source = sqlitesource.New(dir, nil)
+	return a, a.finish(store)
 }
 
 // endregion
 
 // openPostgres sets a fresh database up with the owner's login, then works with
-// the two logins that Setup made.
+// the logins that Setup made.
 func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
 	own, _ := fs.Sub(migrations, "migrations/postgres") // the path is a constant
-	opts := postgres.SetupOptions{Migrations: own, Lines: []tenancy.Line{audit.Line()}}
+	opts := postgres.SetupOptions{Migrations: own, Lines: lines()}
 	logins, err := postgres.Setup(ctx, owner, &opts)
-	if err != nil {
-		return nil, err
-	}
-	root, err := rootKey(filepath.Join(dir, "root.key"))
 	if err != nil {
 		return nil, err
 	}
@@ -122,22 +126,23 @@ func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keyring.New(root, store, nil)
+	a, err := prepare(ctx, dir, store)
 	if err != nil {
-		return nil, err
-	}
-	log, err := audit.New(keys, nil)
-	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, store.Close())
 	}
 	weak, err := unclosed(ctx, owner)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	db, err := postgres.Open(ctx, logins, schema, keys, log, &postgres.Options{SetupOptions: opts, Unsafe: weak})
+	a.db, err = postgres.Open(ctx, logins, schema, a.keys, a.log, &postgres.Options{
+		SetupOptions: opts, Ledger: a.vault.Ledger(), Unsafe: weak,
+	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	sealer, err := audit.NewSealer(log, db, nil)
-	return &app{db: db, log: log, sealer: sealer, close: both(db, store)}, err
+	a.source, err = pgsource.New(logins.Backup, &pgsource.Options{Migrations: own, Lines: lines()})
+	if err != nil {
+		return nil, errors.Join(err, a.db.Close(), store.Close())
+	}
+	return a, a.finish(store)
 }

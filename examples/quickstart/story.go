@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/backup/dirtarget"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/tenancy"
 )
@@ -21,16 +22,20 @@ import (
 type story struct {
 	*app
 
-	out    io.Writer
-	source fs.FS
-	dir    string
-	owner  string // DSN; empty for SQLite
-	kept   bool   // the folder outlives the program
-	step   int
+	out   io.Writer
+	csv   fs.FS
+	dir   string
+	owner string // DSN; empty for SQLite
+	kept  bool   // the folder outlives the program
+	step  int
 
 	north, south tenancy.Tenant
 	doerte       uuid.UUID
 	planted      [][]byte
+	began        time.Time
+	target       *dirtarget.Target
+	run          string // name of the backup
+	signer       string // public key of the backups
 }
 
 // The person of whom the story tells.
@@ -40,16 +45,17 @@ const (
 )
 
 func (s *story) tell(ctx context.Context) error {
-	began := time.Now()
+	s.began = time.Now()
 	ctx = tenancy.WithActor(ctx, tenancy.MustService("quickstart"))
 	for _, act := range []func(context.Context) error{
-		s.importTenants, s.separation, s.onDisk, s.change, s.verify, s.tamper, s.erase,
+		s.importTenants, s.separation, s.onDisk, s.change, s.verify, s.tamper, s.login,
+		s.backup, s.erase, s.restore, s.incident,
 	} {
 		if err := act(ctx); err != nil {
 			return fmt.Errorf("step %d: %w", s.step, err)
 		}
 	}
-	s.printf("\nAll steps held, in %.1f s.", time.Since(began).Seconds())
+	s.printf("\nAll steps held, in %.1f s.", time.Since(s.began).Seconds())
 	if s.kept {
 		s.printf("Files: %s", s.dir)
 	}
@@ -105,7 +111,7 @@ func (s *story) tenant(ctx context.Context, name, file string) (tenancy.Tenant, 
 	}
 	ctx = tenancy.WithTenant(tenancy.WithReason(ctx, "first import"), t.ID)
 	began := time.Now()
-	n, err := s.importFile(ctx, s.source, file)
+	n, err := s.importFile(ctx, s.csv, file)
 	if err != nil {
 		return t, err
 	}
@@ -194,7 +200,7 @@ func (s *story) rawReach(ctx context.Context) error {
 func (s *story) change(ctx context.Context) error {
 	s.title("A change of a customer stands in the log: who, when, why and what.")
 	ctx = tenancy.WithReason(s.atNorth(ctx), "order 2026-117, signed by the customer")
-	ctx = tenancy.WithActor(ctx, tenancy.Person(uuid.MustParse("6f1c1d5e-4c0e-4a54-9a0e-0c9b1f6f2c11")))
+	ctx = tenancy.WithActor(ctx, tenancy.Person(clerk))
 	err := Customers.Edit(ctx, s.db, s.doerte, func(c *Customer) error {
 		c.Plan, c.Phone = "pro", field.New("+49 221 4710 777")
 		return nil

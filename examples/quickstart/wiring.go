@@ -7,9 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
+	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/backup"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -60,7 +65,89 @@ func unclosed(ctx context.Context, owner string) ([]postgres.Weakness, error) {
 	return []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects}, nil
 }
 
-// both closes the database, then the keystore.
-func both(db, store io.Closer) func() error {
-	return func() error { return errors.Join(db.Close(), store.Close()) }
+// keystore is what both engines open.
+type keystore interface {
+	keyring.Store
+	keyring.Lister
+	io.Closer
+}
+
+// prepare makes what the database is opened with: keys, log and the vault of the
+// backups, whose ledger must be told of erasures.
+func prepare(ctx context.Context, dir string, store keystore) (*app, error) {
+	root, err := rootKey(filepath.Join(dir, "root.key"))
+	if err != nil {
+		return nil, err
+	}
+	a := &app{store: store}
+	if a.keys, err = keyring.New(root, store, nil); err != nil {
+		return nil, err
+	}
+	if a.log, err = audit.New(a.keys, nil); err != nil {
+		return nil, err
+	}
+	recipients, err := recoveryRecipients(dir)
+	if err != nil {
+		return nil, err
+	}
+	folders := []string{away(dir, "vault-1"), away(dir, "vault-2")} // in earnest on two disks
+	for _, f := range folders {
+		if err := os.MkdirAll(f, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	a.vault, err = backup.OpenVault(ctx, a.keys, recipients, folders...)
+	return a, err
+}
+
+// finish adds what needs the open database.
+func (a *app) finish(store io.Closer) (err error) {
+	a.close = func() error { return errors.Join(a.db.Close(), store.Close()) }
+	if a.recorder, err = audit.NewRecorder(a.log, a.db); err == nil {
+		a.sealer, err = audit.NewSealer(a.log, a.db, nil) // a server runs sealer.Run(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, a.close())
+	}
+	return nil
+}
+
+// away is a folder that in earnest lies on another machine.
+func away(dir, name string) string { return filepath.Join(dir, "away", name) }
+
+// The two who can recover, such as an operator and a notary.
+var recoverers = []string{"operator.key", "notary.key"}
+
+// recoveryRecipients are the public keys of those two. Their identities are
+// drawn here for the story; in earnest age-keygen draws them elsewhere, and this
+// program never sees them.
+func recoveryRecipients(dir string) ([]string, error) {
+	var out []string
+	for _, name := range recoverers {
+		id, err := recoveryIdentity(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, id.Recipient().String())
+	}
+	return out, nil
+}
+
+func recoveryIdentity(dir, name string) (*age.X25519Identity, error) {
+	path := away(dir, name)
+	text, err := os.ReadFile(path) //nolint:gosec // our own folder
+	if err == nil {
+		return age.ParseX25519Identity(strings.TrimSpace(string(text)))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	return id, os.WriteFile(path, []byte(id.String()+"\n"), 0o600)
 }
