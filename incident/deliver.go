@@ -114,7 +114,7 @@ func (d *Desk) arrived(ctx context.Context, n Notice, channel string, m outbox.M
 // dead turns a message that is given up into a task, in the transaction that
 // gives it up.
 func (d *Desk) dead(ctx context.Context, tx *sql.Tx, m outbox.Message) error {
-	query := "UPDATE " + d.table("incident_deliveries") + " SET dead_at = $1 WHERE message_id = $2 AND delivered_at IS NULL"
+	query := "UPDATE " + d.table("incident_deliveries") + " SET dead_at = $1 WHERE message_id = $2 AND delivered_at IS NULL" //nolint:gosec // a constant name
 	_, err := tx.ExecContext(ctx, query, now().UnixMicro(), m.ID.String())
 	if err == nil {
 		d.opts.Logger.ErrorContext(ctx, "incident: a notice is given up: tell the controller another way, or mend the channel and notify again",
