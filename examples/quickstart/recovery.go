@@ -93,7 +93,7 @@ func (s *story) restore(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, done())
 	}
-	return errors.Join(s.compare(ctx, db), db.Close(), done())
+	return errors.Join(s.compare(ctx, db), db.Close(), done(), s.target.Close())
 }
 
 // opener opens the restored database as an application would.
@@ -251,11 +251,11 @@ func people(ctx context.Context, db *tenancy.DB) (map[string]string, error) {
 		}
 		var text strings.Builder
 		for _, f := range []field.Encrypted[string]{c.Name, c.Email, c.Phone, c.IBAN, c.Note} {
-			clear, err := f.Reveal()
+			plain, err := f.Reveal()
 			if err != nil && !errors.Is(err, field.ErrErased) {
 				return nil, err
 			}
-			fmt.Fprintf(&text, "%q,", clear)
+			fmt.Fprintf(&text, "%q,", plain)
 		}
 		all[c.ID.String()] = text.String() + c.City + "," + c.Plan
 	}
