@@ -11,6 +11,7 @@ import (
 
 	"github.com/art32/art32/backup"
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 )
 
 const closeTime = 10 * time.Second
@@ -50,8 +51,13 @@ func (r *refusal) Is(target error) bool {
 }
 
 // told turns what went wrong into words that hold no value of a row: the
-// server's messages and details quote them.
+// server's messages and details quote them. Some errors are told already.
 func told(err error) error {
+	_, already := errors.AsType[*engine.Error](err)
+	_, migration := errors.AsType[*migrate.Error](err)
+	if already || migration {
+		return err
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &engine.Error{
 			Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName, Text: text(e),

@@ -38,6 +38,7 @@ type Destination struct {
 
 	roles    []string // that were there before
 	holders  []string // those of them that had rights on the database
+	language bool     // everybody may use plpgsql, which postgres.Setup changes
 	dir      string   // what waits
 	waiting  []waiting
 	scripts  map[string]string
@@ -85,6 +86,9 @@ func (d *Destination) Begin(ctx context.Context) error {
 			return err
 		}
 		var err error
+		if err := conn.QueryRow(ctx, "SELECT has_language_privilege('public', 'plpgsql', 'USAGE')").Scan(&d.language); err != nil {
+			return err
+		}
 		if d.holders, err = names(ctx, conn, holders); err != nil {
 			return err
 		}

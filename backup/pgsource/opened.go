@@ -172,5 +172,10 @@ func (d *Destination) clear(ctx context.Context, conn *pgx.Conn) error {
 			return err
 		}
 	}
+	if d.language { // or the next owner of tables could not create functions
+		if err := run(ctx, conn, "GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC"); err != nil {
+			return err
+		}
+	}
 	return empty(ctx, conn)
 }
