@@ -2,11 +2,13 @@ package tenancy
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,10 +32,10 @@ func (d described) describe() *table { return d.t }
 func Described(infos []TableInfo) (Schema, error) {
 	var s Schema
 	var errs []error
-	for _, in := range infos {
+	for i, in := range infos {
 		t, err := in.table()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("tenancy: describe table %q: %w", in.Name, err))
+		if err != nil { // the name may be anything
+			errs = append(errs, fmt.Errorf("tenancy: describe table %d: %w", i, err))
 			continue
 		}
 		s = append(s, described{t})
@@ -46,59 +48,145 @@ func (in TableInfo) table() (*table, error) {
 		return nil, errors.New("not a name of a table")
 	}
 	t := &table{name: in.Name}
+	taken := map[string]bool{}
 	for i, c := range in.Columns {
-		typ, ok := kindTypes[c.Empty]
-		if !ok || !identifier.MatchString(c.Name) || c.Class < Open || c.Class > Encrypted {
-			return nil, fmt.Errorf("column %d: unknown name, class or kind", i)
+		col, err := c.column()
+		if err != nil {
+			return nil, fmt.Errorf("column %d: %w", i, err)
 		}
-		col := column{name: c.Name, typ: typ, class: c.Class}
-		if c.Index != "" {
-			if !identifier.MatchString(c.Index) {
-				return nil, fmt.Errorf("column %d: not a name of an index", i)
+		for _, name := range []string{c.Name, c.Index} {
+			if taken[name] {
+				return nil, fmt.Errorf("column %d: a name stands twice", i)
 			}
-			col.index = &blindIndex{name: c.Index}
+			taken[name] = name != ""
 		}
 		t.cols = append(t.cols, col)
 	}
 	at := func(name string) int {
-		return slices.IndexFunc(t.cols, func(c column) bool { return c.name == name })
+		return slices.IndexFunc(t.cols, func(c column) bool { return c.name == name && c.class == Open })
 	}
 	t.key, t.tenant, t.subject = at(in.Key), at(in.Tenant), at(in.Subject)
 	if t.key < 0 || t.tenant < 0 || (in.Subject == "") != (t.subject < 0) {
-		return nil, errors.New("key, tenant or subject is no column")
+		return nil, errors.New("key, tenant or subject is no column of class open")
 	}
 	return t, nil
 }
 
-// kindTypes are types whose zero value an erasure writes, by [ColumnInfo].Empty.
-var kindTypes = map[string]reflect.Type{
-	"":        reflect.TypeFor[*string](),
-	"null":    reflect.TypeFor[*string](),
-	"text":    reflect.TypeFor[string](),
-	"integer": reflect.TypeFor[int64](),
-	"real":    reflect.TypeFor[float64](),
-	"boolean": reflect.TypeFor[bool](),
-	"time":    reflect.TypeFor[time.Time](),
-	"uuid":    reflect.TypeFor[uuid.UUID](),
+// column reads a description as strictly as [Schema.Info] writes it.
+func (in ColumnInfo) column() (column, error) {
+	c := column{name: in.Name, class: in.Class}
+	switch {
+	case !identifier.MatchString(in.Name) || in.Class < Open || in.Class > Encrypted:
+		return c, errors.New("unknown name or class")
+	case in.Index != "" && (in.Class != Encrypted || !identifier.MatchString(in.Index)):
+		return c, errors.New("not a name of an index, or an index where none can be")
+	case in.Class != Personal && in.Empty != "":
+		return c, errors.New("an empty value where none is written")
+	}
+	if in.Index != "" {
+		c.index = &blindIndex{name: in.Index}
+	}
+	if in.Class == Personal {
+		var ok bool
+		if c.cleared, ok = parseEmpty(in.Empty); !ok {
+			return c, errors.New("unknown empty value")
+		}
+	}
+	return c, nil
 }
 
-// kindOf names what an erasure writes into a column.
-func kindOf(t reflect.Type) string {
-	switch emptyOf(t).(type) {
-	case string:
-		return "text"
-	case int64:
-		return "integer"
-	case float64:
-		return "real"
-	case bool:
-		return "boolean"
+// empty is what an erasure writes into a column of class personal: NULL for a
+// pointer or slice, else the zero value as its type stores it.
+func (c *column) empty() any {
+	if c.typ == nil { // described
+		return c.cleared
+	}
+	switch v := emptyOf(c.typ).(type) {
+	case string, int64, float64, bool, uuid.UUID:
+		return v
+	case []byte:
+		if v != nil {
+			return v
+		}
 	case time.Time:
-		return "time"
+		return v.UTC().Truncate(time.Microsecond)
+	}
+	return nil // what no engine binds
+}
+
+// formatEmpty writes a value of [column.empty]: its kind, and behind "=" the
+// value unless it is the zero value of the kind. A type of the application's own
+// may store its zero value as "0" or "unknown", and its column may take nothing
+// else.
+func formatEmpty(v any) string {
+	switch v := v.(type) {
+	case string:
+		return kindAnd("text", v)
+	case int64:
+		return kindAnd("integer", unlessZero(v, strconv.FormatInt(v, 10)))
+	case float64:
+		return kindAnd("real", unlessZero(v, strconv.FormatFloat(v, 'g', -1, 64)))
+	case bool:
+		return kindAnd("boolean", unlessZero(v, "true"))
+	case []byte:
+		return kindAnd("bytes", base64.StdEncoding.EncodeToString(v))
+	case time.Time:
+		return kindAnd("time", unlessZero(v, v.Format(time.RFC3339Nano)))
 	case uuid.UUID:
-		return "uuid"
+		return kindAnd("uuid", unlessZero(v, v.String()))
 	}
 	return "null"
+}
+
+func kindAnd(kind, value string) string {
+	if value == "" {
+		return kind
+	}
+	return kind + "=" + value
+}
+
+func unlessZero[T comparable](v T, text string) string {
+	if v == *new(T) {
+		return ""
+	}
+	return text
+}
+
+// parseEmpty reads what formatEmpty writes, and nothing else.
+func parseEmpty(s string) (v any, ok bool) {
+	kind, value, _ := strings.Cut(s, "=")
+	zero := value == ""
+	var err error
+	switch kind {
+	case "null":
+	case "text":
+		v, err = value, checkText(value)
+	case "integer":
+		v, err = parseUnless(zero, int64(0), func() (int64, error) { return strconv.ParseInt(value, 10, 64) })
+	case "real":
+		v, err = parseUnless(zero, 0.0, func() (float64, error) { return strconv.ParseFloat(value, 64) })
+	case "boolean":
+		v = !zero
+	case "bytes":
+		v, err = parseUnless(zero, []byte{}, func() ([]byte, error) { return base64.StdEncoding.DecodeString(value) })
+	case "time":
+		v, err = parseUnless(zero, time.Time{}, func() (time.Time, error) {
+			t, err := time.Parse(time.RFC3339Nano, value)
+			return t.UTC().Truncate(time.Microsecond), err
+		})
+	case "uuid":
+		v, err = parseUnless(zero, uuid.Nil, func() (uuid.UUID, error) { return uuid.Parse(value) })
+	default:
+		return nil, false
+	}
+	return v, err == nil && formatEmpty(v) == s
+}
+
+func parseUnless[T any](zero bool, v T, parse func() (T, error)) (any, error) {
+	if zero {
+		return v, nil
+	}
+	return parse()
 }
 
 // Declare keeps the description of the schema in the platform's database, where
@@ -109,8 +197,8 @@ func (db *DB) Declare(ctx context.Context, _ engine.Key) error {
 	if err != nil {
 		return fmt.Errorf("tenancy: describe schema: %w", err)
 	}
-	have, err := readDeclared(ctx, db.eng)
-	if err != nil || have == string(want) {
+	have, found, err := readDeclared(ctx, db.eng)
+	if err != nil || found && have == string(want) {
 		return wrap("read", "description of the schema", err)
 	}
 	tx, err := db.eng.Begin(ctx, engine.Scope{})
@@ -125,26 +213,36 @@ func (db *DB) Declare(ctx context.Context, _ engine.Key) error {
 	return wrap("write", "description of the schema", err)
 }
 
-func readDeclared(ctx context.Context, e engine.Engine) (info string, err error) {
+func readDeclared(ctx context.Context, e engine.Engine) (info string, found bool, err error) {
 	tx, err := e.Begin(ctx, engine.Scope{})
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	_, err = tx.Run(ctx, engine.Stmt{SQL: "SELECT info FROM " + engine.Table(e.Dialect(), "declared") + " WHERE one = 1"},
-		engine.Commit, func(r engine.Row) error { return r.Scan(&info) })
-	return info, err
+		engine.Commit, func(r engine.Row) error { found = true; return r.Scan(&info) })
+	return info, found, err
 }
 
+// errDescription says that what is stored is not what [DB.Declare] wrote.
+var errDescription = errors.New("tenancy: the stored description of the schema is damaged: open the database with the application once")
+
 // Declared gives the tables that the application last opened the database with,
-// or an empty schema.
+// or an empty schema where it never did.
 func Declared(ctx context.Context, e engine.Engine) (Schema, error) {
-	info, err := readDeclared(ctx, e)
-	if err != nil || info == "" {
+	info, found, err := readDeclared(ctx, e)
+	if err != nil || !found {
 		return nil, wrap("read", "description of the schema", err)
 	}
 	var infos []TableInfo
-	if err := json.Unmarshal([]byte(info), &infos); err != nil {
-		return nil, errors.New("tenancy: the stored description of the schema is damaged: open the database with the application once")
+	if err := json.Unmarshal([]byte(info), &infos); err != nil || len(infos) == 0 {
+		return nil, errDescription // the decoder's error quotes what is there
 	}
-	return Described(infos)
+	s, err := Described(infos)
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", errDescription, err)
+	}
+	return s, nil
 }

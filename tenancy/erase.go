@@ -178,7 +178,7 @@ func (t *table) clearing(tx *Tx, subject uuid.UUID) (engine.Stmt, bool) {
 		c := &t.cols[i]
 		switch {
 		case c.class == Personal:
-			s.Args = append(s.Args, emptyOf(c.typ))
+			s.Args = append(s.Args, c.empty())
 			sets = append(sets, fmt.Sprintf("%s = $%d", quote(c.name), len(s.Args)))
 		case c.index != nil:
 			sets = append(sets, quote(c.index.name)+" = NULL")
@@ -187,12 +187,9 @@ func (t *table) clearing(tx *Tx, subject uuid.UUID) (engine.Stmt, bool) {
 	if len(sets) == 0 {
 		return engine.Stmt{}, false
 	}
-	where := quote(t.cols[t.tenant].name) + " = $1"
-	if tx.eng.Dialect() == migrate.SQLite {
-		where = "$1 IS NOT NULL" // all rows of the file are the tenant's, whatever callers' SQL wrote there
-	}
-	s.SQL = "UPDATE " + t.qualified(tx.eng.Dialect()) + " SET " + strings.Join(sets, ", ") +
-		" WHERE " + where + " AND " + quote(t.cols[t.subject].name) + " = $2"
+	d := tx.eng.Dialect()
+	s.SQL = "UPDATE " + t.qualified(d) + " SET " + strings.Join(sets, ", ") +
+		" WHERE " + t.ofTenant(d) + " AND " + quote(t.cols[t.subject].name) + " = $2"
 	return s, true
 }
 

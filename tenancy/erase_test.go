@@ -3,20 +3,16 @@ package tenancy_test
 import (
 	"context"
 	"errors"
-	"path/filepath"
+	"io/fs"
 	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/uuid"
 
-	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/field"
-	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/internal/dbtest"
 	"github.com/art32/art32/tenancy"
-	"github.com/art32/art32/tenancy/postgres"
-	"github.com/art32/art32/tenancy/sqlite"
+	"github.com/art32/art32/tenancy/tenancytest"
 )
 
 type person struct {
@@ -39,82 +35,21 @@ const personsPostgres = `CREATE TABLE persons (tenant_id uuid NOT NULL, id uuid 
 const personsSQLite = `CREATE TABLE persons (tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, name BLOB, name_bidx BLOB,
 	city TEXT NOT NULL, plan TEXT NOT NULL);`
 
+func personsMigrations() fs.FS {
+	return fstest.MapFS{
+		"sqlite/0001_persons.sql":   {Data: []byte(personsSQLite)},
+		"postgres/0001_persons.sql": {Data: []byte(personsPostgres)},
+	}
+}
+
+var engines = []string{tenancytest.SQLite, tenancytest.Postgres}
+
 // instances opens one database as two instances of a program would: with key
 // caches of their own.
 func instances(t *testing.T, engine string) (one, two *tenancy.DB, ctx context.Context) {
 	t.Helper()
-	dir := t.TempDir()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	path := filepath.Join(dir, "root.key")
-	must(keyring.CreateKeyFile(path))
-	root, err := keyring.KeyFile(path)
-	must(err)
-	open := func() *tenancy.DB { return openSQLite(t, filepath.Join(dir, "data"), root) }
-	if engine == "postgres" {
-		setup := postgres.SetupOptions{
-			Migrations: fstest.MapFS{"0001_persons.sql": {Data: []byte(personsPostgres)}}, Lines: []tenancy.Line{audit.Line()},
-		}
-		logins, err := postgres.Setup(t.Context(), dbtest.Postgres(t), &setup)
-		must(err)
-		open = func() *tenancy.DB { return openPostgres(t, logins, setup, root) }
-	}
-	one, two = open(), open()
-	ctx = tenancy.WithActor(t.Context(), tenancy.MustService("test"))
-	tn, err := one.CreateTenant(ctx, tenancy.Tenant{Name: "A"})
-	must(err)
-	return one, two, tenancy.WithTenant(ctx, tn.ID)
-}
-
-func openSQLite(t *testing.T, dir string, root keyring.Wrapper) *tenancy.DB {
-	t.Helper()
-	store, err := sqlite.OpenKeystore(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	keys, log := ringAndLog(t, root, store)
-	db, err := sqlite.Open(t.Context(), dir, tenancy.Schema{persons}, keys, log, &sqlite.Options{
-		Migrations: fstest.MapFS{"0001_persons.sql": {Data: []byte(personsSQLite)}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
-func openPostgres(t *testing.T, logins postgres.Logins, setup postgres.SetupOptions, root keyring.Wrapper) *tenancy.DB {
-	t.Helper()
-	store, err := postgres.OpenKeystore(t.Context(), logins.Library)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	keys, log := ringAndLog(t, root, store)
-	db, err := postgres.Open(t.Context(), logins, tenancy.Schema{persons}, keys, log, &postgres.Options{SetupOptions: setup})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
-func ringAndLog(t *testing.T, root keyring.Wrapper, store keyring.Store) (*keyring.Ring, *audit.Log) {
-	t.Helper()
-	keys, err := keyring.New(root, store, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := audit.New(keys, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys, log
+	w := tenancytest.New(t, tenancy.Schema{persons}, &tenancytest.Options{Engine: engine, Migrations: personsMigrations()})
+	return w.DB, w.Reopen(t).DB, w.In(t, w.A)
 }
 
 // TestErasedElsewhere: an instance that still holds the key in memory cannot
@@ -122,7 +57,7 @@ func ringAndLog(t *testing.T, root keyring.Wrapper, store keyring.Store) (*keyri
 func TestErasedElsewhere(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-7.2")
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			one, two, ctx := instances(t, engine)
@@ -165,7 +100,7 @@ func TestErasedElsewhere(t *testing.T) {
 func TestEraseBesideWriters(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-7.2")
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			one, two, ctx := instances(t, engine)
@@ -200,7 +135,7 @@ func TestEraseBesideWriters(t *testing.T) {
 // TestEraseInside: inside a transaction that could roll back nothing is erased.
 func TestEraseInside(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			one, _, ctx := instances(t, engine)
@@ -269,7 +204,7 @@ func tenancyOnly(ctx context.Context, t *testing.T) context.Context {
 // TestAttach: what callers' SQL read can be revealed in its own cell only.
 func TestAttach(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			one, _, ctx := instances(t, engine)
@@ -319,7 +254,7 @@ func refusedAttach(ctx context.Context, t *testing.T, tx *tenancy.SQLTx, f field
 // apart from it, or wait for it.
 func TestDBInsideIn(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{"sqlite", "postgres"} {
+	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			one, _, ctx := instances(t, engine)

@@ -48,22 +48,23 @@ func (s Schema) holds(t *table) bool {
 
 // ColumnInfo describes one declared column to engines and documents.
 type ColumnInfo struct {
-	Name  string // as declared
-	Class Class  // as declared or, for a field.Encrypted, Encrypted
+	Name  string `json:"Name"`  // as declared
+	Class Class  `json:"Class"` // as declared or, for a field.Encrypted, Encrypted
 	// Index is the column of the blind index, or "".
-	Index string `json:",omitempty"`
+	Index string `json:"Index,omitempty"`
 	// Empty is what an erasure writes into a column of class personal: text,
-	// integer, real, boolean, time or uuid for the zero value, or null.
-	Empty string `json:",omitempty"`
+	// integer, real, boolean, bytes, time or uuid for the zero value, null, or
+	// such a word with "=" and the value as which the type stores its zero value.
+	Empty string `json:"Empty,omitempty"`
 }
 
 // TableInfo describes one declared table to engines and documents.
 type TableInfo struct {
-	Name    string // as declared
-	Key     string // the column of the row's id
-	Tenant  string // the column of the tenant
-	Subject string // the column of the data subject, or ""
-	Columns []ColumnInfo
+	Name    string       `json:"Name"`    // as declared
+	Key     string       `json:"Key"`     // the column of the row's id
+	Tenant  string       `json:"Tenant"`  // the column of the tenant
+	Subject string       `json:"Subject"` // the column of the data subject, or ""
+	Columns []ColumnInfo `json:"Columns"` // in the order of the declaration
 }
 
 // Info describes the tables in their order.
@@ -87,7 +88,7 @@ func (t *table) info() TableInfo {
 			ci.Index = c.index.name
 		}
 		if c.class == Personal {
-			ci.Empty = kindOf(c.typ)
+			ci.Empty = formatEmpty(c.empty())
 		}
 		in.Columns = append(in.Columns, ci)
 	}

@@ -27,10 +27,12 @@ type table struct {
 // column is one field of the struct.
 type column struct {
 	name  string
-	field int // index of the struct field
-	typ   reflect.Type
+	field int          // index of the struct field
+	typ   reflect.Type // nil where it is known by its description alone
 	class Class
 	index *blindIndex
+	// cleared is what an erasure writes into a described column.
+	cleared any
 }
 
 func (c *column) sealed() bool { return c.class == Encrypted }

@@ -15,11 +15,8 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
-//nolint:gochecknoglobals // constants of a type
-var (
-	uuidType  = reflect.TypeFor[uuid.UUID]()
-	bytesType = reflect.TypeFor[[]byte]()
-)
+//nolint:gochecknoglobals // a constant of a type
+var uuidType = reflect.TypeFor[uuid.UUID]()
 
 // record is the current row of a library statement.
 type record struct {
@@ -77,7 +74,7 @@ func assignTo(v reflect.Value, src driver.Value) error {
 	if v.Kind() == reflect.Pointer {
 		return assignPointer(v, src)
 	}
-	if v.Type() == bytesType && src == nil {
+	if src == nil && isBytes(v) {
 		v.SetZero()
 		return nil
 	}
