@@ -1,6 +1,10 @@
 package pgsource
 
-import _ "embed"
+import (
+	_ "embed"
+
+	"github.com/art32/art32/backup"
+)
 
 var (
 	//go:embed restore.de.md
@@ -9,6 +13,8 @@ var (
 	restoreEN string
 )
 
-// Instructions are the section of RESTORE.md for a restore with psql, in German
-// and English.
+var _ backup.Instructor = (*snapshot)(nil)
+
+// Instructions implements [backup.Instructor]: the section of RESTORE.md for a
+// restore with psql.
 func (s *snapshot) Instructions() (de, en string) { return restoreDE, restoreEN }

@@ -41,6 +41,7 @@ type Destination struct {
 	language bool     // everybody may use plpgsql, which postgres.Setup changes
 	dir      string   // what waits
 	waiting  []waiting
+	present  []string // tenants that have a part
 	scripts  map[string]string
 	layout   *layout
 	folders  map[string]*table

@@ -110,6 +110,8 @@ func (d *Destination) File(ctx context.Context, tenant tenancy.ID, name string, 
 		err = d.rows(ctx, name, size, r)
 	case tenant.IsZero():
 		err = d.script(name, size, r)
+	case name == partFile:
+		d.present = append(d.present, tenant.String())
 	}
 	if err != nil {
 		return fmt.Errorf("pgsource: load: %w", told(err))
@@ -271,7 +273,7 @@ func (d *Destination) drop() (err error) {
 
 // Loaded implements [backup.Destination]. It sets the sequences, demands that
 // every foreign key holds, counts the rows as they were read, holds what waits
-// in the outbox, and commits.
+// in the outbox, closes tenants without a part, and commits.
 func (d *Destination) Loaded(ctx context.Context) (map[tenancy.ID][]backup.Table, error) {
 	tables, err := d.loaded(ctx)
 	if err != nil {
@@ -297,10 +299,22 @@ func (d *Destination) loaded(ctx context.Context) (map[tenancy.ID][]backup.Table
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.conn.Exec(ctx, holdOutbox, time.Now().UTC()); err != nil {
-		return nil, err
+	return tables, d.settle(ctx)
+}
+
+// settle changes what may not go on as it was: messages that waited are held, and
+// tenants whose part is missing are closed. Then all of it stands.
+func (d *Destination) settle(ctx context.Context) error {
+	now := time.Now().UTC()
+	if _, err := d.conn.Exec(ctx, holdOutbox, now); err != nil {
+		return err
 	}
-	return tables, run(ctx, d.conn, "COMMIT")
+	_, err := d.conn.Exec(ctx, "UPDATE art32.tenants SET closed_at = $1 WHERE closed_at IS NULL AND NOT id = ANY ($2::text[]::uuid[])",
+		now, append([]string{}, d.present...))
+	if err != nil {
+		return err
+	}
+	return run(ctx, d.conn, "COMMIT")
 }
 
 // references says which foreign key does not hold.

@@ -49,7 +49,7 @@ func (w *world) furnish(tb testing.TB) {
 		db.MustExec(`INSERT INTO tickets (tenant_id, id, customer, title, parent)
 			SELECT tenant_id, gen_random_uuid(), customer, 'child', id FROM tickets WHERE tenant_id = $1`, id)
 		db.MustExec(`INSERT INTO billing.invoices SELECT gen_random_uuid(), $1, CASE WHEN n % 2 = 0 THEN 3 END FROM generate_series(1, 10) n`, id)
-		db.MustExec(`INSERT INTO measurements SELECT $1, '2024-12-01Z'::timestamptz + n * interval '1 day', random() / 3 FROM generate_series(1, 1000) n`, id)
+		db.MustExec(`INSERT INTO measurements SELECT $1, '2024-12-01Z'::timestamptz + n * interval '1 day', random() / 3 FROM generate_series(1, 1500) n`, id)
 		for n, text := range hostile {
 			db.MustExec(`INSERT INTO "Odd ""Table" VALUES ($1, $2, $3, $4, $5, $6, $7, $8::numeric::money, $9, $10, $11, $12, $13, $14, $15)`,
 				id, n, text, []byte("\x00\xff\\\n\t"+text), []string{text, "NULL", `"`}, `{"k": "ä\n"}`, "1e-30", "12.34", 0.1+0.2,
@@ -83,8 +83,8 @@ func TestRoundTrip(t *testing.T) {
 
 	again := r.run(t, nil) // as the backup of the restored database sees it
 	for _, id := range []tenancy.ID{w.a, w.b} {
-		if n := len(k.rows(id, "public.measurements")); n != 1000 {
-			t.Errorf("%d measurements of a tenant, want 1000", n)
+		if n := len(k.rows(id, "public.measurements")); n != 1500 {
+			t.Errorf("%d measurements of a tenant, want 1500", n)
 		}
 		same(t, map[tenancy.ID][]backup.Table{id: k.tables[id]}, map[tenancy.ID][]backup.Table{id: held(again.tables[id], k.tables[id])})
 	}

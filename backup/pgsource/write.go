@@ -13,11 +13,23 @@ import (
 	"github.com/art32/art32/tenancy"
 )
 
+// partFile begins each tenant's part, so that a restore tells a part without
+// rows from one that is missing.
+const (
+	partFile = "part.json"
+	partText = `{"format": "` + layoutFormat + `"}` + "\n"
+)
+
 // Write implements [backup.Snapshot]. What is needed to make the tables comes
 // first, then table by table, each read once.
 func (s *snapshot) Write(ctx context.Context, sink backup.Sink) error {
 	if err := s.scripts(ctx, sink); err != nil {
 		return fmt.Errorf("pgsource: write schema: %w", told(err))
+	}
+	for _, id := range s.tenants {
+		if err := sink.File(ctx, id, partFile, int64(len(partText)), strings.NewReader(partText)); err != nil {
+			return fmt.Errorf("pgsource: write parts: %w", err)
+		}
 	}
 	for i := range s.catalogue.tables {
 		if err := s.pour(ctx, s.conn, &s.catalogue.tables[i], sink); err != nil {
