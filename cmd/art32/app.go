@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -32,9 +33,10 @@ func (v *values) Set(s string) error {
 type keyed struct {
 	target
 
-	appDSN string
-	key    string
-	accept values
+	appDSN   string
+	key      string
+	keystore string // SQLite: the directory of keystore.db; "" is that of the data
+	accept   values
 }
 
 func (k *keyed) flags(fs *flag.FlagSet) {
@@ -130,7 +132,7 @@ func (k *keyed) unlock(ctx context.Context, o *opened) error {
 	}
 	var store keyring.Store
 	if k.data != "" {
-		s, err := sqlite.OpenKeystore(ctx, k.data)
+		s, err := sqlite.OpenKeystore(ctx, cmp.Or(k.keystore, k.data))
 		if err != nil {
 			return err
 		}

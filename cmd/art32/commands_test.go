@@ -13,14 +13,17 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/backup"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
@@ -50,18 +53,20 @@ type app struct {
 //	world write N     writes a customer into $TN
 //	world seal        gives all events their place in the trees
 //	world hold N      writes into $TN, seals, and stays open until the script ends
+//	world erase N     erases a customer of $TN, and tells the vault in $VAULT
+//	world expect N WRITTEN ERASED
+//	                  counts the customers of $TN
 //	world logins      opens nothing
 //
 // It sets DB to the flag that names the database for the library login.
 func world(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: world tenants|write|seal|hold|logins [N]")
+		ts.Fatalf("usage: world tenants|write|seal|hold|erase|expect|logins [N]")
 	}
 	if args[0] == "logins" {
 		logins, err := readLogins(ts.MkAbs("logins.env"))
 		ts.Check(err)
-		ts.Setenv("DB", "--dsn="+logins.Library)
-		ts.Setenv("APP", logins.App)
+		setLogins(ts, logins)
 		return
 	}
 	a, err := openApp(ts)
@@ -97,6 +102,24 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(a.write(ctx, id))
 		_, err = a.sealer.SealDue(ctx)
 		ts.Check(err)
+	case "erase":
+		for c, err := range customers.List(a.of(ctx, ts, n), a.db) {
+			ts.Check(err)
+			ts.Check(a.db.Erase(a.of(ctx, ts, n), c.ID))
+			break
+		}
+	case "expect":
+		written, erased := 0, 0
+		for c, err := range customers.List(a.of(ctx, ts, n), a.db) {
+			ts.Check(err)
+			written++
+			if _, err := c.Name.Reveal(); errors.Is(err, field.ErrErased) {
+				erased++
+			}
+		}
+		if got := fmt.Sprint(written, " ", erased); got != args[2]+" "+args[3] {
+			ts.Fatalf("world: customers and erased ones: %s", got)
+		}
 	case "seal":
 		_, err := a.sealer.SealDue(ctx)
 		ts.Check(err)
@@ -107,6 +130,34 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 
 func (a *app) write(ctx context.Context, tenant tenancy.ID) error {
 	return customers.Insert(tenancy.WithTenant(ctx, tenant), a.db, &customer{Name: field.New("Änne Müller-Lüdenscheidt"), City: "Xanten"})
+}
+
+// of is the context of $TN.
+func (a *app) of(ctx context.Context, ts *testscript.TestScript, n int) context.Context {
+	id, err := tenancy.ParseID(ts.Getenv(fmt.Sprintf("T%d", n)))
+	ts.Check(err)
+	return tenancy.WithTenant(ctx, id)
+}
+
+// ledger is that of the vault, where the script has one.
+func ledger(ts *testscript.TestScript, keys *keyring.Ring) tenancy.ErasureLedger {
+	if ts.Getenv("VAULT") == "" {
+		return nil
+	}
+	dirs := strings.Fields(ts.Getenv("VAULT"))
+	for i := range dirs {
+		dirs[i] = ts.MkAbs(dirs[i])
+	}
+	v, err := backup.OpenVault(context.Background(), keys, []string{ts.Getenv("A"), ts.Getenv("B")}, dirs...)
+	ts.Check(err)
+	return v.Ledger()
+}
+
+func setLogins(ts *testscript.TestScript, l postgres.Logins) {
+	ts.Setenv("DB", "--dsn="+l.Library)
+	ts.Setenv("LIBRARY", l.Library)
+	ts.Setenv("APP", l.App)
+	ts.Setenv("BACKUP", l.Backup)
 }
 
 func (a *app) close() {
@@ -142,7 +193,7 @@ func openApp(ts *testscript.TestScript) (*app, error) {
 		if err := keys(store); err != nil {
 			return nil, err
 		}
-		if a.db, err = sqlite.Open(ctx, ts.Getenv("DATA"), schema, ring, log, &sqlite.Options{Migrations: app}); err != nil {
+		if a.db, err = sqlite.Open(ctx, ts.Getenv("DATA"), schema, ring, log, &sqlite.Options{Migrations: app, Ledger: ledger(ts, ring)}); err != nil {
 			return nil, err
 		}
 		ts.Setenv("DB", "--data="+ts.Getenv("DATA"))
@@ -160,12 +211,11 @@ func openApp(ts *testscript.TestScript) (*app, error) {
 		if err := keys(store); err != nil {
 			return nil, err
 		}
-		o := &postgres.Options{SetupOptions: postgres.SetupOptions{Migrations: app}}
+		o := &postgres.Options{SetupOptions: postgres.SetupOptions{Migrations: app}, Ledger: ledger(ts, ring)}
 		if a.db, err = postgres.Open(ctx, logins, schema, ring, log, o); err != nil {
 			return nil, err
 		}
-		ts.Setenv("DB", "--dsn="+logins.Library)
-		ts.Setenv("APP", logins.App)
+		setLogins(ts, logins)
 	}
 	a.closes = append(a.closes, a.db.Close)
 	sealer, err := audit.NewSealer(log, a.db, nil)
@@ -187,6 +237,8 @@ func readLogins(file string) (postgres.Logins, error) {
 			l.Library = dsn
 		case envApp:
 			l.App = dsn
+		case envBackup:
+			l.Backup = dsn
 		}
 	}
 	return l, nil
@@ -269,6 +321,31 @@ func fingerprint(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
+// ageKey is `agekey FILE NAME`: it writes a new identity of age, and puts its
+// recipient into a variable.
+func ageKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: agekey FILE NAME")
+	}
+	id, err := age.GenerateX25519Identity()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("# made for a test\n"+id.String()+"\n"), 0o600))
+	ts.Setenv(args[1], id.Recipient().String())
+}
+
+// capture is `capture NAME PATTERN`: it puts what the group of the pattern
+// matches in the last output into a variable.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME PATTERN")
+	}
+	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("capture: no match in the output")
+	}
+	ts.Setenv(args[0], m[1])
+}
+
 // overwrite is `overwrite FILE OFFSET TEXT`; a negative offset counts from the
 // end, and the text TRUNCATE cuts there.
 func overwrite(ts *testscript.TestScript, neg bool, args []string) {
@@ -303,7 +380,8 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// lookUp is `json FILE PATH WANT`, as in `json stdout logs.0.ok true`.
+// lookUp is `json FILE PATH WANT`, as in `json stdout logs.0.ok true` or
+// `json stdout checks.check=modes.ok true`.
 func lookUp(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: json FILE PATH WANT")
@@ -318,7 +396,13 @@ func lookUp(ts *testscript.TestScript, neg bool, args []string) {
 			v = x[name]
 		case []any:
 			i, err := strconv.Atoi(name)
+			if key, want, ok := strings.Cut(name, "="); ok {
+				i, err = slices.IndexFunc(x, func(e any) bool { m, ok := e.(map[string]any); return ok && m[key] == want }), nil
+			}
 			ts.Check(err)
+			if i < 0 {
+				ts.Fatalf("%s: no such element", args[1])
+			}
 			if i >= len(x) {
 				ts.Fatalf("%s: only %d elements", args[1], len(x))
 			}

@@ -30,7 +30,11 @@ annex (TOM) and the package that carries it.
 SQLite: modes of directories and files, the root key and whether it fits the
 keystore, damage, pending migrations. PostgreSQL: all for which opening the
 database would be refused. Both: events that no sealer has taken, and the audit
-logs as audit verify checks them without anything held elsewhere.
+logs as audit verify checks them without anything held elsewhere; sessions that
+nobody deletes, cases that nobody was told of, tenants without contact, messages
+that do not leave. With --target and --vault also the newest backup, which is read
+whole: its age, signature and parts, the copy of the keystore, the ledger of
+erasures, and that the folders of the vault are equal.
 A database without tables of art32, and a folder or a file of SQLite that art32 did
 not make, get a first look: the channel, the login, the version and the log of the
 server; damage and modes of files; tables that look as if they held the rows of
@@ -45,6 +49,9 @@ says "looks". It needs no --app-dsn.`,
 			fs.StringVar(&d.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql; default: not checked")
 			fs.DurationVar(&d.pending, "pending", defaultLag, "accept events that wait for the sealer for less than this `DURATION`; default: 1m")
 			fs.DurationVar(&d.absolute, "session-absolute", defaultAbsolute, "how long the application lets a session last at all (session.Policy.Absolute), a `DURATION`; default: 12h")
+			fs.StringVar(&d.copies.dir, "target", "", "the `DIR` that holds the backups; default: backups are not checked")
+			fs.Var(&d.copies.vault, "vault", "a `DIR` of the vault of the backups; repeated")
+			fs.StringVar(&d.copies.signer, "signer", "", "the public `KEY` that must have signed the backups, or a file that holds it; default: the one that they name")
 			return d.run
 		},
 	}
@@ -55,6 +62,7 @@ type doctor struct {
 	target
 	checks
 
+	copies     place
 	appDSN     string
 	key        string
 	migrations string
@@ -73,6 +81,9 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 	if d.pending < 0 || d.absolute <= 0 {
 		return usagef("--pending must not be negative, and --session-absolute must be positive")
 	}
+	if d.copies.signer, err = readSigner(d.copies.signer); err != nil {
+		return err
+	}
 	if d.data != "" {
 		err = d.directory(ctx)
 	} else {
@@ -80,6 +91,9 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if d.backups(ctx); ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return d.report(out)
 }

@@ -265,13 +265,10 @@ func (i *initiation) bindKey(ctx context.Context, logins postgres.Logins) (err e
 
 // write fills the file, or removes it where there is nothing to fill it with.
 func (i *initiation) write(file *os.File, logins postgres.Logins) error {
-	if logins == (postgres.Logins{}) {
-		return errors.Join(file.Close(), os.Remove(i.out))
+	err := writeLogins(file, logins)
+	if logins != (postgres.Logins{}) {
+		i.note("logins", i.out, true, "the file holds passwords")
 	}
-	_, err := fmt.Fprintf(file, "%s=%s\n%s=%s\n%s=%s\n",
-		envLibrary, logins.Library, envApp, logins.App, envBackup, logins.Backup)
-	err = errors.Join(err, file.Sync(), file.Close())
-	i.note("logins", i.out, true, "the file holds passwords")
 	return err
 }
 
@@ -294,8 +291,7 @@ func (i *initiation) report(out *output, logins *postgres.Logins) error {
 	}
 	value := map[string]any{"ok": true, "steps": i.made}
 	if logins != nil && i.out == "" {
-		out.textf("\nThe DSNs hold passwords and are shown this once. Keep them as secrets; the last\nis for the program that makes backups alone:\n\n%s=%s\n%s=%s\n%s=%s",
-			envLibrary, logins.Library, envApp, logins.App, envBackup, logins.Backup)
+		printLogins(out, *logins)
 		value["library_dsn"], value["app_dsn"], value["backup_dsn"] = logins.Library, logins.App, logins.Backup
 	}
 	return out.value(value)

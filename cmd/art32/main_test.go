@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -46,11 +47,12 @@ func scripts(engine, folder string) testscript.Params {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world": world, "sql": runSQL, "overwrite": overwrite, "fsck": fsck, "json": lookUp, "mode": mode,
-			"sqlite": makeSQLite, "fingerprint": fingerprint,
+			"sqlite": makeSQLite, "fingerprint": fingerprint, "agekey": ageKey, "capture": capture, "smtpd": smtpd,
 		},
 		Condition: func(cond string) (bool, error) { return cond == engine, nil },
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ENGINE", engine)
+			env.Setenv("NOW", time.Now().UTC().Add(-time.Second).Format(time.RFC3339))
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "data"))
 			for _, name := range []string{envOwner, envLibrary, envApp, envBackup} {
 				env.Setenv(name, "")
@@ -58,6 +60,7 @@ func scripts(engine, folder string) testscript.Params {
 			if engine == "postgres" {
 				tb, _ := env.T().(testing.TB)
 				env.Setenv("OWNER", dbtest.Postgres(tb))
+				env.Setenv("EMPTY", dbtest.Postgres(tb))
 			}
 			return nil
 		},

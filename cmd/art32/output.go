@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strings"
 )
 
@@ -34,6 +35,9 @@ func (o *output) value(v any) error {
 // hide takes the passwords of the DSNs in args out of a text. No error should
 // hold one; this is the net below.
 func hide(text string, args []string) string {
+	if p := os.Getenv(envSMTPPassword); p != "" {
+		text = strings.ReplaceAll(text, p, "…")
+	}
 	for _, arg := range append(args, envDSNs()...) {
 		if _, dsn, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "-") {
 			arg = dsn

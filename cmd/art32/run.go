@@ -32,7 +32,8 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		initVerb(), migrateVerb(), doctorVerb(), auditVerifyVerb(), auditExportVerb(),
-		incidentOpenVerb(), incidentStatusVerb(), incidentContactVerb(),
+		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(),
+		incidentOpenVerb(), incidentStatusVerb(), incidentNotifyVerb(), incidentContactVerb(),
 	}
 }
 

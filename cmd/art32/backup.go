@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/art32/art32/backup"
+	"github.com/art32/art32/backup/dirtarget"
+)
+
+// place is where backups lie, as the verbs name it.
+type place struct {
+	dir    string
+	vault  values
+	run    string
+	signer string
+}
+
+func (p *place) flags(fs *flag.FlagSet) {
+	fs.StringVar(&p.dir, "target", "", "the `DIR` that holds the backups; required")
+}
+
+func (p *place) readFlags(fs *flag.FlagSet) {
+	p.flags(fs)
+	fs.Var(&p.vault, "vault", "a `DIR` of the vault, with the copies of the keystore and the ledger of erasures; may be repeated")
+	fs.StringVar(&p.run, "run", "", "the `NAME` of the run; default: the newest that is committed")
+	fs.StringVar(&p.signer, "signer", "", "the public `KEY` that must have signed, or a file that holds it, as it is kept elsewhere;\ndefault: the one that the backup names, which shows damage and not forgery")
+}
+
+// open opens the target. The caller closes it.
+func (p *place) open() (*dirtarget.Target, error) {
+	if p.dir == "" {
+		return nil, usagef("--target DIR is required")
+	}
+	return dirtarget.Open(p.dir)
+}
+
+// resolve reads what the flags name.
+func (p *place) resolve() (err error) {
+	if p.dir == "" {
+		return usagef("--target DIR is required")
+	}
+	p.signer, err = readSigner(p.signer)
+	return err
+}
+
+const signerPrefix = "ssh-ed25519 "
+
+// readSigner takes a key, or the first one in a file such as authorized_keys or
+// allowed_signers.
+func readSigner(text string) (string, error) {
+	if text != "" && !strings.HasPrefix(text, signerPrefix) {
+		file, err := os.ReadFile(text)
+		if err != nil {
+			return "", usagef("--signer: %v", err)
+		}
+		text = string(file)
+	}
+	if text == "" {
+		return "", nil
+	}
+	_, key, ok := strings.Cut(text, signerPrefix)
+	fields := strings.Fields(key)
+	if !ok || len(fields) == 0 {
+		return "", usagef(`--signer is no key of the form "ssh-ed25519 AAAA…", nor a file that holds one`)
+	}
+	return signerPrefix + fields[0], nil
+}
+
+// choose is the run that is meant.
+func (p *place) choose(ctx context.Context, target backup.Target) (string, error) {
+	if p.run != "" {
+		return p.run, nil
+	}
+	runs, err := backup.List(ctx, target)
+	if err != nil {
+		return "", err
+	}
+	if m := newest(runs, p.signer); m != nil {
+		return m.Run, nil
+	}
+	if p.signer != "" {
+		return "", errors.New("the target holds no committed run of that signer")
+	}
+	return "", errors.New("the target holds no committed run")
+}
+
+// newest is the manifest of the last committed run, of a signer if one is named.
+func newest(runs []backup.Run, signer string) *backup.Manifest {
+	for _, r := range slices.Backward(runs) {
+		if r.Manifest != nil && (signer == "" || r.Manifest.Signer == signer) {
+			return r.Manifest
+		}
+	}
+	return nil
+}
+
+// readIdentities reads files of age identities. Nothing of them is ever quoted.
+func readIdentities(files []string) (all []age.Identity, err error) {
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("--identity: %v", err)
+		}
+		ids, err := age.ParseIdentities(f)
+		if closeErr := f.Close(); closeErr != nil {
+			return nil, closeErr
+		}
+		if err != nil { // its text may quote the secret
+			return nil, usagef("--identity: %s holds no identities of age in clear (\"AGE-SECRET-KEY-1…\")", name)
+		}
+		all = append(all, ids...)
+	}
+	return all, nil
+}
+
+// readRecipients takes recipients of age, and files that hold some.
+func readRecipients(given []string) (all []string, err error) {
+	for _, text := range given {
+		if strings.HasPrefix(text, "age1") {
+			all = append(all, text)
+			continue
+		}
+		file, err := os.ReadFile(text)
+		if err != nil {
+			return nil, usagef("--recovery: %v", err)
+		}
+		for line := range strings.Lines(string(file)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				all = append(all, line)
+			}
+		}
+	}
+	return all, nil
+}
+
+// size says a number of bytes for people.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	x, i := float64(n), 0
+	for ; x >= 1024 && i < len(units)-1; i++ {
+		x /= 1024
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", x, units[i])
+}
+
+// bytesOf is how much a run holds.
+func bytesOf(m *backup.Manifest) (n int64) {
+	for _, p := range m.Parts {
+		n += p.Size
+	}
+	return n
+}
+
+// ago is how old something is, in words.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// signedBy says whose the signature is.
+func signedBy(signer string, given bool) string {
+	if given {
+		return "signed by the key that was given: " + signer
+	}
+	return "signed by the key that it names itself: " + signer + "\n  hold it elsewhere, and pass it with --signer: else a forged backup looks the same"
+}
