@@ -17,6 +17,9 @@ func (d *Desk) Impatient() {
 	d.worker.Retries = []time.Duration{10 * time.Millisecond, 10 * time.Millisecond}
 }
 
+// Patient lets hours pass in few steps.
+func (d *Desk) Patient() { d.worker.Poll, d.worker.TTL = 10*time.Minute, 2*time.Hour }
+
 // Token is what the link of a notice holds.
 func (d *Desk) Token(ctx context.Context, notice uuid.UUID) string {
 	t, err := d.ackToken(ctx, notice)

@@ -31,7 +31,7 @@ func (d *Desk) Open(ctx context.Context, r Report) (Case, error) {
 	c := Case{ID: uuid.New(), Opened: now(), By: actor.String(), Reason: tenancy.ReasonFrom(ctx), Report: r}
 	c.Report.Aware = r.Aware.UTC().Truncate(time.Microsecond)
 	if r.Scope.Until.IsZero() {
-		c.Report.Scope.Until = c.Opened
+		c.Report.Scope.Until = c.Opened.Add(time.Microsecond) // the end is exclusive
 	}
 	body, err := d.seal(ctx, tenancy.ID{}, "incident_cases", c.ID, c)
 	if err != nil {

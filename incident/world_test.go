@@ -333,3 +333,8 @@ func readAll(tb testing.TB, dir string) []byte {
 	}))
 	return all
 }
+
+// broken is a recorder that cannot write.
+type broken struct{}
+
+func (broken) Record(context.Context, string, ...slog.Attr) error { return errors.New("disk full") }
