@@ -204,28 +204,35 @@ func TestBadInput(t *testing.T) {
 		spoil func(t *testing.T, w *world, o *backup.RestoreOptions)
 		want  error
 	}{
-		"nothing":                  {func(*testing.T, *world, *backup.RestoreOptions) {}, nil},
-		"one surviving folder":     {func(_ *testing.T, w *world, o *backup.RestoreOptions) { o.Vault = w.vaults[1:] }, nil},
-		"the other recipient":      {func(_ *testing.T, w *world, o *backup.RestoreOptions) { o.Identities = []age.Identity{w.ops[1]} }, nil},
-		"tampered tenant's part":   {changing(m, two[0], flip), backup.ErrDamaged},
-		"tampered shared part":     {changing(m, "shared.tar.zst.age", flip), backup.ErrDamaged},
-		"cut part":                 {changing(m, two[0], cut), backup.ErrDamaged},
-		"longer part":              {changing(m, two[0], func(b []byte) []byte { return append(b, 0) }), backup.ErrDamaged},
-		"missing part":             {removing(m, two[1]), backup.ErrDamaged},
-		"swapped parts":            {swapping(m, two), backup.ErrDamaged},
-		"tampered manifest":        {changing(m, "MANIFEST.json", flip), backup.ErrSignature},
-		"longer manifest":          {changing(m, "MANIFEST.json", func(b []byte) []byte { return append(b, '\n') }), backup.ErrSignature},
-		"missing manifest":         {removing(m, "MANIFEST.json"), backup.ErrDamaged},
-		"missing signature":        {removing(m, "MANIFEST.json.sig"), backup.ErrNotCommitted},
-		"tampered signature":       {changing(m, "MANIFEST.json.sig", flip), backup.ErrSignature},
-		"another key's signature":  {func(t *testing.T, w *world, _ *backup.RestoreOptions) { forge(t, w, m, foreign.job) }, backup.ErrSignature},
-		"another signer expected":  {func(_ *testing.T, _ *world, o *backup.RestoreOptions) { o.Signer = foreign.job.Signer() }, backup.ErrSignature},
-		"a run that never was":     {func(t *testing.T, w *world, _ *backup.RestoreOptions) { must(t, os.RemoveAll(w.path(m.Run))) }, backup.ErrNotCommitted},
-		"wrong identity":           {func(_ *testing.T, _ *world, o *backup.RestoreOptions) { o.Identities = []age.Identity{other} }, backup.ErrIdentity},
-		"missing folder":           {func(_ *testing.T, w *world, o *backup.RestoreOptions) { o.Vault = []string{w.vaults[0], w.root + "/none"} }, backup.ErrVault},
-		"empty folder":             {func(t *testing.T, _ *world, o *backup.RestoreOptions) { o.Vault = []string{t.TempDir()}; must(t, os.Chmod(o.Vault[0], 0o700)) }, backup.ErrDamaged},
+		"nothing":                 {func(*testing.T, *world, *backup.RestoreOptions) {}, nil},
+		"one surviving folder":    {func(_ *testing.T, w *world, o *backup.RestoreOptions) { o.Vault = w.vaults[1:] }, nil},
+		"the other recipient":     {func(_ *testing.T, w *world, o *backup.RestoreOptions) { o.Identities = []age.Identity{w.ops[1]} }, nil},
+		"tampered tenant's part":  {changing(m, two[0], flip), backup.ErrDamaged},
+		"tampered shared part":    {changing(m, "shared.tar.zst.age", flip), backup.ErrDamaged},
+		"cut part":                {changing(m, two[0], cut), backup.ErrDamaged},
+		"longer part":             {changing(m, two[0], func(b []byte) []byte { return append(b, 0) }), backup.ErrDamaged},
+		"missing part":            {removing(m, two[1]), backup.ErrDamaged},
+		"swapped parts":           {swapping(m, two), backup.ErrDamaged},
+		"tampered manifest":       {changing(m, "MANIFEST.json", flip), backup.ErrSignature},
+		"longer manifest":         {changing(m, "MANIFEST.json", func(b []byte) []byte { return append(b, '\n') }), backup.ErrSignature},
+		"missing manifest":        {removing(m, "MANIFEST.json"), backup.ErrDamaged},
+		"missing signature":       {removing(m, "MANIFEST.json.sig"), backup.ErrNotCommitted},
+		"tampered signature":      {changing(m, "MANIFEST.json.sig", flip), backup.ErrSignature},
+		"another key's signature": {func(t *testing.T, w *world, _ *backup.RestoreOptions) { forge(t, w, m, foreign.job) }, backup.ErrSignature},
+		"another signer expected": {func(_ *testing.T, _ *world, o *backup.RestoreOptions) { o.Signer = foreign.job.Signer() }, backup.ErrSignature},
+		"a run that never was":    {func(t *testing.T, w *world, _ *backup.RestoreOptions) { must(t, os.RemoveAll(w.path(m.Run))) }, backup.ErrNotCommitted},
+		"wrong identity":          {func(_ *testing.T, _ *world, o *backup.RestoreOptions) { o.Identities = []age.Identity{other} }, backup.ErrIdentity},
+		"missing folder": {func(_ *testing.T, w *world, o *backup.RestoreOptions) {
+			o.Vault = []string{w.vaults[0], w.root + "/none"}
+		}, backup.ErrVault},
+		"empty folder": {func(t *testing.T, _ *world, o *backup.RestoreOptions) {
+			o.Vault = []string{t.TempDir()}
+			must(t, os.Chmod(o.Vault[0], 0o700))
+		}, backup.ErrDamaged},
 		"tampered keystore copies": {func(t *testing.T, w *world, _ *backup.RestoreOptions) { w.spoilVault(t, m.Keystore.Name, flip) }, backup.ErrDamaged},
-		"one tampered keystore":    {func(t *testing.T, w *world, _ *backup.RestoreOptions) { spoil(t, filepath.Join(w.vaults[0], m.Keystore.Name), flip) }, nil},
+		"one tampered keystore": {func(t *testing.T, w *world, _ *backup.RestoreOptions) {
+			spoil(t, filepath.Join(w.vaults[0], m.Keystore.Name), flip)
+		}, nil},
 		"swapped identities": {func(t *testing.T, w *world, _ *backup.RestoreOptions) {
 			for _, dir := range w.vaults {
 				swap(t, filepath.Join(dir, "tenants", w.vault.Pseudonym(w.a)+".identity.age"), filepath.Join(dir, "tenants", w.vault.Pseudonym(w.b)+".identity.age"))
@@ -341,8 +348,12 @@ func TestRestoreIntoAPlaceThatIsNotEmpty(t *testing.T) {
 	m := w.run(t)
 	for name, prepare := range map[string]func(dir string) (there string){
 		"the place in use": func(string) string { return w.data },
-		"a file":           func(dir string) string { must(t, os.Mkdir(dir, 0o700)); must(t, os.WriteFile(dir+"/x", nil, 0o600)); return dir },
-		"a foreign draft":  func(dir string) string { must(t, os.MkdirAll(dir+".restoring/x", 0o700)); return dir },
+		"a file": func(dir string) string {
+			must(t, os.Mkdir(dir, 0o700))
+			must(t, os.WriteFile(dir+"/x", nil, 0o600))
+			return dir
+		},
+		"a foreign draft": func(dir string) string { must(t, os.MkdirAll(dir+".restoring/x", 0o700)); return dir },
 	} {
 		dir := prepare(filepath.Join(w.root, strings.ReplaceAll(name, " ", "-")))
 		before := readAll(t, w.root)

@@ -336,10 +336,13 @@ func copyDir(tb testing.TB, from string) string {
 	to := filepath.Join(tb.TempDir(), "copy")
 	must(tb, os.CopyFS(to, os.DirFS(from)))
 	must(tb, filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			err = os.Chmod(path, 0o700)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.Chmod(path, 0o700)
 		}
-		return err
+		return os.Chmod(path, 0o600)
 	}))
 	return to
 }
@@ -356,3 +359,10 @@ func attrs(list []slog.Attr) map[string]any {
 func openTarget(dir string) (*dirtarget.Target, error) { return dirtarget.Open(dir) }
 
 func uuidOf(s string) uuid.UUID { return uuid.MustParse(s) }
+
+// restoreAt restores into a directory that a test names.
+func (w *world) restoreAt(tb testing.TB, run, dir string) {
+	tb.Helper()
+	_, err := backup.Restore(tb.Context(), w.to, run, sqlitesource.Into(dir, nil), w.restoreOptions(tb))
+	must(tb, err)
+}
