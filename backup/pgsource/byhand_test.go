@@ -63,7 +63,7 @@ func TestRestoreByHand(t *testing.T) {
 	if !ok {
 		t.Fatal("the snapshot gives no instructions")
 	}
-	var counts string
+	var counts strings.Builder
 	de, en := told.Instructions()
 	for _, text := range []string{de, en} {
 		if got := strings.Join(scripts(text), " "); got != "shared/schema.sql shared/load.sql keystore/load.sql" {
@@ -75,7 +75,7 @@ func TestRestoreByHand(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", script, err, out)
 		}
-		counts += out
+		counts.WriteString(out)
 	}
 	sums := make(map[string]int64)
 	for _, tables := range k.tables {
@@ -84,7 +84,7 @@ func TestRestoreByHand(t *testing.T) {
 		}
 	}
 	for name, n := range sums {
-		if want := fmt.Sprintf("\n%s|%d\n", name, n); !strings.Contains(counts, want) {
+		if want := fmt.Sprintf("\n%s|%d\n", name, n); !strings.Contains(counts.String(), want) {
 			t.Errorf("psql does not show %q", want)
 		}
 	}

@@ -70,6 +70,9 @@ func Into(ownerDSN string, o *IntoOptions) (*Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !strings.HasPrefix(ownerDSN, "postgres") { // the logins are DSNs of the same form
+		return nil, errors.New("pgsource: owner's login: not a valid postgres:// URL")
+	}
 	return &Destination{dsn: ownerDSN, config: config, options: *o, scripts: make(map[string]string)}, nil
 }
 

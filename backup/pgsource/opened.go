@@ -100,10 +100,10 @@ func (d *Destination) holdsTenants() bool {
 
 // Finish implements [backup.Destination]. From here on Logins gives the DSNs.
 func (d *Destination) Finish(ctx context.Context) error {
-	d.finished = true
 	if err := errors.Join(d.leave(ctx), d.drop()); err != nil {
 		return fmt.Errorf("pgsource: finish restore: %w", told(err))
 	}
+	d.finished = true
 	return nil
 }
 

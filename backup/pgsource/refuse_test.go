@@ -221,6 +221,9 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: %v", dsn, err)
 		}
 	}
+	if _, err := pgsource.Into("host=127.0.0.1 dbname=app", nil); err == nil {
+		t.Error("accepted to restore by a DSN from which none of another login can be made")
+	}
 	if _, err := pgsource.New("postgres://u@127.0.0.1/app", &pgsource.Options{Exclude: map[string]string{"a": ""}}); err == nil {
 		t.Error("a table was excluded without a reason")
 	}

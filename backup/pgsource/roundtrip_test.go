@@ -28,7 +28,7 @@ func same(tb testing.TB, want, got map[tenancy.ID][]backup.Table) {
 // hostile are texts that a format of lines and fields could stumble over.
 var hostile = []string{
 	"", " ", "\t", "\n", "\r\n", `\`, `\N`, `\.`, "a\n\\.\nb", "tab\there", `back\slash\n`, "'; DROP TABLE plans; --",
-	"\v\f\b\x01\x7f", "Grüße, 漢字, 🙂, \u2028, \ufeff", `{"a": [1, "x"]}`, strings.Repeat("x\t\\\n", 5000),
+	"\v\f\b\x01\x7f", "Grüße, \u6f22\u5b57, 🙂, \u2028, \ufeff", `{"a": [1, "x"]}`, strings.Repeat("x\t\\\n", 5000),
 }
 
 // furnish fills every table of the application.
