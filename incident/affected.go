@@ -23,13 +23,13 @@ func (r Range) Exact() bool { return r.AtLeast == r.AtMost }
 
 // Affected is one tenant that a case touches.
 type Affected struct {
-	Tenant   tenancy.ID
-	Name     string // of the tenant, for the operator
-	Events   int    // changes in its log that match the scope
-	Records  Range  // rows
-	Subjects Range  // data subjects
-	Unnamed  int    // events whose data subject was erased since
-	Pending  int    // events that wait for the sealer
+	Tenant   tenancy.ID // who is affected
+	Name     string     // of the tenant, for the operator
+	Events   int        // changes in its log that match the scope
+	Records  Range      // rows
+	Subjects Range      // data subjects
+	Unnamed  int        // events whose data subject was erased since
+	Pending  int        // events that wait for the sealer
 	Tables   []AffectedTable
 	Log      string // origin of the tenant's log; empty when nothing was sealed yet
 	Size     int64  // of its checkpoint that covers the events, in entries
@@ -42,10 +42,12 @@ type Affected struct {
 
 // AffectedTable is the part of one table.
 type AffectedTable struct {
-	Name     string
+	Name     string   // as declared
 	Columns  []string // personal and encrypted ones: the categories of data
-	Records  Range
-	Subjects Range
+	Records  Range    // rows
+	Subjects Range    // data subjects
+
+	nameless bool // holds personal data, names no data subject: each record may be another's
 }
 
 // Affected counts for each tenant what the case touches: those whose log shows a

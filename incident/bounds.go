@@ -28,9 +28,16 @@ func (d *Desk) count(ctx context.Context, q tenancy.TraceQuery, shown tenancy.Tr
 
 func (n *bounds) records() Range { return between(n.shown.Records, n.held.Records+n.gone.Records) }
 
-// subjects counts a deleted row whose person was erased since as one person.
+// subjects counts as one person each a deleted row whose person was erased since,
+// and each row with personal data that names nobody.
 func (n *bounds) subjects() Range {
-	return between(n.shown.Subjects, n.held.Subjects+n.gone.Subjects+n.gone.Unnamed)
+	most := n.held.Subjects + n.gone.Subjects + n.gone.Unnamed
+	for _, t := range n.tables() {
+		if t.nameless {
+			most += t.Subjects.AtMost
+		}
+	}
+	return between(n.shown.Subjects, most)
 }
 
 // between is a range whose upper bound may have missed what was changed past the
@@ -71,7 +78,11 @@ func (t *AffectedTable) add(shown, records, subjects int) {
 func sorted(byName map[string]*AffectedTable) []AffectedTable {
 	var out []AffectedTable
 	for _, t := range byName {
-		t.Records, t.Subjects = between(t.Records.AtLeast, t.Records.AtMost), between(t.Subjects.AtLeast, t.Subjects.AtMost)
+		t.Records = between(t.Records.AtLeast, t.Records.AtMost)
+		if t.nameless = len(t.Columns) > 0 && t.Subjects == (Range{}); t.nameless {
+			t.Subjects.AtMost = t.Records.AtMost
+		}
+		t.Subjects = between(t.Subjects.AtLeast, t.Subjects.AtMost)
 		if t.Records.AtMost > 0 {
 			out = append(out, *t)
 		}

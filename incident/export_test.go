@@ -18,7 +18,7 @@ func (d *Desk) Impatient() {
 }
 
 // Patient lets hours pass in few steps.
-func (d *Desk) Patient() { d.worker.Poll, d.worker.TTL = 10*time.Minute, 2*time.Hour }
+func (d *Desk) Patient() { d.worker.Poll, d.worker.TTL = 30*time.Minute, 6*time.Hour }
 
 // Token is what the link of a notice holds.
 func (d *Desk) Token(ctx context.Context, notice uuid.UUID) string {

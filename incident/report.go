@@ -68,7 +68,7 @@ type Report struct {
 
 // Case is an incident under its id.
 type Case struct {
-	ID     uuid.UUID
+	ID     uuid.UUID // random
 	Opened time.Time // UTC
 	By     string    // who opened it, as tenancy.Actor.String writes it
 	Reason string    // why, as the context said
@@ -78,7 +78,10 @@ type Case struct {
 // Vendor is who notifies: the processor and the contact point of Art. 33(3)(b)
 // GDPR. Phone may be empty.
 type Vendor struct {
-	Name, Contact, Mail, Phone string
+	Name    string // of the company
+	Contact string // who answers there
+	Mail    string // a plain address
+	Phone   string // default: none
 }
 
 const (

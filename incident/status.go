@@ -13,7 +13,7 @@ import (
 
 // CaseStatus is a case with its clocks, its notices and what is left to do.
 type CaseStatus struct {
-	Case        Case
+	Case        Case           // as it was opened
 	Rule        deadline.Rule  // the controllers' period
 	Clock       deadline.Clock // and its end, counted from our awareness
 	FirstNotice time.Time      // our target for the first notice
@@ -25,9 +25,9 @@ type CaseStatus struct {
 
 // NoticeStatus is how far a notice has come.
 type NoticeStatus struct {
-	ID           uuid.UUID
-	Tenant       tenancy.ID
-	Number       int
+	ID           uuid.UUID       // of the notice
+	Tenant       tenancy.ID      // whom it is for
+	Number       int             // within case and tenant
 	Found        time.Time       // when the tenant was found to be affected
 	Made         time.Time       // when the notice was written; zero: the tenant has no contact
 	Acknowledged time.Time       // zero: not yet
@@ -36,8 +36,8 @@ type NoticeStatus struct {
 
 // ChannelStatus is the way of a notice over one channel.
 type ChannelStatus struct {
-	Name      string
-	Queued    time.Time
+	Name      string    // of the channel
+	Queued    time.Time // when its present round began
 	Delivered time.Time // taken over by the channel, which is not acknowledged; zero: not yet
 	Dead      time.Time // given up; zero: not
 	Attempts  int       // so far; 0 also when the queue has forgotten a delivered message

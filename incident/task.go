@@ -22,13 +22,13 @@ const (
 // Task is something that waits for a person. It ends when it is done, never by
 // running out.
 type Task struct {
-	Kind    TaskKind
+	Kind    TaskKind   // what
 	Tenant  tenancy.ID // zero for TaskNotify
 	Notice  uuid.UUID  // nil for TaskNotify
 	Channel string     // of TaskDeliver
 	Dead    bool       // of TaskDeliver: given up
-	Due     time.Time
-	Overdue bool // due, or given up
+	Due     time.Time  // by when
+	Overdue bool       // due, or given up
 }
 
 // tasks are the open ones at a moment. What a controller has acknowledged has

@@ -44,7 +44,15 @@ type ticket struct {
 	Text     field.Encrypted[string] `db:"text"`
 }
 
+// visit holds personal data, and names no data subject.
+type visit struct {
+	ID      uuid.UUID  `art32:"key"      db:"id"`
+	Tenant  tenancy.ID `art32:"tenant"   db:"tenant_id"`
+	Address string     `art32:"personal" db:"address"`
+}
+
 var (
+	visits    = tenancy.MustRepository[visit]("visits")
 	customers = tenancy.MustRepository[customer]("customers")
 	tickets   = tenancy.MustRepository[ticket]("tickets")
 
@@ -113,9 +121,10 @@ func newWorld(tb testing.TB, engine string) *world {
 func schemaText(engine string) fs.FS {
 	text := `CREATE TABLE customers (
 		id TEXT NOT NULL, tenant_id TEXT NOT NULL, email BLOB, city TEXT NOT NULL, plan TEXT NOT NULL, PRIMARY KEY (tenant_id, id));
-		CREATE TABLE tickets (id TEXT NOT NULL, tenant_id TEXT NOT NULL, customer_id TEXT NOT NULL, text BLOB, PRIMARY KEY (tenant_id, id));`
+		CREATE TABLE tickets (id TEXT NOT NULL, tenant_id TEXT NOT NULL, customer_id TEXT NOT NULL, text BLOB, PRIMARY KEY (tenant_id, id));
+		CREATE TABLE visits (id TEXT NOT NULL, tenant_id TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (tenant_id, id));`
 	if engine == "postgres" {
-		text = strings.NewReplacer("id TEXT", "id uuid", "BLOB", "bytea").Replace(text) + "; SELECT art32.protect('customers'); SELECT art32.protect('tickets')"
+		text = strings.NewReplacer("id TEXT", "id uuid", "BLOB", "bytea").Replace(text) + "; SELECT art32.protect('customers'); SELECT art32.protect('tickets'); SELECT art32.protect('visits')"
 	}
 	return fstest.MapFS{"0001_rows.sql": {Data: []byte(text)}}
 }
@@ -131,7 +140,7 @@ func (w *world) open(ctx context.Context, o *incident.Options) (err error) {
 	if err != nil {
 		return err
 	}
-	schema := tenancy.Schema{customers, tickets}
+	schema := tenancy.Schema{customers, tickets, visits}
 	log := func(store keyring.Store, err error) error {
 		if err == nil {
 			w.keys, err = keyring.New(root, store, nil)

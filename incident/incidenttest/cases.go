@@ -14,7 +14,7 @@ import (
 
 // Fixture is a notifier with eyes on its receiving end.
 type Fixture struct {
-	Notifier incident.Notifier
+	Notifier incident.Notifier // to be judged
 	// Received is all that has arrived, repetitions included.
 	Received func() ([]Received, error)
 	// Break has the receiving end refuse from now on.
@@ -29,7 +29,7 @@ type Received struct {
 
 // Case is one demand on a notifier.
 type Case struct {
-	Name        string
+	Name        string // of the demand
 	Measure     string // of the contract
 	Explanation string // why it must be so
 	Check       func(ctx context.Context, f Fixture) error
