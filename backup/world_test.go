@@ -77,14 +77,17 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := layOut(tb, tb.TempDir())
 	w.open(tb)
-	for _, id := range []*tenancy.ID{&w.a, &w.b} {
-		t, err := w.db.CreateTenant(asService(tb.Context()), tenancy.Tenant{Name: tenantName})
-		must(tb, err)
-		*id = t.ID
-	}
+	w.a, w.b = w.tenant(tb), w.tenant(tb)
 	w.add(tb, w.a, 5)
 	w.add(tb, w.b, 2)
 	return w
+}
+
+func (w *world) tenant(tb testing.TB) tenancy.ID {
+	tb.Helper()
+	t, err := w.db.CreateTenant(asService(tb.Context()), tenancy.Tenant{Name: tenantName})
+	must(tb, err)
+	return t.ID
 }
 
 // layOut makes the folders and the keys that a person makes once.
@@ -208,8 +211,13 @@ func (w *world) run(tb testing.TB) *backup.Manifest {
 // restoreOptions are those of the operator, whose identity is the first.
 func (w *world) restoreOptions(tb testing.TB) *backup.RestoreOptions {
 	tb.Helper()
+	return w.restoreOptionsOf(tb, w.job.Signer())
+}
+
+func (w *world) restoreOptionsOf(tb testing.TB, signer string) *backup.RestoreOptions {
+	tb.Helper()
 	return &backup.RestoreOptions{
-		Signer: w.job.Signer(), Vault: w.vaults, Identities: []age.Identity{w.ops[0]}, Root: w.rootKey(tb),
+		Signer: signer, Vault: w.vaults, Identities: []age.Identity{w.ops[0]}, Root: w.rootKey(tb),
 		Log: func(r *keyring.Ring) (tenancy.ChangeRecorder, error) { return audit.New(r, nil) },
 		Recorder: func(l tenancy.ChangeRecorder, db *tenancy.DB) (backup.Recorder, error) {
 			log, ok := l.(*audit.Log)
