@@ -37,20 +37,21 @@ func carried(h http.Header) (token, verdict) {
 
 // setCookie hands a token to the browser, for as long as that is open.
 func (m *Manager) setCookie(w http.ResponseWriter, t token) {
-	m.replaceCookie(w, &http.Cookie{Value: t.reveal()})
+	m.replaceCookie(w, t.reveal(), 0)
 	if w.Header().Get("Cache-Control") == "" {
 		w.Header().Set("Cache-Control", "no-store")
 	}
 }
 
 // clearCookie takes the cookie away.
-func (m *Manager) clearCookie(w http.ResponseWriter) {
-	m.replaceCookie(w, &http.Cookie{MaxAge: -1})
-}
+func (m *Manager) clearCookie(w http.ResponseWriter) { m.replaceCookie(w, "", -1) }
 
 // replaceCookie sets the cookie in place of what was set before in this response.
-func (m *Manager) replaceCookie(w http.ResponseWriter, c *http.Cookie) {
-	c.Name, c.Path, c.Secure, c.HttpOnly, c.SameSite = CookieName, "/", true, true, m.sameSite
+func (m *Manager) replaceCookie(w http.ResponseWriter, value string, maxAge int) {
+	c := http.Cookie{ //nolint:gosec // SameSite is Lax or Strict: configure refuses others
+		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
+		Secure: true, HttpOnly: true, SameSite: m.sameSite,
+	}
 	var others []string
 	for _, line := range w.Header()["Set-Cookie"] {
 		if !strings.HasPrefix(line, CookieName+"=") {

@@ -193,6 +193,29 @@ func TestRunBatchesTouches(t *testing.T) {
 	})
 }
 
+// TestOneTellsTheStore shows that of the requests which come at once, one writes.
+func TestOneTellsTheStore(t *testing.T) {
+	t.Parallel()
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		c := w.login(t)
+		time.Sleep(10 * time.Minute)
+		w.store.hook(&w.store.before, "Touch", func() { time.Sleep(time.Second) })
+		done := make(chan struct{})
+		for range 6 {
+			go func() {
+				w.wantUser(t, c)
+				done <- struct{}{}
+			}()
+		}
+		for range 6 {
+			<-done
+		}
+		if n := w.store.count("Touch"); n != 1 {
+			t.Errorf("%d touches", n)
+		}
+	})
+}
+
 // TestOtherNodesHearInTime shows that with Run a request late in the idle time is
 // told to the store before it is served: another node must not end the session.
 func TestOtherNodesHearInTime(t *testing.T) {

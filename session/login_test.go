@@ -189,8 +189,8 @@ func TestNewRefuses(t *testing.T) {
 			return session.New(memstore.New(), &events{}, &session.Options{Poll: -1})
 		},
 	}
-	for name, make := range cases {
-		if m, err := make(); err == nil || !strings.HasPrefix(err.Error(), "session: new: ") {
+	for name, build := range cases {
+		if m, err := build(); err == nil || !strings.HasPrefix(err.Error(), "session: new: ") {
 			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}

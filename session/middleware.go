@@ -116,7 +116,7 @@ func (m *Manager) admit(ctx context.Context, row *Row, endings uint64) (run *run
 	case run == nil && v == valid:
 		return nil, valid, true
 	case v == expired:
-		err := m.expire(ctx, &row.Session, now, reason)
+		err := m.expire(ctx, &row.Session, reason)
 		m.wellbeing(ctx, err)
 		if err != nil {
 			return nil, down, false

@@ -27,8 +27,10 @@ const (
 // record writes an event, in no transaction of the caller's: its rollback would
 // take the event back when the session is gone already.
 func (m *Manager) record(ctx context.Context, action string, attrs ...slog.Attr) error {
-	err := error(tenancy.ErrTxInUse)
-	if tenancy.TxFrom(ctx) == nil {
+	var err error
+	if tenancy.TxFrom(ctx) != nil {
+		err = tenancy.ErrTxInUse
+	} else {
 		err = m.recorder.Record(ctx, action, attrs...)
 	}
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/art32/art32/tenancy"
 )
@@ -86,7 +85,7 @@ func (m *Manager) revokeAll(ctx context.Context, sel Selector, tenant tenancy.ID
 // expire ends a session that has reached a limit for good, so that a clock which
 // is set back does not revive it. The requests that meet it at once on this node
 // leave one event.
-func (m *Manager) expire(ctx context.Context, s *Session, now time.Time, why Reason) error {
+func (m *Manager) expire(ctx context.Context, s *Session, why Reason) error {
 	lock := &m.ending[int(s.ID[0])%len(m.ending)]
 	lock.Lock()
 	defer lock.Unlock()

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestRevoke(t *testing.T) {
 			}
 			for name, cookie := range cookies {
 				want := people[name].User.String()
-				if contains(c.gone, name) {
+				if slices.Contains(c.gone, name) {
 					want = "nobody"
 				}
 				wantBody(t, ask(t, w.m, whoami, cookie), http.StatusOK, want)
@@ -84,15 +85,6 @@ func TestRevoke(t *testing.T) {
 			}
 		}
 	})
-}
-
-func contains(all []string, s string) bool {
-	for _, x := range all {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func TestRevokeRefuses(t *testing.T) {

@@ -101,7 +101,7 @@ func (m *Manager) limit(u *use) {
 			return
 		}
 		_, reason := m.policy.end(u.created, known[0].LastSeen)
-		err = m.expire(ctx, &known[0], now, reason)
+		err = m.expire(ctx, &known[0], reason)
 	}
 	m.wellbeing(ctx, err)
 	m.node.end(ctx, ErrExpired, u.id) // also where nothing could be written

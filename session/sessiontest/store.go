@@ -9,6 +9,7 @@ import (
 
 // Case is one promise of a [session.Store].
 type Case struct {
+	// Name names the test.
 	Name string
 	// Measure is the clause that the promise carries.
 	Measure string

@@ -326,7 +326,7 @@ func TestCallersTextSeesNothing(t *testing.T) {
 		must(t, w.store.Insert(ctx, row))
 		for _, table := range []string{"art32.sessions", "art32_sessions"} {
 			err := w.db.InSQL(tenancy.WithTenant(ctx, tenant.ID), func(ctx context.Context, tx *tenancy.SQLTx) error {
-				_, err := tx.SQLX().ExecContext(ctx, "UPDATE "+table+" SET user_id = user_id") //nolint:gosec // two names
+				_, err := tx.SQLX().ExecContext(ctx, "UPDATE "+table+" SET user_id = user_id")
 				return err
 			})
 			if err == nil {
