@@ -22,7 +22,7 @@ const (
 	formats = `SET LOCAL client_encoding = 'UTF8'; SET LOCAL standard_conforming_strings = on;
 SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC';
 SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = 'hex'; SET LOCAL lc_monetary = 'C'; SET LOCAL xmloption = 'content';
-SET LOCAL array_nulls = on; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL array_nulls = on; SET LOCAL quote_all_identifiers = off; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL row_security = off;`
 	qualified = "SET LOCAL search_path = pg_catalog;"
 )

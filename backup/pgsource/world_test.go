@@ -216,6 +216,16 @@ func (k *taken) rows(tenant tenancy.ID, folder string) (out []string) {
 	return out
 }
 
+// script is the text of a file of what tenants share.
+func (k *taken) script(name string) string {
+	for _, f := range k.parts[tenancy.ID{}] {
+		if f.name == name {
+			return string(f.text)
+		}
+	}
+	return ""
+}
+
 func into(tb testing.TB, dsn string) *pgsource.Destination {
 	tb.Helper()
 	d, err := pgsource.Into(dsn, &pgsource.IntoOptions{Migrations: appFiles(), Lines: lines, Temp: tb.TempDir()})
