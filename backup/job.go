@@ -3,9 +3,11 @@ package backup
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +24,9 @@ const defaultKeystores = 3
 
 // Options are the choices of [New]; nil and zero fields mean the defaults.
 type Options struct {
-	// Keystores is how many copies of the keystore the vault keeps, the newest:
-	// so many runs can be restored. An older copy would bring destroyed keys
-	// back. Default: 3.
+	// Keystores is how many copies of the keystore the vault keeps for a target,
+	// the newest: so many runs can be restored. An older copy would bring
+	// destroyed keys back. Default: 3.
 	Keystores int
 
 	step func(name string) // tests of crashes
@@ -107,7 +109,11 @@ func (v *Vault) stale(ctx context.Context) (n int, err error) {
 		names, err := v.recordNames()
 		for _, name := range names {
 			r, err := v.readRecord(name)
-			if err == nil && strings.Join(r.Recipients, " ") != strings.Join(v.recipient, " ") {
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // forgotten
+			case err != nil:
+				return err
+			case !slices.Equal(r.Recipients, v.recipient):
 				n++
 			}
 		}

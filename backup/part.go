@@ -105,7 +105,7 @@ func (p *part) file(name string, size int64, r io.Reader) error {
 		return errors.New("backup: a source names a file as none can be named")
 	}
 	return p.inFrame(func() error {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: p.at}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, ModTime: p.at.Truncate(time.Second)}
 		if err := p.tar.WriteHeader(h); err != nil {
 			return err
 		}

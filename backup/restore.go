@@ -91,6 +91,7 @@ type restoring struct {
 	chain  *chain
 	result *Restored
 	tables map[tenancy.ID][]Table
+	parts  map[tenancy.ID]string // names
 }
 
 func restore(ctx context.Context, target Target, run string, into Destination, o *RestoreOptions) (*Restored, error) {
@@ -98,7 +99,7 @@ func restore(ctx context.Context, target Target, run string, into Destination, o
 	if err != nil {
 		return nil, err
 	}
-	r := &restoring{reading: read, into: into, o: o, tables: map[tenancy.ID][]Table{}}
+	r := &restoring{reading: read, into: into, o: o, tables: map[tenancy.ID][]Table{}, parts: map[tenancy.ID]string{}}
 	r.result = &Restored{Run: run, Signer: r.manifest.Signer, SignerGiven: o.Signer != "", Excluded: r.manifest.Excluded}
 	open, err := r.prepare(ctx)
 	if err != nil {
@@ -175,7 +176,7 @@ func (r *restoring) load(ctx context.Context, p File) error {
 	if _, twice := r.tables[c.tenant]; twice {
 		return damaged(p.Name, "another part is of the same tenant")
 	}
-	r.tables[c.tenant] = sorted(c.tables)
+	r.tables[c.tenant], r.parts[c.tenant] = sorted(c.tables), p.Name
 	if !c.tenant.IsZero() {
 		r.result.Tenants++
 	}
@@ -220,10 +221,28 @@ func (r *restoring) replay(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
+	if err := r.named(ctx, opened.Keys); err != nil {
+		return err
+	}
 	if r.result.Erased, err = replay(ctx, opened, r.chain); err != nil {
 		return fmt.Errorf("repeat the erasures: %w", err)
 	}
 	return r.record(ctx, log, opened.DB)
+}
+
+// named refuses a keystore that gives the tenants other names than the backup:
+// with it nobody would be found in the ledger.
+func (r *restoring) named(ctx context.Context, keys *keyring.Ring) error {
+	names, err := openPseudonyms(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for tenant, part := range r.parts {
+		if !tenant.IsZero() && tenantsDir+names.tenant(tenant)+partSuffix != part {
+			return damaged(part, "it is not that of the tenant whose data it holds, or the keystore is another one")
+		}
+	}
+	return nil
 }
 
 func (r *restoring) record(ctx context.Context, log tenancy.ChangeRecorder, db *tenancy.DB) error {

@@ -56,7 +56,7 @@ func (j *Job) Run(ctx context.Context) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("backup: run: %w", errors.Join(err, r.undo(ctx)))
 	}
-	return &r.manifest, j.tidy(ctx, runs, r.manifest.Run)
+	return &r.manifest, j.tidy(ctx, runs)
 }
 
 // onPlatform is ctx without a tenant, with a service as actor where none acts.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +20,20 @@ func (r *run) undo(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
-	return errors.Join(r.sink.abort(), removeRun(ctx, r.target, r.manifest.Run),
-		r.vault.locked(ctx, func() error { return r.vault.removeAll(keystoreName(r.manifest.Run)) }))
+	return errors.Join(r.sink.abort(), r.remove(ctx, r.manifest.Run))
+}
+
+// remove removes the copy of a run's keystore, then the run: the copy can be
+// told by its run as long as that is there.
+func (j *Job) remove(ctx context.Context, run string) error {
+	if err := j.removeKeystore(ctx, run); err != nil {
+		return err
+	}
+	return removeRun(ctx, j.target, run)
+}
+
+func (j *Job) removeKeystore(ctx context.Context, run string) error {
+	return j.vault.locked(ctx, func() error { return j.vault.removeAll(keystoreName(run)) })
 }
 
 func removeRun(ctx context.Context, target Target, run string) error {
@@ -43,9 +53,10 @@ func removeRun(ctx context.Context, target Target, run string) error {
 }
 
 // tidy removes what runs have left that died, and the copies of the keystore
-// that are too old to keep. A run that a later one names was committed once: if
-// it is not any more, somebody must look.
-func (j *Job) tidy(ctx context.Context, before []Run, made string) error {
+// that are too old to keep. Runs of other targets that share the vault are left
+// alone. A run that a later one names was committed once: if it is not any
+// more, somebody must look.
+func (j *Job) tidy(ctx context.Context, before []Run) error {
 	named := map[string]bool{}
 	for _, r := range before {
 		if r.Manifest != nil && r.Manifest.Previous != nil {
@@ -54,39 +65,14 @@ func (j *Job) tidy(ctx context.Context, before []Run, made string) error {
 	}
 	var errs []error
 	for _, r := range before {
-		if r.Err != nil && errors.Is(r.Err, ErrNotCommitted) && !named[r.Name] {
-			errs = append(errs, removeRun(ctx, j.target, r.Name))
+		if errors.Is(r.Err, ErrNotCommitted) && !named[r.Name] {
+			errs = append(errs, j.remove(ctx, r.Name))
 		}
 	}
-	keep := []string{keystoreName(made)}
-	for _, r := range slices.Backward(signedBy(before, j.Signer())) {
-		if len(keep) < j.o.Keystores {
-			keep = append(keep, r.Manifest.Keystore.Name)
-		}
+	own := signedBy(before, j.Signer())
+	for _, r := range own[:max(0, len(own)+1-j.o.Keystores)] {
+		errs = append(errs, j.removeKeystore(ctx, r.Name))
 	}
-	err := errors.Join(append(errs, j.vault.keepKeystores(ctx, keep))...)
 	j.step("tidied")
-	return err
-}
-
-// keepKeystores removes all copies of the keystore but the named ones.
-func (v *Vault) keepKeystores(ctx context.Context, keep []string) error {
-	return v.locked(ctx, func() error {
-		for _, dir := range v.dirs {
-			entries, err := os.ReadDir(filepath.Join(dir, keystoresDir))
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrVault, err)
-			}
-			for _, e := range entries {
-				name := keystoresDir + "/" + e.Name()
-				if slices.Contains(keep, name) || !strings.HasSuffix(name, partSuffix) {
-					continue
-				}
-				if err := v.removeAll(name); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+	return errors.Join(errs...)
 }

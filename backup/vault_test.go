@@ -256,3 +256,28 @@ func TestOldKeystoreCopiesGo(t *testing.T) {
 	_, _, err = w.restore(t, all[2].Run, w.restoreOptions(t))
 	must(t, err)
 }
+
+// Two targets share a vault: each keeps its copies of the keystore.
+func TestTwoTargetsShareAVault(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.1")
+	w := newWorld(t)
+	other := *w
+	other.target = filepath.Join(w.root, "target-b")
+	must(t, os.Mkdir(other.target, 0o700))
+	var err error
+	other.to, err = openTarget(other.target)
+	must(t, err)
+	t.Cleanup(func() { _ = other.to.Close() })
+	other.job, err = other.newJob(nil)
+	must(t, err)
+	first := other.run(t)
+	for range 4 {
+		w.run(t)
+	}
+	_, _, err = other.restore(t, first.Run, other.restoreOptions(t))
+	must(t, err)
+	if got, _ := filepath.Glob(w.vaults[0] + "/keystores/*"); len(got) != 4 {
+		t.Errorf("copies of the keystore: %v, want three and one", got)
+	}
+}
