@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
@@ -110,7 +112,7 @@ func (k *keyed) open(ctx context.Context) (o *opened, err error) {
 	}
 	schema, err := declaredBy(ctx, src)
 	held, heldErr := heldBy(ctx, src)
-	if err = errors.Join(err, heldErr, src.close()); err != nil {
+	if err = errors.Join(err, heldErr, k.upToDate(ctx, src, held), src.close()); err != nil {
 		return o, err
 	}
 	if err := k.unlock(ctx, o); err != nil {
@@ -122,6 +124,22 @@ func (k *keyed) open(ctx context.Context) (o *opened, err error) {
 	o.closes = append(o.closes, o.db.Close)
 	o.recorder, err = audit.NewRecorder(o.log, o.db)
 	return o, err
+}
+
+// upToDate refuses to migrate by the way: an application that is older than this
+// program could not open the database any more. PostgreSQL refuses by itself.
+func (k *keyed) upToDate(ctx context.Context, src source, held map[string]bool) error {
+	if k.data == "" || len(held) == 0 {
+		return nil
+	}
+	missing, err := pending(ctx, src.platform(), migrate.SQLite, begun(platformLines(), held))
+	if err != nil {
+		return fromSQLite(platformFile, err)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("pending: %s: run art32 migrate once the application is as new as this program", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // unlock opens the keystore with the root key.

@@ -57,15 +57,15 @@ const signerPrefix = "ssh-ed25519 "
 // readSigner takes a key, or the first one in a file such as authorized_keys or
 // allowed_signers.
 func readSigner(text string) (string, error) {
-	if text != "" && !strings.HasPrefix(text, signerPrefix) {
+	if text == "" {
+		return "", nil
+	}
+	if !strings.HasPrefix(text, signerPrefix) {
 		file, err := os.ReadFile(text)
 		if err != nil {
 			return "", usagef("--signer: %v", err)
 		}
 		text = string(file)
-	}
-	if text == "" {
-		return "", nil
 	}
 	_, key, ok := strings.Cut(text, signerPrefix)
 	fields := strings.Fields(key)

@@ -43,7 +43,11 @@ func (d *doctor) backups(ctx context.Context) {
 		d.whole(ctx, target, m)
 		return
 	}
-	d.add("TOM-7.1", "backup", bad("the target holds no committed run", "art32 backup run, on a schedule of at least once a week"))
+	text := "the target holds no committed run"
+	if d.copies.signer != "" {
+		text += " of that signer"
+	}
+	d.add("TOM-7.1", "backup", bad(text, "art32 backup run, on a schedule of at least once a week"))
 }
 
 func (d *doctor) age(m *backup.Manifest) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -143,29 +144,30 @@ type bounds struct {
 	AtMost  int `json:"at_most"`
 }
 
-// tell prints the case, its clocks and whom it touches.
+// tell prints the case, its clocks and whom it touches. The case is open whatever
+// goes wrong here.
 func (o *caseOpening) tell(ctx context.Context, out *output, desk *incident.Desk, id uuid.UUID) error {
-	all, err := desk.Affected(ctx, id)
-	failed, some := errors.AsType[*incident.TenantError](err)
-	if err != nil && !some {
-		return err
-	}
 	s, err := statusOf(ctx, desk, id)
 	if err != nil {
-		return err
+		return fmt.Errorf("case %s is open; its status: %w", id, err)
 	}
 	c := o.caseValue(&s)
 	c.print(out, &o.breach)
+	all, err := desk.Affected(ctx, id)
+	if failed, some := errors.AsType[*incident.TenantError](err); some {
+		c.Wrong = failures(failed)
+	} else if err != nil {
+		c.Wrong = []string{"nobody could be counted: " + err.Error()}
+	}
 	c.Affected = []touched{}
 	for _, a := range all {
 		out.textf("affected %s %s: %s of %s; %d changes in its log", a.Tenant, a.Name,
 			span(a.Records, "record", "records"), span(a.Subjects, "data subject", "data subjects"), a.Events)
 		c.Affected = append(c.Affected, touched{a.Tenant, a.Name, a.Events, bounds(a.Records), bounds(a.Subjects), a.Unnamed, a.Pending, a.Digest})
 	}
-	if len(all) == 0 {
+	if err == nil && len(all) == 0 {
 		out.textf("affected: no tenant that the log shows; --tenant names one")
 	}
-	c.Wrong = failures(failed)
 	for _, text := range c.Wrong {
 		out.textf("BAD   %s", text)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -19,18 +20,36 @@ type pgLook struct {
 	tx *sql.Tx
 }
 
-// openLook connects so that no statement can write, also outside a transaction.
+// openLook connects so that no statement can write, also outside a transaction. A
+// pooler that refuses to be told so gets the transaction alone, which is READ ONLY
+// by itself.
 func openLook(ctx context.Context, dsn string) (*sql.DB, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("not a valid postgres:// URL")
 	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // no statement keeps a name
 	config.RuntimeParams["default_transaction_read_only"] = "on"
-	config.RuntimeParams["application_name"] = "art32 doctor"
+	db, err := dialLook(ctx, config)
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == protocolViolation {
+		delete(config.RuntimeParams, "default_transaction_read_only")
+		db, err = dialLook(ctx, config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w; check host, port, database, user and password", fromServer(err))
+	}
+	return db, nil
+}
+
+// protocolViolation is how PgBouncer refuses a parameter of the start.
+const protocolViolation = "08P01"
+
+func dialLook(ctx context.Context, config *pgx.ConnConfig) (*sql.DB, error) {
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(1)
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w; check host, port, database, user and password", fromServer(err)), db.Close())
+		_ = db.Close() // it never opened
+		return nil, err
 	}
 	return db, nil
 }

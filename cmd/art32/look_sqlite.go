@@ -63,22 +63,47 @@ func header(path string) (wal, ok bool) {
 	return head[18] == 2, bytes.HasPrefix(head[:], []byte("SQLite format 3\x00"))
 }
 
-// open opens the file so that neither it nor the files beside it change: SQLite
-// writes into the index of a write-ahead log even as a reader, unless told not
-// to, and makes one where there is none.
+// open opens the file so that neither it nor the files beside it change, and that
+// nobody who writes it waits. SQLite writes into the index of a write-ahead log
+// even as a reader, unless told not to, and makes one where there is none; without
+// a log a reader would keep writers out, so that the file is read as it lies and
+// judged only if nobody wrote it meanwhile.
 func (f sqFile) open() (db *sql.DB, why string, err error) {
-	options := "mode=ro&_error_rc=1&_dqs=0&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)"
+	options := "mode=ro&_error_rc=1&_dqs=0&_pragma=query_only(1)&_pragma=trusted_schema(0)"
 	switch log := f.path + "-wal"; {
-	case f.wal && !exists(log):
-		options += "&immutable=1"
-	case f.wal && exists(f.path+"-shm"):
-		options += "&readonly_shm=1"
-	case f.wal:
+	case f.wal && exists(log) && exists(f.path+"-shm"):
+		options += "&readonly_shm=1&_pragma=busy_timeout(5000)"
+	case f.wal && exists(log):
 		return nil, "it was copied while it was open, without the file -shm: open and close a copy of it, and look at that", nil
+	case journalling(f.path):
+		return nil, "a transaction is under way, or a crash has torn one: repeat it, or open the file once with its application", nil
+	default:
+		options += "&immutable=1"
 	}
 	u := url.URL{Scheme: "file", Path: f.path, RawQuery: options}
 	db, err = sql.Open("sqlite", u.String())
 	return db, "", err
+}
+
+// journalling reports whether a rollback journal holds anything.
+func journalling(path string) bool {
+	f, err := os.Open(path + "-journal")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [1]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && head[0] != 0
+}
+
+// state is what changes when somebody writes the file.
+func (f sqFile) state() string {
+	st, err := os.Lstat(f.path)
+	if err != nil {
+		return "gone"
+	}
+	return fmt.Sprint(st.Size(), st.ModTime(), f.wal && exists(f.path+"-wal"), journalling(f.path))
 }
 
 // foreign looks at SQLite files that the library did not make.
@@ -152,22 +177,16 @@ func openModes(files []sqFile) (found []fault) {
 
 // inspect looks for damage and reads names; ok is false where it could not.
 func (d *doctor) inspect(ctx context.Context, f sqFile) (all tables, ok bool) {
-	name := "file " + f.name
-	before, err := os.Lstat(f.path)
-	if err != nil {
-		d.add("TOM-7.1", name, bad(err.Error(), ""))
-		return nil, false
-	}
+	name, before := "file "+f.name, f.state()
 	db, why, err := f.open()
 	if err == nil && db != nil {
 		defer db.Close()
 		all, err = f.read(ctx, db)
 	}
-	after, statErr := os.Lstat(f.path)
 	switch {
 	case why != "":
 		d.unchecked("TOM-7.1", name, why)
-	case err != nil && (statErr != nil || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime())):
+	case err != nil && f.state() != before:
 		d.unchecked("TOM-7.1", name, "somebody wrote it meanwhile: repeat it")
 	case errors.Is(err, errDamaged):
 		d.add("TOM-7.1", name, bad("the file is damaged", "restore it from a backup (package backup makes and verifies them)"))

@@ -1,4 +1,5 @@
-// Command art32 prepares, migrates and verifies the databases of art32.
+// Command art32 prepares, migrates, verifies and backs up the databases of art32,
+// and tells of incidents.
 //
 // `art32 help` lists the verbs, `art32 VERB -h` explains one. docs/cli.md holds
 // the same text.
