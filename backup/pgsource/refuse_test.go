@@ -119,6 +119,9 @@ func TestSettingsOfTheLogin(t *testing.T) {
 	for id, tables := range k.tables {
 		same(t, map[tenancy.ID][]backup.Table{id: whole.tables[id]}, map[tenancy.ID][]backup.Table{id: tables})
 	}
+	if !strings.Contains(whole.script("partitions.sql"), "PARTITION OF public.measurements ") {
+		t.Errorf("partitions of a table somewhere:\n%s", whole.script("partitions.sql"))
+	}
 	for _, name := range []string{"partitions.sql", "sequences.sql"} {
 		if diff := cmp.Diff(whole.script(name), k.script(name)); diff != "" || whole.script(name) == "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
