@@ -31,7 +31,7 @@ func TestGoldenV1(t *testing.T) {
 		must(t, err)
 		return strings.TrimSpace(string(b))
 	}
-	for _, line := range strings.Fields(text("identities.txt")) {
+	for line := range strings.FieldsSeq(text("identities.txt")) {
 		id, err := age.ParseX25519Identity(line)
 		must(t, err)
 		w.ops = append(w.ops, id)

@@ -293,7 +293,7 @@ func TestTargetIsReadOnly(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.1")
 	w := newWorld(t)
 	first := w.run(t)
-	want := error(os.ErrPermission)
+	want := os.ErrPermission
 	if os.Getuid() == 0 { // whom modes do not bind
 		if err := syscall.Mount(w.target, w.target, "", syscall.MS_BIND, ""); err != nil {
 			t.Logf("no mount of our own: %v", err)

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (v *Vault) append(tenant, subject string) error {
 	if err != nil {
 		return err
 	}
-	text := append(line, '\n')
+	text := append(bytes.Clone(line), '\n')
 	for _, dir := range v.dirs {
 		if err := appendAt(filepath.Join(dir, ledgerName), v.chain.size, text); err != nil {
 			return fmt.Errorf("backup: write the ledger: %w", err)

@@ -15,6 +15,7 @@ import (
 
 // Run is what a target holds under the name of one run.
 type Run struct {
+	// Name is made of the time and of chance: 20261123T073900Z-6f2c4a1b.
 	Name string
 	// Manifest is nil unless the run was committed: its manifest is whole and
 	// signed by the key that it names.

@@ -28,12 +28,12 @@ const (
 // Manifest says what a run consists of. It is kept in clear and holds no
 // personal data: sizes and digests of ciphertexts only.
 type Manifest struct {
-	Format string    `json:"format"`
-	Run    string    `json:"run"`
+	Format string    `json:"format"` // [Format]
+	Run    string    `json:"run"`    // its name
 	Number int64     `json:"number"` // from 1, one more than the run before
-	Began  time.Time `json:"began"`
+	Began  time.Time `json:"began"`  // by the clock of the machine, as Ended
 	Ended  time.Time `json:"ended"`
-	Engine string    `json:"engine"`
+	Engine string    `json:"engine"` // "sqlite" or "postgres"
 	// Position is [Snapshot.Position].
 	Position string      `json:"position"`
 	Parts    []File      `json:"parts"`    // what tenants share, then the tenants by name
@@ -55,14 +55,14 @@ type File struct {
 
 // Previous is the run that a run follows.
 type Previous struct {
-	Run      string `json:"run"`
+	Run      string `json:"run"`      // its name
 	Manifest string `json:"manifest"` // SHA-256 of its manifest
 }
 
 // LedgerState says how far the ledger of erasures was written.
 type LedgerState struct {
-	Entries int64  `json:"entries"`
-	Head    string `json:"head"` // SHA-256 of the last line; zeroes for none
+	Entries int64  `json:"entries"` // lines
+	Head    string `json:"head"`    // SHA-256 of the last line; zeroes for none
 }
 
 var (

@@ -45,20 +45,22 @@ func (o *RestoreOptions) check() error {
 
 // Restored is what a restore did. It names no tenant and no person.
 type Restored struct {
-	Run         string `json:"run"`
-	Signer      string `json:"signer"`
-	SignerGiven bool   `json:"signer_given"`
-	Tenants     int    `json:"tenants"`
-	Tables      int    `json:"tables"` // compared by rows and fingerprint
+	Run         string `json:"run"`          // its name
+	Signer      string `json:"signer"`       // whose signature it bears
+	SignerGiven bool   `json:"signer_given"` // by the caller, not by the manifest
+	Tenants     int    `json:"tenants"`      // whose part was restored
+	Tables      int    `json:"tables"`       // compared by rows and fingerprint
 	Rows        int64  `json:"rows"`
 	// Erased is how many erasures were repeated.
-	Erased int         `json:"erased"`
+	Erased int `json:"erased"`
+	// Ledger is how far the ledger reaches that they came from.
 	Ledger LedgerState `json:"ledger"`
 	// WithoutLedger is the reason that was given for a ledger that is not whole.
 	WithoutLedger string `json:"without_ledger,omitempty"`
 	// Forgotten are the parts that nobody can open any more, by intent.
-	Forgotten []string   `json:"forgotten,omitempty"`
-	Excluded  []Excluded `json:"excluded"`
+	Forgotten []string `json:"forgotten,omitempty"`
+	// Excluded is what the backup did not hold.
+	Excluded []Excluded `json:"excluded"`
 }
 
 // Restore puts a run into an empty place (TOM-7.3). Signature and digests of

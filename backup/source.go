@@ -37,8 +37,8 @@ type Snapshot interface {
 
 // Excluded is a table that a backup leaves out.
 type Excluded struct {
-	Table  string `json:"table"`
-	Reason string `json:"reason"`
+	Table  string `json:"table"`  // its name
+	Reason string `json:"reason"` // a sentence for people
 }
 
 // Sink takes the files of a backup's parts.
@@ -53,8 +53,8 @@ type Sink interface {
 
 // Table is what a part holds of one table, for the comparison after a restore.
 type Table struct {
-	Name string `json:"name"`
-	Rows int64  `json:"rows"`
+	Name string `json:"name"` // as its engine names it
+	Rows int64  `json:"rows"` // that the part holds
 	// Fingerprint depends on every row and not on their order: the sum of the
 	// rows' SHA-256, modulo 2^256, in hexadecimal.
 	Fingerprint string `json:"fingerprint"`
@@ -85,10 +85,10 @@ type Destination interface {
 
 // Opened is a restored database that nobody uses yet.
 type Opened struct {
-	DB    *tenancy.DB
-	Keys  *keyring.Ring
-	Store keyring.Lister
-	Close func() error
+	DB    *tenancy.DB    // the database
+	Keys  *keyring.Ring  // its keys
+	Store keyring.Lister // the keystore below them
+	Close func() error   // closes all of them
 }
 
 // Target is where backups lie. Names are of letters, digits and . _ - /.
@@ -108,6 +108,8 @@ type Target interface {
 // ends it; Abort after Commit does nothing.
 type Object interface {
 	io.Writer
+	// Commit makes the object visible, as a whole and for good.
 	Commit(ctx context.Context) error
+	// Abort gives it up.
 	Abort() error
 }

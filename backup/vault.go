@@ -103,12 +103,18 @@ func (v *Vault) reconcile() error {
 func (v *Vault) locked(ctx context.Context, fn func() error) (err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, dir := range slices.Sorted(slices.Values(v.dirs)) {
+	var locks []*filelock.Lock
+	defer func() {
+		for _, l := range locks {
+			_ = l.Unlock() // closing a file that was not written
+		}
+	}()
+	for _, dir := range slices.Sorted(slices.Values(v.dirs)) { // all lock in one order
 		l, err := filelock.Wait(ctx, filepath.Join(dir, lockName))
 		if err != nil {
 			return fmt.Errorf("%w: lock: %w", ErrVault, err)
 		}
-		defer func() { _ = l.Unlock() }()
+		locks = append(locks, l)
 	}
 	return fn()
 }

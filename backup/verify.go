@@ -33,10 +33,10 @@ type VerifyOptions struct {
 
 // Report is what [Verify] looked at. It names no tenant and no person.
 type Report struct {
-	Run         string        `json:"run"`
-	At          time.Time     `json:"at"`  // of the verification
-	Age         time.Duration `json:"age"` // of the run at that time
-	Signer      string        `json:"signer"`
+	Run         string        `json:"run"`          // its name
+	At          time.Time     `json:"at"`           // of the verification
+	Age         time.Duration `json:"age"`          // of the run at that time
+	Signer      string        `json:"signer"`       // whose signature it bears
 	SignerGiven bool          `json:"signer_given"` // by the caller, not by the manifest
 	Parts       int           `json:"parts"`        // compared with their digests
 	Bytes       int64         `json:"bytes"`

@@ -154,11 +154,11 @@ func ofTenant(ctx context.Context, path string, t tenancy.ID) error {
 // empty removes from the platform's copy what must not outlive the processes.
 func empty(ctx context.Context, path string) error {
 	return edit(ctx, path, func(tx *sql.Tx, has map[string]bool) error {
-		for _, e := range emptied {
-			if !has[e.Table] {
+		for table, text := range map[string]string{sessionTable: "DELETE FROM art32_sessions", leaseTable: "DELETE FROM art32_leases"} {
+			if !has[table] {
 				continue
 			}
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+e.Table); err != nil {
+			if _, err := tx.ExecContext(ctx, text); err != nil {
 				return err
 			}
 		}

@@ -32,11 +32,11 @@ var (
 	_ backup.Instructor = (*snapshot)(nil)
 )
 
-// emptied are the tables that a copy holds without rows.
-var emptied = []backup.Excluded{
-	{Table: "art32_sessions", Reason: "sessions end with a restore"},
-	{Table: "art32_leases", Reason: "leases belong to running processes"},
-}
+// The tables of the platform that a copy holds without rows.
+const (
+	sessionTable = "art32_sessions"
+	leaseTable   = "art32_leases"
+)
 
 // Position implements [backup.Snapshot].
 func (v *snapshot) Position() string {
@@ -47,7 +47,12 @@ func (v *snapshot) Position() string {
 func (v *snapshot) Tenants() []tenancy.ID { return slices.Clone(v.tenants) }
 
 // Excluded implements [backup.Snapshot].
-func (v *snapshot) Excluded() []backup.Excluded { return slices.Clone(emptied) }
+func (v *snapshot) Excluded() []backup.Excluded {
+	return []backup.Excluded{
+		{Table: sessionTable, Reason: "sessions end with a restore"},
+		{Table: leaseTable, Reason: "leases belong to running processes"},
+	}
+}
 
 // Write implements [backup.Snapshot]. The tenants come first and the platform
 // last; where it then names files that are newer, those follow and it is copied
