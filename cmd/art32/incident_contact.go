@@ -15,13 +15,14 @@ func incidentContactVerb() verb {
 		brief: "say who is told at a tenant when something happens",
 		login: needsKeys,
 		more: `The contact is stored encrypted and counts as verified now: call it after somebody
-has answered there, at least every 90 days. It is shown nowhere.`,
+has answered there, at least every 90 days. It is shown nowhere;
+@FILE keeps it out of the list of processes too.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			c := &contactSetting{}
 			c.flags(fs)
 			fs.StringVar(&c.tenant, "tenant", "", "the `ID` of the tenant; required")
-			fs.StringVar(&c.name, "name", "", "whom to address, a `NAME`; required")
-			fs.StringVar(&c.mail, "mail", "", "the mail `ADDRESS`; required")
+			fs.StringVar(&c.name, "name", "", "whom to address, a `NAME` or @FILE; required")
+			fs.StringVar(&c.mail, "mail", "", "the mail `ADDRESS`, or @FILE; required")
 			return c.run
 		},
 	}
@@ -41,6 +42,12 @@ func (c *contactSetting) run(ctx context.Context, out *output) (err error) {
 	id, err := tenancy.ParseID(c.tenant)
 	if err != nil || c.name == "" || c.mail == "" {
 		return usagef("--tenant ID, --name NAME and --mail ADDRESS are required")
+	}
+	if c.name, err = textOf("name", c.name); err != nil {
+		return err
+	}
+	if c.mail, err = textOf("mail", c.mail); err != nil {
+		return err
 	}
 	desk, db, err := c.desk(ctx, nobody, nil, "")
 	if err != nil {

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
+	"io"
 	"maps"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +58,115 @@ func TestLookWritesNoRow(t *testing.T) {
 		_, err := tx.ExecContext(ctx, "INSERT INTO public.users DEFAULT VALUES")
 		return err
 	})
+}
+
+// TestLookThroughPooler looks through a pooler that knows no parameters of the
+// start, as PgBouncer: the transaction is read-only all the same.
+func TestLookThroughPooler(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(dbtest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = pooler(t, u.Host)
+	db, err := openLook(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := beginLook(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	mustRefuse(t, func(ctx context.Context) error { _, err := tx.ExecContext(ctx, "CREATE TABLE public.x ()"); return err })
+}
+
+// pooler hands connections on to a server, unless they name such a parameter.
+func pooler(t *testing.T, server string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go pass(c, server)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func pass(c net.Conn, server string) {
+	defer c.Close()
+	var size [4]byte // of the message, itself included
+	if _, err := io.ReadFull(c, size[:]); err != nil {
+		return
+	}
+	start := make([]byte, binary.BigEndian.Uint32(size[:]))
+	if _, err := io.ReadFull(c, start[copy(start, size[:]):]); err != nil {
+		return
+	}
+	if bytes.Contains(start, []byte("default_transaction_read_only")) {
+		text := "SFATAL\x00VFATAL\x00C08P01\x00Munsupported startup parameter\x00\x00"
+		_, _ = c.Write(append(binary.BigEndian.AppendUint32([]byte("E"), uint32(len(text)+4)), text...))
+		return
+	}
+	s, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	if _, err := s.Write(start); err != nil {
+		return
+	}
+	go func() { _, _ = io.Copy(s, c) }()
+	_, _ = io.Copy(c, s)
+}
+
+// TestLookJudgesLogins looks with logins of different rights, and at a table that
+// is guarded as it should be.
+func TestLookJudgesLogins(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	dsn := dbtest.Postgres(t)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	role := func(kind string) string { return strings.TrimPrefix(u.Path, "/") + "_" + kind }
+	for _, q := range []string{
+		`CREATE TABLE orders (id int, tenant_id int); ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders FORCE ROW LEVEL SECURITY`,
+		`CREATE ROLE "` + role("plain") + `" LOGIN PASSWORD 'canary'`,
+		`CREATE ROLE "` + role("bypass") + `" LOGIN BYPASSRLS PASSWORD 'canary'`,
+		`CREATE ROLE "` + role("owner") + `" LOGIN PASSWORD 'canary'; CREATE TABLE things (id int); ALTER TABLE things OWNER TO "` + role("owner") + `"`,
+		`CREATE ROLE "` + role("member") + `" LOGIN PASSWORD 'canary'; GRANT "` + role("bypass") + `" TO "` + role("member") + `"`,
+	} {
+		if _, err := owner.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for kind, want := range map[string]string{
+		"plain": "ok    login: role ", "bypass": "may step over row-level security", "member": "may step over row-level security", "owner": " owns 1 tables",
+	} {
+		var stdout, stderr bytes.Buffer
+		u.User = url.UserPassword(role(kind), "canary")
+		run(t.Context(), []string{"doctor", "--dsn", u.String()}, &stdout, &stderr)
+		text := stdout.String() + stderr.String()
+		if !strings.Contains(text, want) || strings.Contains(text, "orders looks") || strings.Contains(text, "canary") {
+			t.Errorf("%s: no %q, a guarded table or the password in\n%s", kind, want, text)
+		}
+	}
 }
 
 func mustRefuse(t *testing.T, write func(context.Context) error) {
