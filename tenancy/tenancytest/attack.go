@@ -40,11 +40,13 @@ func (w *World) file(tenant tenancy.ID) string {
 	return filepath.Join(w.Dir, "tenants", tenant.String()+".db")
 }
 
-// Seal gives all events that were written their places in the logs.
-func (w *World) Seal(tb testing.TB) {
+// Seal gives all events that were written their places in the logs, and returns
+// how many those are.
+func (w *World) Seal(tb testing.TB) int {
 	tb.Helper()
-	_, err := w.Sealer.SealDue(tb.Context())
+	n, err := w.Sealer.SealDue(tb.Context())
 	check(tb, err)
+	return n
 }
 
 // Verify verifies the log of the platform and those of all tenants, what waits

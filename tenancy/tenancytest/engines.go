@@ -99,17 +99,31 @@ func fingerprint(o *postgres.SetupOptions) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// bare takes from a template what each copy must have of its own: the settings
-// of a database, which are not copied, and the key of the seal.
+// bare takes from a template what each copy gets of its own: the settings of a
+// database, which are not copied, the rights that are given to its owner role
+// anew, and the key of the seal.
 func bare(ctx context.Context, dsn string) error {
 	return asOwner(ctx, dsn, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "ALTER DATABASE "+ident(conn.Config().Database)+" RESET ALL; DELETE FROM art32.seal_keys")
+		database := conn.Config().Database
+		owner := ident(database + "_owner")
+		_, err := conn.Exec(ctx, "ALTER DATABASE "+ident(database)+" RESET ALL; DELETE FROM art32.seal_keys;"+
+			"REVOKE ALL ON SCHEMA public FROM "+owner+"; REVOKE ALL ON LANGUAGE plpgsql FROM "+owner)
 		return err
 	})
 }
 
-// adopt gives what the owner role of the template owns to that of the copy, as
-// Setup would have named it.
+// The policies that name role $1, to name role $2 in its place.
+const policiesOf = `SELECT format('ALTER POLICY %I ON %s TO %s', polname, polrelid::regclass,
+	(SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' WHEN r = $1::regrole THEN quote_ident($2) ELSE r::regrole::text END, ', ')
+		FROM unnest(polroles) r))
+FROM pg_policy WHERE $1::regrole = ANY (polroles)`
+
+// What in the database still belongs to role $1, or is a policy for it.
+const stillOf = `SELECT count(*) FROM pg_shdepend WHERE refobjid = $1::regrole AND deptype IN ('o', 'r')
+	AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+// adopt gives what the owner role of the template has in the copy to that of the
+// copy, as Setup would have named it.
 func adopt(ctx context.Context, dsn string) error {
 	return asOwner(ctx, dsn, func(conn *pgx.Conn) error {
 		var of string
@@ -117,9 +131,26 @@ func adopt(ctx context.Context, dsn string) error {
 		if err != nil {
 			return err
 		}
-		to := ident(conn.Config().Database + "_owner")
-		_, err = conn.Exec(ctx, "CREATE ROLE "+to+" NOLOGIN; REASSIGN OWNED BY "+ident(of)+" TO "+to)
-		return err
+		to := conn.Config().Database + "_owner"
+		rows, err := conn.Query(ctx, policiesOf, ident(of), to)
+		if err != nil {
+			return err
+		}
+		statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			return err
+		}
+		statements = append([]string{"CREATE ROLE " + ident(to) + " NOLOGIN"}, statements...)
+		for _, s := range append(statements, "REASSIGN OWNED BY "+ident(of)+" TO "+ident(to)) {
+			if _, err := conn.Exec(ctx, s); err != nil {
+				return err
+			}
+		}
+		var left int
+		if err := conn.QueryRow(ctx, stillOf, ident(of)).Scan(&left); err != nil || left == 0 {
+			return err
+		}
+		return fmt.Errorf("%d objects of the template's owner could not be handed over", left)
 	})
 }
 

@@ -48,7 +48,9 @@ func TestWorld(t *testing.T) {
 			t.Errorf("tenant B: %v", err)
 		}
 		w.Verify(t)
-		w.Seal(t)
+		if n := w.Seal(t); n != 7 { // two tenants made, their logs opened, and what the test wrote
+			t.Errorf("sealed %d events", n)
+		}
 		w.Verify(t)
 		keys := 0
 		for _, err := range w.Store.List(t.Context()) {
@@ -94,7 +96,9 @@ func TestRaw(t *testing.T) {
 		if err := customers.Insert(w.In(t, w.A), w.DB, newCustomer("a@example.org")); err != nil {
 			t.Fatal(err)
 		}
-		w.Seal(t)
+		if w.Seal(t) == 0 {
+			t.Fatal("nothing was sealed")
+		}
 		table := "art32.events"
 		if w.Engine == tenancytest.SQLite {
 			table = "art32_events"
