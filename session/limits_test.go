@@ -170,6 +170,7 @@ func TestRunBatchesTouches(t *testing.T) {
 		synctest.Wait()
 		wantErr(t, w.m.Run(t.Context()), session.ErrRunning)
 
+		time.Sleep(time.Second) // so that no request meets a batch
 		for range 200 {
 			time.Sleep(6 * time.Second)
 			w.wantUser(t, first)

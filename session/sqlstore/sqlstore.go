@@ -70,7 +70,7 @@ func New(db *tenancy.DB) (*Store, error) {
 
 // Insert implements [session.Store].
 func (s *Store) Insert(ctx context.Context, row session.Row) error {
-	_, err := s.run(ctx, nil, engine.Stmt{SQL: s.text.insert, Rows: 1, Args: []any{
+	_, err := s.run(ctx, nil, engine.Stmt{SQL: s.text.insert, Args: []any{
 		row.ID, row.Hash[:], row.Tenant.UUID(), row.User,
 		row.Created.UnixMicro(), row.LastSeen.UnixMicro(), row.Authenticated.UnixMicro(),
 	}})
