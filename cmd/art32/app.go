@@ -175,7 +175,7 @@ func (k *keyed) join(ctx context.Context, o *opened, schema tenancy.Schema, line
 		o.db, err = sqlite.Open(ctx, k.data, schema, o.keys, o.log, &sqlite.Options{Lines: lines})
 		return err
 	}
-	if schema[0].Name() == placeholders.Name() {
+	if schema[0] == tenancy.Table(placeholders) {
 		return errors.New("no application has opened this database yet, so that its tables are not known: start the application once")
 	}
 	options := &postgres.Options{SetupOptions: postgres.SetupOptions{Lines: lines}}

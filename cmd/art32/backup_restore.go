@@ -190,7 +190,7 @@ func (r *backupRestore) print(out *output, res *backup.Restored) {
 	out.textf("tenants %d; tables compared %d, with %d rows", res.Tenants, res.Tables, res.Rows)
 	out.textf("erasures repeated: %d, of %d in the ledger", res.Erased, res.Ledger.Entries)
 	if res.WithoutLedger != "" {
-		out.textf("BAD   without a whole ledger of erasures, for the reason given: whoever it does not name is back")
+		out.textf("WARN  without a whole ledger of erasures, for the reason given: whoever it does not name is back")
 	}
 	for _, name := range res.Forgotten {
 		out.textf("forgotten by intent, and not restored: %s", name)

@@ -136,22 +136,30 @@ func (r *backupRun) make(
 	if m == nil {
 		return err
 	}
-	warnings := r.print(out, m, err)
-	if err := out.value(struct {
-		OK       bool             `json:"ok"`
-		Manifest *backup.Manifest `json:"manifest"`
-		Wrong    []string         `json:"wrong"`
-	}{err == nil, m, warnings}); err != nil {
-		return err
+	v := made{OK: err == nil, Manifest: m, Warnings: []string{}}
+	if len(r.vault) == 1 {
+		v.Warnings = append(v.Warnings, "the vault has one folder: with that disk every backup is lost; name a second with --vault")
 	}
 	if err != nil {
-		return errFindings
+		v.Warnings = append(v.Warnings, fmt.Sprintf("old remains could not be removed: %v", err))
 	}
-	return nil
+	v.print(out)
+	if err := out.value(v); err != nil || v.OK {
+		return err
+	}
+	return errFindings
+}
+
+// made is a run as it is printed.
+type made struct {
+	OK       bool             `json:"ok"`
+	Manifest *backup.Manifest `json:"manifest"`
+	Warnings []string         `json:"warnings"`
 }
 
 // print shows the run, and what is wrong beside it.
-func (r *backupRun) print(out *output, m *backup.Manifest, err error) []string {
+func (v *made) print(out *output) {
+	m := v.Manifest
 	out.textf("run %s: committed, number %d", m.Run, m.Number)
 	out.textf("parts %d, of %d tenants: %s", len(m.Parts), len(m.Parts)-1, size(bytesOf(m)))
 	out.textf("erasures in the ledger: %d", m.Ledger.Entries)
@@ -159,15 +167,7 @@ func (r *backupRun) print(out *output, m *backup.Manifest, err error) []string {
 		out.textf("left out %s: %s", x.Table, x.Reason)
 	}
 	out.textf("signer %s\n  hold it elsewhere, and pass it to backup verify and restore", m.Signer)
-	warnings := []string{}
-	if len(r.vault) == 1 {
-		warnings = append(warnings, "the vault has one folder: with that disk every backup is lost; name a second with --vault")
+	for _, text := range v.Warnings {
+		out.textf("WARN  %s", text)
 	}
-	if err != nil {
-		warnings = append(warnings, fmt.Sprintf("old remains could not be removed: %v", err))
-	}
-	for _, text := range warnings {
-		out.textf("BAD   %s", text)
-	}
-	return warnings
 }

@@ -33,7 +33,8 @@ func incidentNotifyVerb() verb {
 or by mail, or both; the mail server must offer TLS under a certificate for its name.
 Repeating it is safe: no notice is written twice, what was given up is tried again,
 and each attempt carries the same id. One attempt is made now; incident.Desk.Run in
-the application makes the others, or this verb again. The exit code is 1 while an
+the application makes the others, or this verb again; its channels must then have
+the same names, folder and smtp. The exit code is 1 while an
 affected tenant has no contact, a notice is not delivered, or an acknowledgement is
 overdue.
 $` + envSMTPUser + ` and $` + envSMTPPassword + ` log in at the mail server.

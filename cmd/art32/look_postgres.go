@@ -206,7 +206,8 @@ func (l *pgLook) content(ctx context.Context) error {
 	return nil
 }
 
-// tables reads names and types, and how each table is guarded.
+// tables reads names and types, and how each table is guarded. Partitions go with
+// their table, and the tables of extensions are left out.
 func (l *pgLook) tables(ctx context.Context) (all tables, guarded map[string]string, err error) {
 	rows, err := l.tx.QueryContext(ctx, `SELECT format('%I.%I', n.nspname, c.relname), a.attname::text,
 		CASE WHEN b.typcategory = 'S' OR b.typname IN ('json', 'jsonb', 'xml', 'hstore') THEN 'text'
@@ -218,6 +219,8 @@ func (l *pgLook) tables(ctx context.Context) (all tables, guarded map[string]str
 		JOIN pg_type t ON t.oid = a.atttypid
 		JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype WHEN t.typcategory = 'A' THEN t.typelem ELSE t.oid END
 		WHERE c.relkind IN ('r', 'p', 'f', 'm') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'
+		AND NOT c.relispartition
+		AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')
 		ORDER BY 1, a.attnum`)
 	if err != nil {
 		return nil, nil, err

@@ -23,8 +23,12 @@ type sqFile struct {
 }
 
 // findSQLite lists the SQLite files in a folder, or the one file that path is.
-// It follows no links.
+// It follows no links below it.
 func findSQLite(path string) (files []sqFile, err error) {
+	path, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
 	st, err := os.Lstat(path)
 	if err != nil {
 		return nil, fmt.Errorf("--data: %w", err)
