@@ -23,8 +23,8 @@ type Census struct {
 
 // TableCensus counts one table.
 type TableCensus struct {
-	Table    string
-	Records  int
+	Table    string   // as declared
+	Records  int      // rows
 	Subjects int      // 0 where the table names no data subject
 	Columns  []string // those of class encrypted or personal: the categories of data
 }

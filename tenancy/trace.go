@@ -29,7 +29,7 @@ type Trace struct {
 
 // TableTrace is the part of a [Trace] that lies in one table.
 type TableTrace struct {
-	Table    string
-	Records  int
-	Subjects int
+	Table    string // as declared
+	Records  int    // distinct rows that were changed
+	Subjects int    // distinct data subjects that the events name
 }
