@@ -2,10 +2,10 @@ package audit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -14,7 +14,7 @@ import (
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/tenancy"
-	"github.com/art32/art32/tenancy/postgres"
+	"github.com/art32/art32/tenancy/tenancytest"
 )
 
 func TestSealerSealsAllTenants(t *testing.T) {
@@ -153,12 +153,13 @@ const (
 
 // TestSealerChild is no test of its own: it seals and dies at a step.
 func TestSealerChild(t *testing.T) {
-	step, where := os.Getenv(envKill), strings.Split(os.Getenv(envWorld), "|")
+	step := os.Getenv(envKill)
 	if step == "" {
 		return
 	}
-	w := &world{engine: where[0], dir: where[1], root: where[2], logins: postgres.Logins{Library: where[3], App: where[4]}}
-	w.open(t)
+	var at tenancytest.Place
+	must(t, json.Unmarshal([]byte(os.Getenv(envWorld)), &at))
+	w := openWorld(t, at)
 	w.sealer.OnStep(func(name string) {
 		if name == step {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -190,11 +191,12 @@ func (w *world) killAt(t *testing.T, step string) {
 	t.Helper()
 	if w.engine == "sqlite" {
 		must(t, w.db.Close())
-		defer w.open(t)
+		defer func() { w.take(w.Reopen(t)) }()
 	}
+	at, err := json.Marshal(w.Place)
+	must(t, err)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSealerChild$")
-	cmd.Env = append(os.Environ(), envKill+"="+step,
-		envWorld+"="+strings.Join([]string{w.engine, w.dir, w.root, w.logins.Library, w.logins.App}, "|"))
+	cmd.Env = append(os.Environ(), envKill+"="+step, envWorld+"="+string(at))
 	out, err := cmd.CombinedOutput()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
