@@ -120,6 +120,11 @@ func TestPeer05BodyAfterError(t *testing.T) {
 		wantBody(t, res, http.StatusServiceUnavailable, "temporarily unavailable\n")
 		w.store.set("Touch", nil)
 		w.wantUser(t, c)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := w.log.actions(); len(got) != 1 { // no request is taken to run still
+			t.Errorf("events: %v", got)
+		}
 	})
 }
 
