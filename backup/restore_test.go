@@ -2,7 +2,10 @@ package backup_test
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +22,7 @@ import (
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/sqlite"
 )
 
 func TestABackupIsRestoredElsewhere(t *testing.T) {
@@ -437,5 +441,136 @@ func TestForgottenTenant(t *testing.T) {
 	next := w.run(t) // without the tenant, and it says so
 	if len(next.Parts) != 2 || !slices.ContainsFunc(next.Excluded, func(e backup.Excluded) bool { return strings.HasSuffix(e.Table, w.vault.Pseudonym(w.a)) }) {
 		t.Errorf("parts %v, excluded %v", next.Parts, next.Excluded)
+	}
+}
+
+// meddled is a destination into which somebody reaches while it is filled.
+type meddled struct {
+	backup.Destination
+
+	keystore func(r io.Reader) io.Reader
+	loaded   func()
+}
+
+func (m *meddled) Keystore(ctx context.Context, name string, size int64, r io.Reader) error {
+	if m.keystore == nil {
+		return m.Destination.Keystore(ctx, name, size, r)
+	}
+	b, err := io.ReadAll(m.keystore(r))
+	if err != nil {
+		return err
+	}
+	return m.Destination.Keystore(ctx, name, int64(len(b)), bytes.NewReader(b))
+}
+
+func (m *meddled) Loaded(ctx context.Context) (map[tenancy.ID][]backup.Table, error) {
+	if m.loaded != nil {
+		m.loaded()
+	}
+	return m.Destination.Loaded(ctx)
+}
+
+func TestWhatWasLoadedIsCompared(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	m := w.run(t)
+	for name, text := range map[string]string{
+		"a lost row":     "DELETE FROM customers WHERE rowid = (SELECT max(rowid) FROM customers)",
+		"a changed row":  "UPDATE customers SET plan = 'other' WHERE rowid = (SELECT max(rowid) FROM customers)",
+		"a row of NULLs": "UPDATE customers SET email_bidx = NULL WHERE rowid = (SELECT max(rowid) FROM customers)",
+		"another type":   "UPDATE customers SET email = CAST(hex(email) AS TEXT) WHERE rowid = (SELECT max(rowid) FROM customers)",
+		"a doubled row":  "INSERT INTO customers SELECT 'x' || id, tenant_id, email, email_bidx, city, plan FROM customers LIMIT 1",
+		"a lost table":   "DROP TABLE customers",
+		"a table more":   "CREATE TABLE zzz (a)",
+	} {
+		dir := filepath.Join(w.root, strings.ReplaceAll(name, " ", "-"))
+		into := &meddled{Destination: sqlitesource.Into(dir, nil), loaded: func() {
+			db, err := sql.Open("sqlite", filepath.Join(dir+".restoring", "tenants", w.a.String()+".db"))
+			must(t, err)
+			defer db.Close()
+			_, err = db.ExecContext(t.Context(), text)
+			must(t, err)
+		}}
+		_, err := backup.Restore(t.Context(), w.to, m.Run, into, w.restoreOptions(t))
+		if err == nil {
+			t.Errorf("%s: not noticed", name)
+			continue
+		}
+		wantErr(t, err, backup.ErrDamaged)
+		nothingAt(t, dir)
+	}
+}
+
+// With another keystore of the same root nobody would be found in the ledger.
+func TestAnotherKeystore(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	m := w.run(t)
+	other := filepath.Join(w.root, "other")
+	store, err := sqlite.OpenKeystore(t.Context(), other)
+	must(t, err)
+	keys, err := keyring.New(w.rootKey(t), store, nil)
+	must(t, err)
+	for _, id := range []tenancy.ID{w.a, w.b, {}} {
+		must(t, keys.CreateTenant(t.Context(), id.UUID()))
+	}
+	must(t, store.Close())
+	b, err := os.ReadFile(filepath.Join(other, "keystore.db"))
+	must(t, err)
+	dir := filepath.Join(w.root, "restored")
+	into := &meddled{Destination: sqlitesource.Into(dir, nil), keystore: func(r io.Reader) io.Reader {
+		_, err := io.Copy(io.Discard, r)
+		must(t, err)
+		return bytes.NewReader(b)
+	}}
+	_, err = backup.Restore(t.Context(), w.to, m.Run, into, w.restoreOptions(t))
+	wantErr(t, err, backup.ErrDamaged)
+	nothingAt(t, dir)
+}
+
+// The keystore has a directory of its own; both appear together.
+func TestKeystoreElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := w.run(t)
+	dir, keys := filepath.Join(w.root, "restored"), filepath.Join(w.root, "restored-keys")
+	must(t, os.MkdirAll(keys+".restoring/x", 0o700))
+	into := func() backup.Destination { return sqlitesource.Into(dir, &sqlitesource.IntoOptions{Keystore: keys}) }
+	_, err := backup.Restore(t.Context(), w.to, m.Run, into(), w.restoreOptions(t))
+	wantErr(t, err, backup.ErrNotEmpty)
+	nothingAt(t, dir)
+	must(t, os.RemoveAll(keys+".restoring"))
+	_, err = backup.Restore(t.Context(), w.to, m.Run, into(), w.restoreOptions(t))
+	must(t, err)
+	for path, want := range map[string][]string{dir: {"platform.db", "tenants"}, keys: {"keystore.db"}} {
+		entries, err := os.ReadDir(path)
+		must(t, err)
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+	}
+}
+
+// An erasure that the backup caught between its key and its rows is finished.
+func TestAnErasureThatWasUnderWay(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	c := w.add(t, w.a, 1)[0]
+	must(t, w.vault.Ledger().Erased(t.Context(), w.a, c.ID))
+	must(t, w.keys.Shred(t.Context(), w.a.UUID(), c.ID))
+	m := w.run(t)
+	res, dir, err := w.restore(t, m.Run, w.restoreOptions(t))
+	must(t, err)
+	got, err := customers.Get(in(t.Context(), w.a), w.elsewhere(t, dir).db, c.ID)
+	must(t, err)
+	if res.Erased != 1 || got.City != "" {
+		t.Errorf("%d erasures repeated, the personal column is %q", res.Erased, got.City)
 	}
 }
