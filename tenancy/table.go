@@ -106,6 +106,9 @@ func (t *table) addField(i int) error {
 			return fmt.Errorf("column %s is declared twice", name)
 		}
 	}
+	if f.Type.Kind() == reflect.Pointer && f.Type.Implements(sealableType) {
+		return errors.New("a pointer to an encrypted field is never sealed: declare the field itself, whose zero value is NULL")
+	}
 	c := column{name: name, field: i, typ: f.Type}
 	if p, ok := reflect.Zero(f.Type).Interface().(plainTyper); ok && reflect.PointerTo(f.Type).Implements(sealableType) {
 		c.class = Encrypted

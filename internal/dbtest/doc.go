@@ -12,8 +12,8 @@
 //  2. a throw-away cluster made with the PostgreSQL programs of the machine,
 //     on a free port of the loopback interface, with a random password, run
 //     by a user without privileges when the test runs as root;
-//  3. the same after installing the package postgresql with apt-get, when the
-//     test runs as root or the variable CI is "true".
+//  3. in art32's own tests, the same after installing the package postgresql
+//     with apt-get, as root or when the variable CI is "true".
 //
 // Else the test fails with the command to type. `go run ./internal/dbtest/withpg
 // -- CMD` keeps one server for all packages that CMD tests.

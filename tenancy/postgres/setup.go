@@ -250,7 +250,7 @@ func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + 
 
 func (s *setup) roles(ctx context.Context) error {
 	owner, db := ident(s.role("owner")), ident(s.database)
-	return s.exec(ctx,
+	err := s.exec(ctx,
 		createRole("art32_library", "NOLOGIN"),
 		createRole("art32_app", "NOLOGIN"),
 		createRole(s.role("owner"), "NOLOGIN"),
@@ -261,6 +261,10 @@ func (s *setup) roles(ctx context.Context) error {
 		"GRANT USAGE, CREATE ON SCHEMA public TO "+owner,
 		"GRANT USAGE ON SCHEMA public TO art32_library, art32_app",
 	)
+	// Where an earlier Setup took it from everybody, as after a change of the
+	// database's name, the functions of the migrations need it back.
+	_ = s.exec(ctx, "GRANT USAGE ON LANGUAGE plpgsql TO "+owner)
+	return err
 }
 
 // migrate applies the lines as the owner of the tables.
@@ -401,7 +405,6 @@ func (s *setup) harden(ctx context.Context) {
 			" pg_catalog.pg_stat_get_activity(int), pg_catalog.pg_stat_get_backend_activity(int) FROM PUBLIC",
 		"REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(int), pg_catalog.lo_create(oid)," +
 			" pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC",
-		"GRANT USAGE ON LANGUAGE plpgsql TO " + ident(s.role("owner")), // functions of the migrations
 		"REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
 	} {
 		_ = s.exec(ctx, q) // refused to an owner who is no superuser

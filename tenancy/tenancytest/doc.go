@@ -25,9 +25,8 @@
 //
 // The first server that is there is taken: the one that ART32_TEST_POSTGRES
 // names, as the URL of a superuser; a throw-away one made with the installed
-// programs of PostgreSQL; the same after installing these with apt-get, for root
-// or with CI=true. Else the test fails with the command to type. Its tests are
-// never skipped.
+// programs of PostgreSQL. Else the test fails with the command to type: it
+// installs nothing and is never skipped.
 //
 // # Guarantees
 //
