@@ -29,6 +29,9 @@ import (
 // backup makes a backup and verifies it without any key.
 func (s *story) backup(ctx context.Context) (err error) {
 	s.title("A backup is made; the machine that wrote it cannot read it.")
+	if _, err := s.sealer.SealDue(ctx); err != nil {
+		return err
+	}
 	folder := away(s.dir, "backups")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
