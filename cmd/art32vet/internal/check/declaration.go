@@ -73,6 +73,9 @@ func (d *declaration) addField(f *types.Var, tag reflect.StructTag) error {
 			return fmt.Errorf("column %s is declared twice", name)
 		}
 	}
+	if p, ok := f.Type().Underlying().(*types.Pointer); ok && plainType(p.Elem()) != nil {
+		return errors.New("a pointer to an encrypted field is never sealed: declare the field itself, whose zero value is NULL")
+	}
 	c := column{name: name, typ: f.Type()}
 	if c.plain = plainType(f.Type()); c.plain != nil {
 		c.class = "encrypted"
