@@ -73,8 +73,8 @@ func (j *Job) step(name string) {
 }
 
 // Check gives the figures of the backups (TOM-7.1): how old the newest committed
-// run is, how many runs are committed and incomplete, and the state of the
-// vault. "age" is missing where no run is committed. vault_folders below 2 means
+// run is, how many runs are committed, incomplete, and signed by others, and the
+// state of the vault. "age" is missing where no run is committed. vault_folders below 2 means
 // that one broken disk loses every backup; stale_recipients counts tenants whose
 // identity is encrypted to other recovery recipients than those in use.
 func (j *Job) Check(ctx context.Context) ([]slog.Attr, error) {
@@ -88,12 +88,17 @@ func (j *Job) Check(ctx context.Context) ([]slog.Attr, error) {
 		newest := committed[n-1].Manifest
 		attrs = append(attrs, slog.String("newest", newest.Run), slog.Duration("age", time.Since(newest.Ended).Truncate(time.Second)))
 	}
+	incomplete := 0
+	for _, r := range runs {
+		incomplete += boolInt(r.Manifest == nil)
+	}
 	stale, err := j.vault.stale(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return append(attrs,
-		slog.Int("committed", len(committed)), slog.Int("incomplete", len(runs)-len(committed)),
+		slog.Int("committed", len(committed)), slog.Int("incomplete", incomplete),
+		slog.Int("foreign", len(runs)-len(committed)-incomplete),
 		slog.Int("recipients", len(j.vault.recipients)), slog.Int("vault_folders", len(j.vault.dirs)),
 		slog.Int("stale_recipients", stale), slog.Int("keystore_copies", len(j.vault.keystores())),
 		slog.Int64("ledger_entries", j.vault.Ledger().State().Entries)), nil

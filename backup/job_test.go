@@ -51,7 +51,7 @@ func TestRun(t *testing.T) {
 	figures, err := w.job.Check(t.Context())
 	must(t, err)
 	got := attrs(figures)
-	for key, want := range map[string]string{"newest": m.Run, "committed": "2", "incomplete": "0", "recipients": "2",
+	for key, want := range map[string]string{"newest": m.Run, "committed": "2", "incomplete": "0", "foreign": "0", "recipients": "2",
 		"vault_folders": "2", "stale_recipients": "0", "keystore_copies": "2", "ledger_entries": "0"} {
 		if fmt.Sprint(got[key]) != want {
 			t.Errorf("%s = %v, want %s", key, got[key], want)

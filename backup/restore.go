@@ -227,7 +227,7 @@ func (r *restoring) replay(ctx context.Context) (err error) {
 		return err
 	}
 	if r.result.Erased, err = replay(ctx, opened, r.chain); err != nil {
-		return fmt.Errorf("repeat the erasures: %w", err)
+		return fmt.Errorf("repeat the erasures (if a table is missing, give the destination the application's migrations): %w", err)
 	}
 	return r.record(ctx, log, opened.DB)
 }

@@ -169,7 +169,8 @@ func TestErasedInTheKeystoreAlone(t *testing.T) {
 	wantErr(t, err, keyring.ErrErased)
 }
 
-// A tenant without a file is closed when it is created, and erased in it later.
+// A tenant that had no file yet when the backup was made, and an erasure later:
+// the application's tables must be there to look for the person.
 func TestATenantWithoutAFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -180,7 +181,15 @@ func TestATenantWithoutAFile(t *testing.T) {
 	must(t, customers.Insert(in(t.Context(), fresh.ID), w.db, c))
 	must(t, w.db.Erase(in(t.Context(), fresh.ID), c.ID))
 
-	dir := filepath.Join(w.root, "restored")
+	_, dir, err := w.restore(t, m.Run, w.restoreOptions(t))
+	if err == nil {
+		t.Error("restored although an erasure could not be repeated")
+	} else if !strings.Contains(err.Error(), "migrations") {
+		t.Errorf("the error does not say what to do: %v", err)
+	}
+	nothingAt(t, dir)
+
+	dir = filepath.Join(w.root, "restored")
 	into := sqlitesource.Into(dir, &sqlitesource.IntoOptions{Migrations: migrations})
 	res, err := backup.Restore(t.Context(), w.to, m.Run, into, w.restoreOptions(t))
 	must(t, err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/art32/art32/internal/filelock"
@@ -37,7 +38,7 @@ func (j *Job) Run(ctx context.Context) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := filelock.Try(filepath.Join(j.vault.dirs[0], runLockName))
+	lock, err := filelock.Try(filepath.Join(slices.Min(j.vault.dirs), runLockName))
 	if err != nil {
 		return nil, fmt.Errorf("backup: run: %w: %w", ErrVault, err)
 	}

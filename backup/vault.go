@@ -135,6 +135,9 @@ func parseRecipients(texts []string) ([]age.Recipient, []string, error) {
 	if err != nil || len(all) != len(texts) {
 		return nil, nil, fmt.Errorf("%w: a recovery recipient is no public key of age (\"age1…\")", ErrVault)
 	}
+	if _, err := seal(nil, all); err != nil { // age mixes post-quantum ones with no others
+		return nil, nil, fmt.Errorf("%w: the recovery recipients cannot be used together: %w", ErrVault, err)
+	}
 	return all, texts, nil
 }
 

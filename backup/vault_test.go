@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/backup"
@@ -280,4 +281,58 @@ func TestTwoTargetsShareAVault(t *testing.T) {
 	if got, _ := filepath.Glob(w.vaults[0] + "/keystores/*"); len(got) != 4 {
 		t.Errorf("copies of the keystore: %v, want three and one", got)
 	}
+}
+
+// Tenants whose identities were encrypted to other people are counted, and so
+// are runs that another machine signed.
+func TestCheckCountsWhatIsOdd(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.1")
+	w := newWorld(t)
+	w.run(t)
+	foreign := newWorld(t)
+	m := foreign.run(t)
+	must(t, os.CopyFS(w.path(m.Run), os.DirFS(foreign.path(m.Run))))
+	must(t, os.MkdirAll(w.path("20200101T000000Z-00000000"), 0o700))
+	must(t, os.WriteFile(w.path("20200101T000000Z-00000000/shared.tar.zst.age"), nil, 0o600))
+	next, err := age.GenerateX25519Identity()
+	must(t, err)
+	w.vault, err = backup.OpenVault(t.Context(), w.keys, []string{w.recipients()[0], next.Recipient().String()}, w.vaults...)
+	must(t, err)
+	job, err := w.newJob(nil)
+	must(t, err)
+	figures, err := job.Check(t.Context())
+	must(t, err)
+	got := attrs(figures)
+	for key, want := range map[string]int64{"committed": 1, "foreign": 1, "incomplete": 1, "stale_recipients": 2} {
+		if got[key] != want {
+			t.Errorf("%s = %v, want %d", key, got[key], want)
+		}
+	}
+}
+
+// Recipients that hold against quantum computers, as long as all do.
+func TestPostQuantumRecipients(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	w := newWorld(t)
+	ids := make([]*age.HybridIdentity, 2)
+	var recipients []string
+	for i := range ids {
+		var err error
+		ids[i], err = age.GenerateHybridIdentity()
+		must(t, err)
+		recipients = append(recipients, ids[i].Recipient().String())
+	}
+	_, err := backup.OpenVault(t.Context(), w.keys, []string{recipients[0], w.recipients()[0]}, w.vaults...)
+	wantErr(t, err, backup.ErrVault)
+	w.vault, err = backup.OpenVault(t.Context(), w.keys, recipients, w.vaults...)
+	must(t, err)
+	w.job, err = w.newJob(nil)
+	must(t, err)
+	m := w.run(t)
+	o := w.restoreOptions(t)
+	o.Identities = []age.Identity{ids[1]}
+	_, _, err = w.restore(t, m.Run, o)
+	must(t, err)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/outbox"
+	"github.com/art32/art32/session/sqlstore"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/sqlite"
 )
@@ -145,7 +146,9 @@ func (w *world) tryOpen(tb testing.TB) (err error) {
 	if w.vault, err = backup.OpenVault(ctx, w.keys, w.recipients(), w.vaults...); err != nil {
 		return err
 	}
-	w.db, err = sqlite.Open(ctx, w.data, schema, w.keys, w.log, &sqlite.Options{Migrations: migrations, Ledger: w.vault.Ledger()})
+	w.db, err = sqlite.Open(ctx, w.data, schema, w.keys, w.log, &sqlite.Options{
+		Migrations: migrations, Ledger: w.vault.Ledger(), Lines: []tenancy.Line{sqlstore.Line()}, // which a restore does not know
+	})
 	if err != nil {
 		return err
 	}
