@@ -198,7 +198,7 @@ func (tx *Tx) recordRefusals(ctx context.Context) error {
 		return fmt.Errorf("tenancy: record refusal: %w", err)
 	}
 	for _, c := range tx.refused {
-		if err := tx.db.log.Change(ctx, fresh, c); err != nil {
+		if err := fresh.record(ctx, c); err != nil {
 			return errors.Join(fmt.Errorf("tenancy: record refusal: %w", err), fresh.eng.Rollback(ctx))
 		}
 	}

@@ -81,10 +81,15 @@ func (tx *Tx) unknown(ctx context.Context, err error) error {
 	return err
 }
 
+// record queues the event of c in tx.
+func (tx *Tx) record(ctx context.Context, c Change) error {
+	return tx.unknown(ctx, tx.db.log.Change(ctx, tx, c))
+}
+
 // write records c and runs its statement, in one round trip.
 func (r *Repository[T]) write(ctx context.Context, u *unit, c Change, s engine.Stmt) error {
-	if err := u.tx.db.log.Change(ctx, u.tx, c); err != nil {
-		return fmt.Errorf("tenancy: record %s: %w", c.Action, err)
+	if err := u.tx.record(ctx, c); err != nil {
+		return wrap("record", c.Action, err)
 	}
 	return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
 }
@@ -95,8 +100,8 @@ func (r *Repository[T]) writeAbout(ctx context.Context, u *unit, c Change, s eng
 	if c.Subject == uuid.Nil {
 		return r.write(ctx, u, c, s)
 	}
-	if err := u.tx.db.log.Change(ctx, u.tx, c); err != nil {
-		return fmt.Errorf("tenancy: record %s: %w", c.Action, err)
+	if err := u.tx.record(ctx, c); err != nil {
+		return wrap("record", c.Action, err)
 	}
 	u.tx.eng.Queue(s)
 	err := u.tx.run(ctx, guard(u.tx.eng.Dialect(), u.tx.scope.Tenant, c.Subject), u.last(), c, nil)
