@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -22,18 +23,11 @@ const (
 // Replay repeats the erasures that the ledger holds on a restored database and
 // keystore, and returns how many it had to repeat (Art. 17 GDPR): a copy must
 // not bring back who was forgotten. [Restore] calls it; after a restore by hand
-// the operator does, before anybody uses the database. It acts as a service
-// where ctx names nobody, and can be repeated.
-func Replay(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, ledger *Ledger) (int, error) {
-	if db == nil || keys == nil || store == nil || ledger == nil {
-		return 0, errors.New("backup: replay: database, keys, store and ledger must not be nil")
-	}
-	var c *chain
-	err := ledger.vault.locked(ctx, func() error {
-		err := ledger.vault.refresh()
-		c = ledger.vault.chain
-		return err
-	})
+// the operator does, before anybody uses the database. vault are folders of the
+// vault; one that survived is enough. It acts as a service where ctx names
+// nobody, and can be repeated.
+func Replay(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault ...string) (int, error) {
+	c, err := ledgerIn(ctx, db, keys, store, vault)
 	if err != nil {
 		return 0, fmt.Errorf("backup: replay: %w", err)
 	}
@@ -44,13 +38,61 @@ func Replay(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyri
 	return n, nil
 }
 
+// Missed counts the erasures of the ledger that [Replay] would have to repeat on
+// a database and its keystore: those of people whom they know, and who are not
+// erased there. It changes nothing. What it is given is that of Replay.
+func Missed(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault ...string) (int, error) {
+	c, err := ledgerIn(ctx, db, keys, store, vault)
+	if err != nil {
+		return 0, fmt.Errorf("backup: missed: %w", err)
+	}
+	n := 0
+	err = eachTenant(ctx, &Opened{DB: db, Keys: keys, Store: store}, c, func(ctx context.Context, r *replayer, t tenancy.ID) error {
+		due, err := r.due(ctx, t)
+		n += len(due)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("backup: missed: %w", err)
+	}
+	return n, nil
+}
+
+// ledgerIn reads the ledger out of folders of the vault. A folder without one is
+// none of them: with an empty ledger everybody would come back in silence.
+func ledgerIn(_ context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault []string) (*chain, error) {
+	if db == nil || keys == nil || store == nil {
+		return nil, errors.New("database, keys and store must not be nil")
+	}
+	dirs, err := checkFolders(vault)
+	if err != nil {
+		return nil, err
+	}
+	var all []*chain
+	for _, dir := range dirs {
+		c, text, err := readChain(filepath.Join(dir, ledgerName))
+		if err == nil && text == nil {
+			err = fmt.Errorf("%w: folder %s holds no ledger: is it one of the vault?", ErrLedger, dir)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	best, _, err := longest(all)
+	if err != nil {
+		return nil, err
+	}
+	return all[best], nil
+}
+
 // replayer repeats erasures in one restored database.
 type replayer struct {
 	*Opened
 
 	chain  *chain
 	names  pseudonyms
-	stored map[tenancy.ID][]storedSubject
+	stored map[tenancy.ID][]storedSubject // as the keystore was
 	n      int
 }
 
@@ -60,32 +102,42 @@ type storedSubject struct {
 	erased bool
 }
 
-func replay(ctx context.Context, o *Opened, c *chain) (int, error) {
+func replay(ctx context.Context, o *Opened, c *chain) (n int, err error) {
+	err = eachTenant(ctx, o, c, func(ctx context.Context, r *replayer, t tenancy.ID) error {
+		err := r.tenant(ctx, t)
+		n = r.n
+		return err
+	})
+	return n, err
+}
+
+// eachTenant visits the tenants of whom anybody was ever erased.
+func eachTenant(ctx context.Context, o *Opened, c *chain, visit func(context.Context, *replayer, tenancy.ID) error) error {
 	ctx, err := onPlatform(ctx, restoreActor)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	names, err := openPseudonyms(ctx, o.Keys)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	r := &replayer{Opened: o, chain: c, names: names, stored: map[tenancy.ID][]storedSubject{}}
 	if err := r.readStore(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	tenants, err := o.DB.Tenants(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, t := range tenants {
 		if !c.tenants[names.tenant(t.ID)] {
-			continue // nobody of this tenant was ever erased
+			continue
 		}
-		if err := r.tenant(tenancy.WithReason(tenancy.WithTenant(ctx, t.ID), replayReason), t.ID); err != nil {
-			return r.n, fmt.Errorf("tenant %s: %w", t.ID, err)
+		if err := visit(tenancy.WithReason(tenancy.WithTenant(ctx, t.ID), replayReason), r, t.ID); err != nil {
+			return fmt.Errorf("tenant %s: %w", t.ID, err)
 		}
 	}
-	return r.n, nil
+	return nil
 }
 
 func (r *replayer) readStore(ctx context.Context) error {
@@ -107,46 +159,68 @@ func (r *replayer) readStore(ctx context.Context) error {
 	return nil
 }
 
-// tenant erases who is in the ledger, unless the restored data say that it was
-// finished before the backup. The keys go first: they are the point.
+// tenant erases who is due. The keys go first: they are the point.
 func (r *replayer) tenant(ctx context.Context, t tenancy.ID) error {
-	due := map[uuid.UUID]bool{} // whether the key is gone already
 	for _, s := range r.stored[t] {
-		if r.listed(t, s.id) {
-			due[s.id] = due[s.id] || s.erased
+		if !r.listed(t, s.id) {
+			continue
 		}
-	}
-	for id := range due {
-		if err := r.Keys.Shred(ctx, t.UUID(), id); err != nil {
+		if err := r.Keys.Shred(ctx, t.UUID(), s.id); err != nil {
 			return err
 		}
 	}
-	for id, err := range r.DB.Subjects(ctx) {
-		if errors.Is(err, tenancy.ErrUnknownTenant) {
-			r.n += len(due)
-			return nil // closed: nobody can open the rest
+	due, err := r.due(ctx, t)
+	for id, closed := range due {
+		if !closed {
+			err = r.DB.Erase(ctx, id)
 		}
 		if err != nil {
 			return err
 		}
-		if _, known := due[id]; !known && r.listed(t, id) {
+		r.n++
+	}
+	return err
+}
+
+// due are the data subjects in the ledger whom the data do not show as erased:
+// key gone, and rows cleared in the transaction that says so. True stands for
+// one of a tenant that is closed: the key is all that is left to go.
+func (r *replayer) due(ctx context.Context, t tenancy.ID) (map[uuid.UUID]bool, error) {
+	due, keyGone := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	for _, s := range r.stored[t] {
+		if r.listed(t, s.id) {
+			due[s.id], keyGone[s.id] = false, keyGone[s.id] || s.erased
+		}
+	}
+	for id, err := range r.DB.Subjects(ctx) {
+		if errors.Is(err, tenancy.ErrUnknownTenant) {
+			return closed(keyGone), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.listed(t, id) {
 			due[id] = false
 		}
 	}
 	cleared, err := r.cleared(ctx, t)
-	if err != nil {
-		return err
-	}
-	for id, keyGone := range due {
-		if keyGone && cleared[id] {
-			continue
+	for id := range due {
+		if keyGone[id] && cleared[id] {
+			delete(due, id)
 		}
-		if err := r.DB.Erase(ctx, id); err != nil {
-			return err
-		}
-		r.n++
 	}
-	return nil
+	return due, err
+}
+
+// closed are those of a closed tenant whose key is there.
+func closed(keyGone map[uuid.UUID]bool) map[uuid.UUID]bool {
+	due := map[uuid.UUID]bool{}
+	for id, gone := range keyGone {
+		if !gone {
+			due[id] = true
+		}
+	}
+	return due
 }
 
 func (r *replayer) listed(t tenancy.ID, subject uuid.UUID) bool {
