@@ -89,7 +89,12 @@
 //
 // # Not covered
 //
-// A superuser of the database, and code that runs inside the process. Advisory
+// A superuser of the database, and code that runs inside the process. Triggers
+// and functions that the owner's migrations make: called by text of the library,
+// they run with the library's rights and can change the setting art32.tenant by
+// which its policies choose the rows, and so read and write for every tenant.
+// Review them like code of the program; the cases of package tenancytest find
+// those that change rows of another tenant. Advisory
 // locks and the channels of NOTIFY belong to all tenants. The server's own log
 // quotes values in the errors that it writes down. The seal of a transaction
 // expires after 60 seconds by the database's clock; the clocks of application

@@ -29,6 +29,14 @@ var broken = []struct {
 	{"a connection that keeps its first tenant", both, kept, []string{"foreign row"}},
 	{"callers' SQL on the connection of another", both, keptSQL, []string{"callers sql"}},
 	{"tables without protection", []string{tenancytest.Postgres}, unprotected, []string{"callers sql"}},
+	{"a unique column across tenants", []string{tenancytest.Postgres}, raw("ALTER TABLE customers ADD UNIQUE (city)"), []string{"equal rows"}},
+	{"a key across tenants", []string{tenancytest.Postgres}, raw("ALTER TABLE settings ADD UNIQUE (id)"), []string{"equal rows"}},
+	{"an exclusion across tenants", []string{tenancytest.Postgres}, raw("ALTER TABLE settings ADD EXCLUDE (word WITH =)"), []string{"equal rows"}},
+	{"a trigger that copies to others", []string{tenancytest.Postgres}, elsewhere("INSERT", copies), []string{"trace"}},
+	{"a trigger that copies edits to others", []string{tenancytest.Postgres}, elsewhere("UPDATE", copies), []string{"trace", "erasure"}},
+	{"a trigger that overwrites others", []string{tenancytest.Postgres}, elsewhere("UPDATE", "UPDATE customers SET city = NEW.city, plan = NEW.plan;"), []string{"trace", "erasure"}},
+	{"a trigger that overwrites what others encrypted", []string{tenancytest.Postgres}, elsewhere("UPDATE", "UPDATE customers SET balance = NEW.balance;"), []string{"trace", "erasure"}},
+	{"a trigger that deletes from others", []string{tenancytest.Postgres}, elsewhere("DELETE", "DELETE FROM desk.tickets; DELETE FROM customers;"), []string{"trace"}},
 	{"a refusal that nobody counts", both, uncounted, []string{"library tables"}},
 	{"a log that forgets", both, forgetting(0), []string{"trace", "foreign insert"}},
 	{"a log that forgets refusals", both, forgetting(tenancy.Refused), []string{"foreign insert", "library tables"}},
@@ -223,6 +231,39 @@ func unprotected(t *testing.T, w *tenancytest.World) context.Context {
 		}
 	}
 	return t.Context()
+}
+
+// raw bends a world by a statement of its owner.
+func raw(text string) func(t *testing.T, w *tenancytest.World) context.Context {
+	return func(t *testing.T, w *tenancytest.World) context.Context {
+		t.Helper()
+		if _, err := w.Raw(t, w.A).ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+		return t.Context()
+	}
+}
+
+const copies = "INSERT INTO customers SELECT x, NEW.id, NULL, NULL, NULL, NEW.city, NEW.born, NEW.plan ON CONFLICT DO NOTHING;"
+
+// elsewhere is a trigger with ordinary rights that does something to customers
+// as every other tenant.
+func elsewhere(when, what string) func(t *testing.T, w *tenancytest.World) context.Context {
+	return raw(`CREATE FUNCTION spread() RETURNS trigger LANGUAGE plpgsql AS $$
+	DECLARE
+		x uuid;
+		own text := current_setting('art32.tenant', true);
+	BEGIN
+		IF pg_trigger_depth() < 2 THEN
+			FOR x IN SELECT id FROM art32.tenants WHERE id::text <> own LOOP
+				PERFORM set_config('art32.tenant', x::text, true);
+				` + what + `
+			END LOOP;
+			PERFORM set_config('art32.tenant', own, true);
+		END IF;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER spread AFTER ` + when + ` ON customers FOR EACH ROW EXECUTE FUNCTION spread()`)
 }
 
 func uncounted(t *testing.T, w *tenancytest.World) context.Context {

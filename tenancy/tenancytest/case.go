@@ -44,6 +44,10 @@ func Cases() []Case {
 			"A row that names another tenant is refused, and the refusal recorded.", on((*trial).foreignInsert),
 		},
 		{
+			"equal rows", "TOM-8.1",
+			"A tenant can hold the same rows as another: no refusal tells it what the other has.", on((*trial).equalRows),
+		},
+		{
 			"callers sql", "TOM-8.1",
 			"SQL of the application's own reaches no row of another tenant, though it spells out that tenant's id.", on((*trial).callersSQL),
 		},
@@ -53,7 +57,7 @@ func Cases() []Case {
 		},
 		{
 			"trace", "TOM-5.1",
-			"Each insert, edit and delete leaves one event, in the log of its tenant.", on((*trial).trace),
+			"Each insert, edit and delete leaves one event, in the log of its tenant, and all rows of others as they were.", on((*trial).trace),
 		},
 		{
 			"no entry no action", "TOM-5.1",
@@ -61,7 +65,7 @@ func Cases() []Case {
 		},
 		{
 			"erasure", "TOM-7.2",
-			"After an erasure nothing of the person can be read or written again; others keep their data.", on((*trial).erasure),
+			"After an erasure nothing of the person can be read or written again; others keep their data, and so do other tenants.", on((*trial).erasure),
 		},
 	}
 }
@@ -107,16 +111,20 @@ func (w *World) trial(ctx context.Context) (*trial, error) {
 		return nil, err
 	}
 	for _, id := range []*tenancy.ID{&t.a, &t.b} {
-		made, err := w.DB.CreateTenant(w.in(ctx, tenancy.ID{}), tenancy.Tenant{Name: "Trial"})
-		if err != nil {
+		if *id, err = w.tenant(ctx); err != nil {
 			return nil, err
 		}
-		*id = made.ID
 		if err := w.fill(w.in(ctx, *id)); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
+}
+
+// tenant makes a tenant without rows.
+func (w *World) tenant(ctx context.Context) (tenancy.ID, error) {
+	made, err := w.DB.CreateTenant(w.in(ctx, tenancy.ID{}), tenancy.Tenant{Name: "Trial"})
+	return made.ID, err
 }
 
 // fill adds rows to each table in one transaction.

@@ -38,7 +38,10 @@
 //
 // Tables that the schema does not list. The cases know the columns that are
 // declared; what triggers and views of the application do beyond is seen only
-// where it reaches rows of another tenant.
+// where it changes rows of another tenant, or refuses a row because another
+// tenant has its equal. What a trigger reads from another tenant, or copies into
+// a table of nobody's, is not seen. With Options.Fill a refusal by a constraint
+// that is not unique is not judged, since the order of the rows is not known.
 //
 // # Compatibility
 //

@@ -22,7 +22,7 @@ func (t *trial) erasure() error {
 		if err != nil {
 			return err
 		}
-		return t.erase(r.id(all[0], r.Subject))
+		return t.apart(func() error { return t.erase(r.id(all[0], r.Subject)) })
 	}
 	return nil // no table tells of people
 }
@@ -62,13 +62,12 @@ func (t *trial) erase(subject uuid.UUID) error {
 // about lists for each table the rows of tenant A about a person, or all
 // others.
 func (t *trial) about(subject uuid.UUID, yes bool) ([][]reflect.Value, error) {
-	out := make([][]reflect.Value, len(t.tables))
+	out, err := t.all(t.a)
+	if err != nil {
+		return nil, err
+	}
 	for i, r := range t.tables {
-		all, err := r.list(t.as(t.a), t.w.DB)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = slices.DeleteFunc(all, func(row reflect.Value) bool { return (r.id(row, r.Subject) == subject) != yes })
+		out[i] = slices.DeleteFunc(out[i], func(row reflect.Value) bool { return (r.id(row, r.Subject) == subject) != yes })
 	}
 	return out, nil
 }
