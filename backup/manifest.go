@@ -96,6 +96,9 @@ func (m *Manifest) encode() ([]byte, error) {
 		return nil, err
 	}
 	text, err := json.MarshalIndent(m, "", "  ")
+	if err == nil && len(text) >= maxManifest {
+		err = errors.New("the manifest is longer than any that is read: the database has too many tenants for one backup")
+	}
 	return append(text, '\n'), err
 }
 

@@ -23,20 +23,24 @@ const maxWindow = 32 << 20
 // maxText bounds what is read into memory as a whole.
 const maxText = 64 << 20
 
+// maxManifest bounds a manifest, and with it what a listing reads of a folder
+// that somebody filled. It is enough for 50 000 tenants.
+const maxManifest = 16 << 20
+
 func newReader(text []byte) io.Reader { return bytes.NewReader(text) }
 
 // opener opens an object of a run or of the vault by its name.
 type opener func(ctx context.Context, name string) (io.ReadCloser, error)
 
-// readText reads a small object.
+// readText reads a manifest or its signature.
 func readText(ctx context.Context, open opener, name string) (text []byte, err error) {
 	r, err := open(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	text, err = io.ReadAll(io.LimitReader(r, maxText+1))
-	if err == nil && len(text) > maxText {
+	text, err = io.ReadAll(io.LimitReader(contextReader{ctx, r}, maxManifest+1))
+	if err == nil && len(text) > maxManifest {
 		err = damaged(name, "too long")
 	}
 	return text, err
@@ -73,9 +77,10 @@ func (m *measured) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// finish reads to the end and compares with what the manifest says.
-func (m *measured) finish(want File) error {
-	if _, err := io.Copy(io.Discard, m); err != nil {
+// copyTo copies an object, and compares it with what the manifest says. It reads
+// no further than one byte behind the end that the manifest names.
+func (m *measured) copyTo(w io.Writer, want File) error {
+	if _, err := io.Copy(w, io.LimitReader(m, want.Size+1)); err != nil {
 		return fmt.Errorf("read %s: %w", want.Name, err)
 	}
 	switch {
@@ -88,7 +93,12 @@ func (m *measured) finish(want File) error {
 }
 
 // checkFile compares an object with what the manifest says.
-func checkFile(ctx context.Context, open opener, want File) (err error) {
+func checkFile(ctx context.Context, open opener, want File) error {
+	return copyFile(ctx, open, want, io.Discard)
+}
+
+// copyFile copies an object while it compares it with what the manifest says.
+func copyFile(ctx context.Context, open opener, want File, to io.Writer) (err error) {
 	r, err := open(ctx, want.Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged(want.Name, "missing")
@@ -97,7 +107,7 @@ func checkFile(ctx context.Context, open opener, want File) (err error) {
 		return fmt.Errorf("open %s: %w", want.Name, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	return measure(contextReader{ctx, r}).finish(want)
+	return measure(contextReader{ctx, r}).copyTo(to, want)
 }
 
 // contextReader ends reading with the context.
@@ -116,26 +126,29 @@ func (c contextReader) Read(b []byte) (int, error) {
 // takeFile takes one file of a part.
 type takeFile func(name string, size int64, r io.Reader) error
 
-// readPart opens a part and hands its files to take. It returns nil only if the
-// whole object is what the manifest says; what take did before that must be
-// undone otherwise.
+// readPart opens a part and hands its files to take. The ciphertext is read
+// once, into a private copy, and what is decoded is that copy, after its digest
+// was found right: whoever can write the target cannot change a byte in between.
 func readPart(ctx context.Context, open opener, want File, ids []age.Identity, take takeFile) (err error) {
-	r, err := open(ctx, want.Name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return damaged(want.Name, "missing")
-	}
+	own, err := newScratch()
 	if err != nil {
-		return fmt.Errorf("open %s: %w", want.Name, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	m := measure(contextReader{ctx, r})
+	defer func() { err = errors.Join(err, own.close()) }()
+	if err := copyFile(ctx, open, want, own.file); err != nil {
+		return err
+	}
+	if _, err := own.file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read the copy of %s: %w", want.Name, err)
+	}
+	m := &noted{r: contextReader{ctx, own.file}}
 	if err := decode(m, want.Name, ids, take); err != nil {
 		if m.err != nil {
-			return fmt.Errorf("read %s: %w", want.Name, m.err)
+			return fmt.Errorf("read the copy of %s: %w", want.Name, m.err)
 		}
 		return err
 	}
-	return m.finish(want)
+	return nil
 }
 
 // decode unpacks age, zstd and tar.

@@ -14,9 +14,16 @@ import (
 	"github.com/art32/art32/tenancy"
 )
 
+// SignerOfManifest, as the signer that is asked for, takes the one that the
+// backup names itself: a forged backup is believed. It is for somebody who has
+// lost the signer's key and trusts everybody who can write the target.
+const SignerOfManifest = "-"
+
 // RestoreOptions say what a restore needs beside the backup.
 type RestoreOptions struct {
-	// Signer is that of [VerifyOptions].
+	// Signer is the public key that must have signed, as [Job.Signer] printed it
+	// and the operator kept it, or [SignerOfManifest]. Required: what a backup
+	// holds is executed, on PostgreSQL as a superuser.
 	Signer string
 	// Vault are the vault's folders; one that survived is enough. Required.
 	Vault []string
@@ -39,6 +46,9 @@ type RestoreOptions struct {
 func (o *RestoreOptions) check() error {
 	if o == nil || len(o.Vault) == 0 || len(o.Identities) == 0 || o.Root == nil || o.Log == nil {
 		return errors.New("vault, identities, root and log are required")
+	}
+	if o.Signer == "" {
+		return errors.New("the signer is required; SignerOfManifest asks for the one that the backup names, forged or not")
 	}
 	return nil
 }
@@ -64,10 +74,12 @@ type Restored struct {
 }
 
 // Restore puts a run into an empty place (TOM-7.3). Signature and digests of
-// everything are checked before the first byte is written; what was loaded is
-// counted and compared with what the source counted; every erasure in the
-// ledger is repeated; only then the place becomes usable. An error leaves
-// nothing behind that anybody could use. It refuses a place that is in use
+// everything are checked before the first byte is written. Each part is then
+// read once more, into a private copy below [os.TempDir], whose digest is checked
+// before a byte of it is used. What was loaded is counted and compared with what
+// the source counted; every erasure in the ledger is repeated; the signer must be
+// the restored keystore's own; only then the place becomes usable. An error
+// leaves nothing behind that anybody could use. It refuses a place that is in use
 // ([ErrNotEmpty]), and never writes into one.
 func Restore(ctx context.Context, target Target, run string, into Destination, o *RestoreOptions) (*Restored, error) {
 	if err := o.check(); err != nil {
@@ -81,6 +93,14 @@ func Restore(ctx context.Context, target Target, run string, into Destination, o
 		return nil, fmt.Errorf("backup: restore: %w", err)
 	}
 	return res, nil
+}
+
+// named is the signer that the caller knows, or "".
+func named(signer string) string {
+	if signer == SignerOfManifest {
+		return ""
+	}
+	return signer
 }
 
 // restoring is one restore under way.
@@ -97,12 +117,12 @@ type restoring struct {
 }
 
 func restore(ctx context.Context, target Target, run string, into Destination, o *RestoreOptions) (*Restored, error) {
-	read, err := look(ctx, target, run, o.Signer)
+	read, err := look(ctx, target, run, named(o.Signer))
 	if err != nil {
 		return nil, err
 	}
 	r := &restoring{reading: read, into: into, o: o, tables: map[tenancy.ID][]Table{}, parts: map[tenancy.ID]string{}}
-	r.result = &Restored{Run: run, Signer: r.manifest.Signer, SignerGiven: o.Signer != "", Excluded: r.manifest.Excluded}
+	r.result = &Restored{Run: run, Signer: r.manifest.Signer, SignerGiven: named(o.Signer) != "", Excluded: r.manifest.Excluded}
 	open, err := r.prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -223,7 +243,7 @@ func (r *restoring) replay(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	if err := r.named(ctx, opened.Keys); err != nil {
+	if err := r.belongs(ctx, opened.Keys); err != nil {
 		return err
 	}
 	if r.result.Erased, err = replay(ctx, opened, r.chain); err != nil {
@@ -232,9 +252,10 @@ func (r *restoring) replay(ctx context.Context) (err error) {
 	return r.record(ctx, log, opened.DB)
 }
 
-// named refuses a keystore that gives the tenants other names than the backup:
-// with it nobody would be found in the ledger.
-func (r *restoring) named(ctx context.Context, keys *keyring.Ring) error {
+// belongs refuses a keystore that gives the tenants other names than the backup:
+// with it nobody would be found in the ledger. And it refuses one that signs with
+// another key than the backup's: whoever wrote that had no keystore of it.
+func (r *restoring) belongs(ctx context.Context, keys *keyring.Ring) error {
 	names, err := openPseudonyms(ctx, keys)
 	if err != nil {
 		return err
@@ -243,6 +264,14 @@ func (r *restoring) named(ctx context.Context, keys *keyring.Ring) error {
 		if !tenant.IsZero() && tenantsDir+names.tenant(tenant)+partSuffix != part {
 			return damaged(part, "it is not that of the tenant whose data it holds, or the keystore is another one")
 		}
+	}
+	own, err := openSigner(ctx, keys)
+	if err != nil {
+		return err
+	}
+	defer clear(own.key)
+	if formatSigner(own.public) != r.manifest.Signer {
+		return fmt.Errorf("%w: the restored keystore holds another signer than the one that signed", ErrSignature)
 	}
 	return nil
 }

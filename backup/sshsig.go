@@ -63,6 +63,20 @@ func sign(key ed25519.PrivateKey, namespace string, text []byte) ([]byte, error)
 	return pem.EncodeToMemory(&pem.Block{Type: sigType, Bytes: blob}), nil
 }
 
+// signedWith is the public key in a signature, which nobody has vouched for.
+func signedWith(armored []byte) (ssh.PublicKey, error) {
+	var blob sigBlob
+	block, _ := pem.Decode(armored)
+	if block == nil || ssh.Unmarshal(block.Bytes, &blob) != nil {
+		return nil, fmt.Errorf("%w: it is no SSH signature", ErrSignature)
+	}
+	key, err := ssh.ParsePublicKey(blob.PublicKey)
+	if err != nil || key.Type() != ssh.KeyAlgoED25519 {
+		return nil, fmt.Errorf("%w: it is of another kind", ErrSignature)
+	}
+	return key, nil
+}
+
 // verify refuses a signature that is not of signer over text in the namespace.
 func verify(signer ssh.PublicKey, namespace string, text, armored []byte) error {
 	block, rest := pem.Decode(armored)

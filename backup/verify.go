@@ -16,7 +16,7 @@ import (
 type VerifyOptions struct {
 	// Signer is the public key that must have signed, as [Job.Signer] printed it
 	// and the operator kept it. Default: the one that the manifest names, which
-	// finds damage and not forgery; the report says so.
+	// finds damage and not forgery, as [SignerOfManifest]; the report says so.
 	Signer string
 	// Vault are folders of the vault: the copy of the keystore and the ledger are
 	// looked at too. Default: they are not.
@@ -51,11 +51,11 @@ func Verify(ctx context.Context, target Target, run string, o *VerifyOptions) (*
 	if o == nil {
 		o = &VerifyOptions{}
 	}
-	r, err := look(ctx, target, run, o.Signer)
+	r, err := look(ctx, target, run, named(o.Signer))
 	if err != nil {
 		return nil, fmt.Errorf("backup: verify: %w", err)
 	}
-	rep := &Report{Run: run, At: time.Now().UTC(), Signer: r.manifest.Signer, SignerGiven: o.Signer != ""}
+	rep := &Report{Run: run, At: time.Now().UTC(), Signer: r.manifest.Signer, SignerGiven: named(o.Signer) != ""}
 	rep.Age = rep.At.Sub(r.manifest.Ended)
 	if err := r.verify(ctx, o, rep); err != nil {
 		return rep, fmt.Errorf("backup: verify: %w", err)

@@ -36,6 +36,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/art32/art32/backup"
 )
@@ -127,14 +128,36 @@ func (t *Target) sync(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Open implements [backup.Target].
+// Open implements [backup.Target]. What is no regular file is no object: a pipe
+// would never end, and a link leads elsewhere.
 func (t *Target) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := check(ctx, "open", name); err != nil {
 		return nil, err
 	}
-	f, err := t.root.Open(name)
+	f, err := t.openRegular(name)
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dirtarget: open: %w", err)
+	}
+	return f, nil
+}
+
+func (t *Target) openRegular(name string) (*os.File, error) {
+	st, err := t.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("no regular file: %w", fs.ErrNotExist)
+	}
+	f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have become a pipe
+	if err != nil {
+		return nil, err
+	}
+	if now, err := f.Stat(); err != nil || !os.SameFile(st, now) {
+		return nil, errors.Join(errors.New("it was replaced while it was opened"), err, f.Close())
 	}
 	return f, nil
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/art32/art32/backup"
@@ -45,6 +44,7 @@ type Destination struct {
 type place struct {
 	dir, draft string
 	lock       *filelock.Lock
+	named      bool
 }
 
 var _ backup.Destination = (*Destination)(nil)
@@ -56,11 +56,20 @@ func Into(dir string, o *IntoOptions) *Destination {
 	if o != nil {
 		d.o = *o
 	}
-	d.data.dir, d.keys.dir = dir, dir
+	d.data.dir = absolute(dir)
+	d.keys.dir = d.data.dir
 	if d.o.Keystore != "" {
-		d.keys.dir = d.o.Keystore
+		d.keys.dir = absolute(d.o.Keystore)
 	}
 	return d
+}
+
+// absolute leaves the error, of a working directory that is gone, to the use.
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
 }
 
 // Engine implements [backup.Destination].
@@ -85,20 +94,10 @@ func (d *Destination) Begin(context.Context) error {
 }
 
 func (p *place) begin() error {
-	dir, err := filepath.Abs(p.dir)
-	if err != nil {
+	if err := p.free(); err != nil {
 		return err
 	}
-	p.dir = dir
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case len(entries) > 0:
-		return fmt.Errorf("%w: %s", backup.ErrNotEmpty, dir)
-	}
-	draft := dir + draftEnd
+	draft := p.dir + draftEnd
 	if err := removeDraft(draft); err != nil {
 		return err
 	}
@@ -106,20 +105,40 @@ func (p *place) begin() error {
 		return err
 	}
 	p.draft = draft
-	p.lock, err = filelock.Try(filepath.Join(draft, markerName))
+	var err error
+	if p.lock, err = filelock.Try(filepath.Join(draft, markerName)); err == nil && p.lock == nil {
+		err = fmt.Errorf("%w: another restore fills %s", backup.ErrBusy, draft)
+	}
 	return err
 }
 
-// removeDraft removes what a restore left that died, and nothing else.
+// free refuses a place that holds anything.
+func (p *place) free() error {
+	entries, err := os.ReadDir(p.dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && len(entries) > 0:
+		return fmt.Errorf("%w: %s", backup.ErrNotEmpty, p.dir)
+	}
+	return err
+}
+
+// removeDraft removes what a restore of this user left that died, and nothing
+// else: somebody else could have laid it out.
 func removeDraft(draft string) error {
-	if _, err := os.Lstat(draft); errors.Is(err, fs.ErrNotExist) {
+	root, st, err := openFolder(draft)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	marker := filepath.Join(draft, markerName)
-	if _, err := os.Lstat(marker); err != nil {
+	if err != nil {
+		return err
+	}
+	marker, err := root.Lstat(markerName)
+	if err := errors.Join(err, root.Close()); err != nil || !marker.Mode().IsRegular() || !private(st) {
 		return fmt.Errorf("%w: %s is in the way", backup.ErrNotEmpty, draft)
 	}
-	lock, err := filelock.Try(marker)
+	lock, err := filelock.Try(filepath.Join(draft, markerName))
 	if err != nil {
 		return err
 	}
@@ -245,57 +264,6 @@ func (d *Destination) closeMissing(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// Finish implements [backup.Destination].
-func (d *Destination) Finish(context.Context) error {
-	places := []*place{&d.keys, &d.data}
-	if d.keys.dir == d.data.dir {
-		places = places[1:]
-	}
-	for _, p := range places {
-		if err := p.finish(); err != nil {
-			return fmt.Errorf("sqlitesource: restore: %w", err)
-		}
-	}
-	return nil
-}
-
-// finish brings everything to the disk and gives the directory its name.
-func (p *place) finish() error {
-	err := filepath.WalkDir(p.draft, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return syncPath(path, e.IsDir())
-	})
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(p.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // it is empty, or something came in meanwhile
-	}
-	if err := os.Rename(p.draft, p.dir); err != nil {
-		return err
-	}
-	marker := os.Remove(filepath.Join(p.dir, markerName))
-	p.draft = ""
-	return errors.Join(marker, syncPath(p.dir, true), syncPath(filepath.Dir(p.dir), true), p.lock.Unlock())
-}
-
-func syncPath(path string, dir bool) error {
-	if dir && runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	flag := os.O_RDWR
-	if dir {
-		flag = os.O_RDONLY
-	}
-	f, err := os.OpenFile(path, flag, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // Abort implements [backup.Destination].

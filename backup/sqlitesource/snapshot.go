@@ -148,7 +148,7 @@ func (v *snapshot) Keystore(ctx context.Context, file func(name string, size int
 	if err == nil {
 		err = stream(path, func(size int64, r io.Reader) error { return file(keystoreName, size, r) })
 	}
-	if err = errors.Join(err, wipe(filepath.Join(v.scratch, keystoreName))); err != nil {
+	if err = errors.Join(err, wipeKeystore(v.scratch)); err != nil {
 		return fmt.Errorf("sqlitesource: %s: %w", keystoreName, err)
 	}
 	return nil

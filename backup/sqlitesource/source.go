@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,27 +99,4 @@ func (v *snapshot) begin(ctx context.Context) (err error) {
 	}
 	v.tenants, v.files, err = readTenants(ctx, filepath.Join(v.dir, platformName))
 	return err
-}
-
-// clearAway removes a folder of copies. That of the keystore is overwritten
-// first: a key that is destroyed later must not lie in free blocks.
-func clearAway(dir string) error {
-	return errors.Join(wipe(filepath.Join(dir, keystoreName)), os.RemoveAll(dir))
-}
-
-// wipe overwrites a file with zeroes and removes it.
-func wipe(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	st, err := f.Stat()
-	zeroes := make([]byte, 1<<16)
-	for at := int64(0); err == nil && at < st.Size(); at += int64(len(zeroes)) {
-		_, err = f.WriteAt(zeroes[:min(int64(len(zeroes)), st.Size()-at)], at)
-	}
-	return errors.Join(err, f.Sync(), f.Close(), os.Remove(path))
 }
