@@ -2,12 +2,12 @@ package backup
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 )
@@ -22,17 +22,30 @@ type entry struct {
 	Tenant  string    `json:"tenant"`  // its pseudonym
 	Subject string    `json:"subject"` // HMAC of tenant and data subject
 	Prev    string    `json:"prev"`    // SHA-256 of the line before, without its end
+	MAC     string    `json:"mac"`     // HMAC of the line up to here
+}
+
+// macMember begins the last member of a line.
+const macMember = `,"mac":"`
+
+// macOf is the HMAC of a line up to its last member.
+func macOf(secret, line []byte) string {
+	return hex.EncodeToString(code(secret, line[:max(0, bytes.LastIndex(line, []byte(macMember)))]))
 }
 
 // chain is a ledger as it was read.
 type chain struct {
+	secret   []byte   // of the lines' HMAC; nil: they are not looked at
 	heads    []string // after each line
+	last     []byte   // line
 	tenants  map[string]bool
 	subjects map[string]bool // tenant/subject
 	size     int64           // of the whole lines in the file
 }
 
-func newChain() *chain { return &chain{tenants: map[string]bool{}, subjects: map[string]bool{}} }
+func newChain(secret []byte) *chain {
+	return &chain{secret: secret, tenants: map[string]bool{}, subjects: map[string]bool{}}
+}
 
 func (c *chain) state() LedgerState {
 	s := LedgerState{Entries: int64(len(c.heads)), Head: noHead}
@@ -58,7 +71,13 @@ func (c *chain) has(tenant, subject string) bool { return c.subjects[tenant+"/"+
 // next makes the line, without its end, that follows.
 func (c *chain) next(at time.Time, tenant, subject string) ([]byte, error) {
 	s := c.state()
-	return json.Marshal(entry{N: s.Entries + 1, At: at.UTC().Truncate(time.Microsecond), Tenant: tenant, Subject: subject, Prev: s.Head})
+	e := entry{N: s.Entries + 1, At: at.UTC().Truncate(time.Microsecond), Tenant: tenant, Subject: subject, Prev: s.Head}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	e.MAC = macOf(c.secret, line)
+	return json.Marshal(e)
 }
 
 // add takes a line without its end.
@@ -70,10 +89,18 @@ func (c *chain) add(line []byte) error {
 	if s := c.state(); e.N != s.Entries+1 || e.Prev != s.Head {
 		return errors.New("it does not follow the line before")
 	}
-	c.heads = append(c.heads, digestOf(line))
-	c.tenants[e.Tenant], c.subjects[e.Tenant+"/"+e.Subject] = true, true
+	if c.secret != nil && !hmac.Equal([]byte(e.MAC), []byte(macOf(c.secret, line))) {
+		return errors.New("this system did not write it, or it was changed")
+	}
+	c.heads, c.last = append(c.heads, digestOf(line)), bytes.Clone(line)
+	c.note(e)
 	c.size += int64(len(line)) + 1
 	return nil
+}
+
+// note remembers whom an entry names.
+func (c *chain) note(e entry) {
+	c.tenants[e.Tenant], c.subjects[e.Tenant+"/"+e.Subject] = true, true
 }
 
 // parseEntry takes lines in the one form that is written.
@@ -86,7 +113,7 @@ func parseEntry(line []byte) (entry, error) {
 	if err != nil || !bytes.Equal(again, line) {
 		return e, errors.New("it is not in the form that is written")
 	}
-	if e.N < 1 || !isPseudonym(e.Tenant) || !isDigest(e.Subject) || !isDigest(e.Prev) {
+	if e.N < 1 || !isPseudonym(e.Tenant) || !isDigest(e.Subject) || !isDigest(e.Prev) || !isDigest(e.MAC) {
 		return e, errors.New("a value in it is none")
 	}
 	return e, nil
@@ -99,8 +126,8 @@ func isPseudonym(s string) bool {
 
 // parseChain reads a ledger. A last line without an end was torn by a crash
 // before it counted, and is left out.
-func parseChain(text []byte) (*chain, error) {
-	c := newChain()
+func parseChain(text, secret []byte) (*chain, error) {
+	c := newChain(secret)
 	for len(text) > 0 {
 		line, rest, whole := bytes.Cut(text, []byte("\n"))
 		if !whole {
@@ -114,25 +141,35 @@ func parseChain(text []byte) (*chain, error) {
 	return c, nil
 }
 
-// readChain reads the ledger at path; none is an empty one.
-func readChain(path string) (*chain, []byte, error) {
-	text, err := os.ReadFile(path)
+// readChain reads the ledger of a folder; none is an empty one, without a text.
+func readChain(f *folder, secret []byte) (*chain, []byte, error) {
+	text, err := f.read(ledgerName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newChain(), nil, nil
+		return newChain(secret), nil, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: read the ledger: %w", ErrVault, err)
+		return nil, nil, err
 	}
-	c, err := parseChain(text)
+	c, err := parseChain(text, secret)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (%s)", err, path)
+		return nil, text, fmt.Errorf("%w: the copy in folder %s is the wrong one", err, f.path)
 	}
 	return c, text[:c.size], nil
 }
 
+// salvage takes every line that is an entry, whatever is between them. A line
+// that somebody made up erases nobody: codes cannot be guessed.
+func (c *chain) salvage(text []byte) {
+	for line := range bytes.Lines(text) {
+		if e, err := parseEntry(bytes.TrimSuffix(line, []byte("\n"))); err == nil {
+			c.note(e)
+		}
+	}
+}
+
 // longest is the copy of which all others are beginnings; behind is how many
 // entries each lacks.
-func longest(copies []*chain) (best int, behind []int, err error) {
+func longest(copies []*chain, dirs []string) (best int, behind []int, err error) {
 	for i, c := range copies {
 		if len(c.heads) > len(copies[best].heads) {
 			best = i
@@ -140,7 +177,7 @@ func longest(copies []*chain) (best int, behind []int, err error) {
 	}
 	for i, c := range copies {
 		if !copies[best].holds(c.state()) {
-			return 0, nil, fmt.Errorf("%w: the copies in folders %d and %d of the vault contradict each other", ErrLedger, i+1, best+1)
+			return 0, nil, fmt.Errorf("%w: the copies in folders %s and %s contradict each other", ErrLedger, dirs[i], dirs[best])
 		}
 		behind = append(behind, len(copies[best].heads)-len(c.heads))
 	}

@@ -53,6 +53,7 @@ func (r *run) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.digest = digestOf(text)
 	_, err = r.put(ctx, signatureName, sig)
 	r.step("committed")
 	return err

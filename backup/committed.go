@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"filippo.io/age"
 	"golang.org/x/crypto/ssh"
@@ -42,7 +41,7 @@ func look(ctx context.Context, target Target, run, signer string) (*reading, err
 func (r *reading) keystore(ctx context.Context) (opener, error) {
 	var errs []error
 	for _, dir := range r.vault {
-		open := func(_ context.Context, name string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, name)) }
+		open := func(_ context.Context, name string) (io.ReadCloser, error) { return openIn(dir, name) }
 		err := checkFile(ctx, open, r.manifest.Keystore)
 		if err == nil {
 			return open, nil
@@ -52,24 +51,65 @@ func (r *reading) keystore(ctx context.Context) (opener, error) {
 	return nil, errors.Join(errs...)
 }
 
-// ledger reads the ledger, which must hold the head that the manifest names.
-func (r *reading) ledger() (*chain, error) {
-	var all []*chain
-	for _, dir := range r.vault {
-		c, _, err := readChain(filepath.Join(dir, ledgerName))
-		if err != nil {
-			return newChain(), err
-		}
-		all = append(all, c)
-	}
-	best, _, err := longest(all)
+// openIn opens a file in a folder of the vault.
+func openIn(dir, name string) (*os.File, error) {
+	f, err := openFolder(dir)
 	if err != nil {
-		return newChain(), err
+		return nil, err
 	}
-	if s := r.manifest.Ledger; !all[best].holds(s) {
-		return all[best], fmt.Errorf("%w: the backup saw %d entries, the ledger holds %d and not those: it is older or was cut", ErrLedger, s.Entries, len(all[best].heads))
+	defer f.close()
+	return f.open(name)
+}
+
+// ledger reads the ledger, which must hold the head that the manifest names. The
+// chain beside an error has what all copies together name.
+func (r *reading) ledger() (*chain, error) {
+	c, err := readLedgers(r.vault, nil)
+	if err != nil {
+		return c, err
+	}
+	if s := r.manifest.Ledger; !c.holds(s) {
+		return c, fmt.Errorf("%w: the backup saw %d entries, the ledger holds %d and not those: it is older or was cut", ErrLedger, s.Entries, len(c.heads))
+	}
+	return c, nil
+}
+
+// readLedgers gives the longest of the folders' ledgers. Beside an error it is
+// what can be saved: every entry of every copy.
+func readLedgers(dirs []string, secret []byte) (*chain, error) {
+	saved := newChain(secret)
+	var all []*chain
+	var errs []error
+	for _, dir := range dirs {
+		c, err := readLedgerIn(dir, secret, saved)
+		errs = append(errs, err)
+		if err == nil {
+			all = append(all, c)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return saved, err
+	}
+	best, _, err := longest(all, dirs)
+	if err != nil {
+		return saved, err
 	}
 	return all[best], nil
+}
+
+// readLedgerIn reads the ledger of a folder, and saves its entries in any case.
+func readLedgerIn(dir string, secret []byte, saved *chain) (*chain, error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	c, text, err := readChain(f, secret)
+	saved.salvage(text)
+	if err == nil && text == nil {
+		err = fmt.Errorf("%w: folder %s holds no ledger: is it one of the vault?", ErrLedger, dir)
+	}
+	return c, err
 }
 
 // unlock opens the tenants' identities, by part. Parts of tenants that were
@@ -92,30 +132,58 @@ func (r *reading) unlock(ids []age.Identity) (keys map[string][]age.Identity, fo
 
 // unlockOne opens the identity of one tenant out of whichever folder has it.
 func (r *reading) unlockOne(p File, ids []age.Identity) (*age.X25519Identity, error) {
-	name := p.Name[len(tenantsDir) : len(p.Name)-len(partSuffix)]
-	var errs []error
-	for _, dir := range r.vault {
-		if _, err := os.Lstat(filepath.Join(dir, recordPath(name, tombstoneEnd))); !errors.Is(err, fs.ErrNotExist) {
-			return nil, errors.Join(ErrForgotten, err)
-		}
+	name := tenantOf(p)
+	by, err := parseSigner(r.manifest.Signer)
+	if err != nil {
+		return nil, err
 	}
 	for _, dir := range r.vault {
-		sealed, err := os.ReadFile(filepath.Join(dir, recordPath(name, identityEnd)))
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: the tenant's identity is in no folder", ErrVault)
+		if err := goneIn(dir, name, by); !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	var errs []error
+	for _, dir := range r.vault {
+		id, err := identityIn(dir, name, ids)
+		if err == nil && id.Recipient().String() == p.Recipients[0] {
+			return id, nil
 		}
 		if err == nil {
-			var id *age.X25519Identity
-			if id, err = openIdentity(sealed, ids); err == nil && id.Recipient().String() == p.Recipients[0] {
-				return id, nil
-			}
-			if err == nil {
-				err = fmt.Errorf("%w: the identity is not that of the recipient that the manifest names", ErrVault)
-			}
+			err = fmt.Errorf("%w: the identity is not that of the recipient that the manifest names", ErrVault)
 		}
 		errs = append(errs, err)
 	}
-	return nil, errs[0]
+	return nil, errors.Join(errs...)
+}
+
+// goneIn is [ErrForgotten] where a folder has the tenant's tombstone, and an
+// error around [fs.ErrNotExist] where it has none.
+func goneIn(dir, name string, by ssh.PublicKey) error {
+	f, err := openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if _, _, err := f.tombstone(name, by); err != nil {
+		return err
+	}
+	return ErrForgotten
+}
+
+func identityIn(dir, name string, ids []age.Identity) (*age.X25519Identity, error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	sealed, err := f.read(recordPath(name, identityEnd))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the tenant's identity is not in folder %s", ErrVault, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openIdentity(sealed, ids)
 }
 
 // content is what a part says about itself.

@@ -54,6 +54,10 @@ func TestKilledAtEveryStep(t *testing.T) {
 		{used, "described#0", 1, 0},
 		{used, "recorded#0", 1, 0},
 		{used, "committed#0", 0, 1},
+		{used, "file#0", 0, 1}, // of the vault: that it was committed
+		{used, "file#1", 0, 1},
+		{used, "file#2", 0, 1},
+		{used, "file#3", 0, 1},
 		{used, "tidied#0", 0, 1},
 	} {
 		t.Run(c.step, func(t *testing.T) {
@@ -88,7 +92,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 				t.Errorf("left in the data: %v", left)
 			}
 			for _, dir := range w.vaults {
-				if got, _ := filepath.Glob(dir + "/keystores/*"); len(got) != len(committed) {
+				if got, _ := filepath.Glob(dir + "/keystores/*.age"); len(got) != len(committed) {
 					t.Errorf("copies of the keystore: %v, want %d", got, len(committed))
 				}
 			}

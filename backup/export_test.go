@@ -19,7 +19,7 @@ func ParseEntry(line []byte) error {
 
 // ParseChain gives the state of a ledger and how many bytes of it count.
 func ParseChain(text []byte) (LedgerState, int64, error) {
-	c, err := parseChain(text)
+	c, err := parseChain(text, nil)
 	if err != nil {
 		return LedgerState{}, 0, err
 	}

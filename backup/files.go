@@ -8,22 +8,20 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
+	"path"
 )
 
 // readAll reads a file of the vault that must be the same in all folders. It
 // returns an error around [fs.ErrNotExist] where none has it.
 func (v *Vault) readAll(name string) (text []byte, err error) {
 	missing := 0
-	for i, dir := range v.dirs {
-		got, err := os.ReadFile(filepath.Join(dir, name))
+	for i, f := range v.open {
+		got, err := f.read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			missing++
 		case err != nil:
-			return nil, fmt.Errorf("%w: %w", ErrVault, err)
+			return nil, err
 		case i > missing && !bytes.Equal(got, text):
 			return nil, fmt.Errorf("%w: %s differs between the folders", ErrVault, name)
 		default:
@@ -33,19 +31,29 @@ func (v *Vault) readAll(name string) (text []byte, err error) {
 	switch missing {
 	case 0:
 		return text, nil
-	case len(v.dirs):
+	case len(v.open):
 		return nil, fs.ErrNotExist
 	}
 	return nil, fmt.Errorf("%w: %s is missing in a folder", ErrVault, name)
 }
 
+// holders are the folders that have a file.
+func (v *Vault) holders(name string) (all []*folder, err error) {
+	for _, f := range v.open {
+		switch _, err := f.regular(name); {
+		case err == nil:
+			all = append(all, f)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // writeAll writes a file of the vault into all folders.
 func (v *Vault) writeAll(name string, text []byte) error {
-	for _, dir := range v.dirs {
-		if err := checkFolder(dir); err != nil {
-			return err
-		}
-		if err := writeFile(filepath.Join(dir, name), text); err != nil {
+	for _, f := range v.open {
+		if err := f.write(name, text); err != nil {
 			return fmt.Errorf("backup: write vault: %w", err)
 		}
 		v.step("file")
@@ -55,16 +63,8 @@ func (v *Vault) writeAll(name string, text []byte) error {
 
 // removeAll removes a file of the vault from all folders.
 func (v *Vault) removeAll(name string) error {
-	for _, dir := range v.dirs {
-		path := filepath.Join(dir, name)
-		err := os.Remove(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = syncDir(filepath.Dir(path))
-		}
-		if err != nil {
+	for _, f := range v.open {
+		if err := f.remove(name); err != nil {
 			return fmt.Errorf("backup: remove from vault: %w", err)
 		}
 	}
@@ -73,41 +73,64 @@ func (v *Vault) removeAll(name string) error {
 
 // draft is a file that gets its name when it is whole.
 type draft struct {
-	file *os.File
-	path string
+	*os.File
+
+	in         *folder
+	temp, name string
 }
 
-func newDraft(path string) (*draft, error) {
-	name := filepath.Join(filepath.Dir(path), draftPrefix+rand.Text())
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	return &draft{file: f, path: path}, err
+func (f *folder) draft(name string) (*draft, error) {
+	temp := path.Join(path.Dir(name), draftPrefix+rand.Text())
+	file, err := f.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return &draft{File: file, in: f, temp: temp, name: name}, err
 }
 
 func (d *draft) commit() error {
-	err := errors.Join(d.file.Sync(), d.file.Close())
+	err := errors.Join(d.Sync(), d.Close())
 	if err == nil {
-		err = os.Rename(d.file.Name(), d.path)
+		err = d.in.root.Rename(d.temp, d.name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(d.file.Name()))
+		return errors.Join(err, d.in.root.Remove(d.temp))
 	}
-	return syncDir(filepath.Dir(d.path))
+	return d.in.sync(path.Dir(d.name))
 }
 
-func (d *draft) abort() error { return errors.Join(d.file.Close(), os.Remove(d.file.Name())) }
+func (d *draft) abort() error { return errors.Join(d.Close(), d.in.root.Remove(d.temp)) }
 
-func writeFile(path string, text []byte) error {
-	d, err := newDraft(path)
+func (f *folder) write(name string, text []byte) error {
+	d, err := f.draft(name)
 	if err != nil {
 		return err
 	}
-	if _, err := d.file.Write(text); err != nil {
+	if _, err := d.Write(text); err != nil {
 		return errors.Join(err, d.abort())
 	}
 	return d.commit()
 }
 
-// copies is one object in all folders of the vault.
+// appendAt writes text at offset at, behind which nothing that counts lies, and
+// brings it to the disk.
+func (f *folder) appendAt(name string, at int64, text []byte) error {
+	if _, err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	err = file.Truncate(at)
+	if err == nil {
+		_, err = file.WriteAt(text, at)
+	}
+	if err != nil {
+		_ = file.Truncate(at) // a torn line is left out in any case
+		return errors.Join(err, file.Close())
+	}
+	return errors.Join(file.Sync(), file.Close(), f.sync(path.Dir(name)))
+}
+
+// copies is one object in all folders of the vault. It holds them open.
 type copies struct {
 	drafts []*draft
 	ended  bool
@@ -116,18 +139,18 @@ type copies struct {
 var _ Object = (*copies)(nil)
 
 func (v *Vault) create(name string) (*copies, error) {
+	folders, err := v.openAll()
+	if err != nil {
+		return nil, err
+	}
 	c := &copies{}
-	for _, dir := range v.dirs {
-		err := checkFolder(dir)
-		if err == nil {
-			var d *draft
-			if d, err = newDraft(filepath.Join(dir, name)); err == nil {
-				c.drafts = append(c.drafts, d)
-			}
-		}
+	for i, f := range folders {
+		d, err := f.draft(name)
 		if err != nil {
+			closeAll(folders[i:])
 			return nil, errors.Join(fmt.Errorf("backup: write vault: %w", err), c.Abort())
 		}
+		c.drafts = append(c.drafts, d)
 	}
 	return c, nil
 }
@@ -135,7 +158,7 @@ func (v *Vault) create(name string) (*copies, error) {
 // Write implements [io.Writer].
 func (c *copies) Write(b []byte) (int, error) {
 	for _, d := range c.drafts {
-		if n, err := d.file.Write(b); err != nil {
+		if n, err := d.Write(b); err != nil {
 			return n, fmt.Errorf("backup: write vault: %w", err)
 		}
 	}
@@ -143,52 +166,22 @@ func (c *copies) Write(b []byte) (int, error) {
 }
 
 // Commit implements [Object].
-func (c *copies) Commit(context.Context) error {
-	c.ended = true
-	var errs []error
-	for _, d := range c.drafts {
-		errs = append(errs, d.commit())
-	}
-	return errors.Join(errs...)
-}
+func (c *copies) Commit(context.Context) error { return c.end((*draft).commit) }
 
 // Abort implements [Object].
 func (c *copies) Abort() error {
 	if c.ended {
 		return nil
 	}
+	return c.end((*draft).abort)
+}
+
+func (c *copies) end(how func(*draft) error) error {
 	c.ended = true
 	var errs []error
 	for _, d := range c.drafts {
-		errs = append(errs, d.abort())
+		errs = append(errs, how(d))
+		d.in.close()
 	}
 	return errors.Join(errs...)
-}
-
-// sweep removes what was never finished. The caller knows that nobody writes.
-func sweep(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrVault, err)
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), draftPrefix) {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
-				return fmt.Errorf("%w: %w", ErrVault, err)
-			}
-		}
-	}
-	return nil
-}
-
-// syncDir makes the names in a directory last.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

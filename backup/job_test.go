@@ -243,7 +243,11 @@ func TestALostSignature(t *testing.T) {
 	lost := w.run(t)
 	w.run(t)
 	must(t, os.Remove(w.path(lost.Run+"/MANIFEST.json.sig")))
-	w.run(t)
+	m, err := w.job.Run(t.Context())
+	wantErr(t, err, backup.ErrDamaged)
+	if m == nil || !strings.Contains(err.Error(), lost.Run) {
+		t.Fatalf("run %v, error %v: want a run, and that %s is missing", m, err, lost.Run)
+	}
 	committed, incomplete := w.list(t)
 	if len(committed) != 2 || len(incomplete) != 1 || incomplete[0] != lost.Run {
 		t.Errorf("runs: %v, %v", committed, incomplete)

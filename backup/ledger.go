@@ -5,8 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +30,7 @@ func (l *Ledger) Erased(ctx context.Context, tenant tenancy.ID, subject uuid.UUI
 		if err := l.vault.refresh(); err != nil {
 			return err
 		}
-		return l.vault.append(l.vault.names.tenant(tenant), l.vault.names.subject(tenant, subject))
+		return l.vault.append(tenant, subject)
 	})
 }
 
@@ -43,7 +42,8 @@ func (l *Ledger) State() LedgerState {
 }
 
 // append writes an entry into all folders. The caller has the lock.
-func (v *Vault) append(tenant, subject string) error {
+func (v *Vault) append(id tenancy.ID, person uuid.UUID) error {
+	tenant, subject := v.names.tenant(id), v.names.subject(id, person)
 	if v.chain.has(tenant, subject) {
 		return nil
 	}
@@ -52,8 +52,8 @@ func (v *Vault) append(tenant, subject string) error {
 		return err
 	}
 	text := append(bytes.Clone(line), '\n')
-	for _, dir := range v.dirs {
-		if err := appendAt(filepath.Join(dir, ledgerName), v.chain.size, text); err != nil {
+	for _, f := range v.open {
+		if err := f.appendAt(ledgerName, v.chain.size, text); err != nil {
 			return fmt.Errorf("backup: write the ledger: %w", err)
 		}
 		v.step("entry")
@@ -64,40 +64,55 @@ func (v *Vault) append(tenant, subject string) error {
 // refresh reads the ledger again if somebody else wrote it, and mends what a
 // crash left. The caller has the lock.
 func (v *Vault) refresh() error {
-	for _, dir := range v.dirs {
-		st, err := os.Stat(filepath.Join(dir, ledgerName))
-		if err != nil || st.Size() != v.chain.size {
-			return v.readLedger()
+	for _, f := range v.open {
+		if same, err := f.endsAs(v.chain); !same {
+			return errors.Join(err, v.readLedger())
 		}
 	}
 	return nil
 }
 
+// endsAs compares size and last line of a folder's ledger.
+func (f *folder) endsAs(c *chain) (same bool, err error) {
+	file, err := f.open(ledgerName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	st, err := file.Stat()
+	if err != nil || st.Size() != c.size {
+		return false, err
+	}
+	end := make([]byte, min(c.size, int64(len(c.last))+1))
+	_, err = file.ReadAt(end, c.size-int64(len(end)))
+	return err == nil && bytes.Equal(bytes.TrimSuffix(end, []byte("\n")), c.last), err
+}
+
 // readLedger reads all copies. One that lacks the last entry is completed: a
 // crash fell between two folders. One that lacks more is an old copy.
 func (v *Vault) readLedger() error {
-	copies, texts := make([]*chain, len(v.dirs)), make([][]byte, len(v.dirs))
-	for i, dir := range v.dirs {
-		if err := checkFolder(dir); err != nil {
-			return err
-		}
+	copies, texts := make([]*chain, len(v.open)), make([][]byte, len(v.open))
+	for i, f := range v.open {
 		var err error
-		if copies[i], texts[i], err = readChain(filepath.Join(dir, ledgerName)); err != nil {
+		if copies[i], texts[i], err = readChain(f, v.names.subjects); err != nil {
 			return err
 		}
 	}
-	best, behind, err := longest(copies)
+	best, behind, err := longest(copies, v.paths())
 	if err != nil {
 		return err
 	}
 	for i, n := range behind {
 		if n > 1 {
-			return fmt.Errorf("%w: folder %s lacks the last %d entries of the ledger: copy the newer one over it if it is yours", ErrVault, v.dirs[i], n)
+			return fmt.Errorf("%w: folder %s lacks the last %d entries of the ledger: copy the newer one over it if it is yours", ErrVault, v.open[i].path, n)
 		}
 	}
-	for i, dir := range v.dirs {
+	for i, f := range v.open {
 		rest := texts[best][copies[i].size:]
-		if err := appendAt(filepath.Join(dir, ledgerName), copies[i].size, rest); err != nil {
+		if err := f.appendAt(ledgerName, copies[i].size, rest); err != nil {
 			return fmt.Errorf("backup: mend the ledger: %w", err)
 		}
 	}
@@ -105,20 +120,9 @@ func (v *Vault) readLedger() error {
 	return nil
 }
 
-// appendAt writes text at offset at, behind which nothing that counts lies, and
-// brings it to the disk.
-func appendAt(path string, at int64, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
+func (v *Vault) paths() (all []string) {
+	for _, p := range v.dirs {
+		all = append(all, p.path)
 	}
-	err = f.Truncate(at)
-	if err == nil {
-		_, err = f.WriteAt(text, at)
-	}
-	if err != nil {
-		_ = f.Truncate(at) // a torn line is left out in any case
-		return errors.Join(err, f.Close())
-	}
-	return errors.Join(f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
+	return all
 }

@@ -3,9 +3,6 @@ package backup
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // reconcileRecords compares the tenants' records of all folders. A crash leaves
@@ -26,7 +23,7 @@ func (v *Vault) reconcileRecords() error {
 		}
 	}
 	if len(torn) > 1 {
-		return fmt.Errorf("%w: the folders hold different tenants (%d of them): copy the newer folder over the older if it is yours", ErrVault, len(torn))
+		return fmt.Errorf("%w: the folders hold different tenants (%d of them): copy the newer folder, all but %s, over the older if it is yours", ErrVault, len(torn), badgeName)
 	}
 	for _, name := range torn {
 		if err := v.mend(name); err != nil {
@@ -39,14 +36,11 @@ func (v *Vault) reconcileRecords() error {
 // judge reports whether a tenant is whole in all folders. It finishes a
 // deletion that was begun.
 func (v *Vault) judge(name string) (bool, error) {
-	switch gone, err := v.holders(recordPath(name, tombstoneEnd)); {
-	case err != nil:
-		return false, err
-	case len(gone) > 0:
-		return true, v.finishForgetting(name, gone)
+	if gone, err := v.finishForgetting(name); gone || err != nil {
+		return gone, err
 	}
 	have, err := v.holders(recordPath(name, recordEnd))
-	if err != nil || len(have) < len(v.dirs) {
+	if err != nil || len(have) < len(v.open) {
 		return false, err
 	}
 	r, err := v.readRecord(name)
@@ -60,32 +54,6 @@ func (v *Vault) judge(name string) (bool, error) {
 	return true, nil
 }
 
-// holders are the folders that have a file.
-func (v *Vault) holders(name string) (dirs []string, err error) {
-	for _, dir := range v.dirs {
-		switch _, err := os.Lstat(filepath.Join(dir, name)); {
-		case err == nil:
-			dirs = append(dirs, dir)
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("%w: %w", ErrVault, err)
-		}
-	}
-	return dirs, nil
-}
-
-func (v *Vault) finishForgetting(name string, holders []string) error {
-	if len(holders) < len(v.dirs) {
-		text, err := os.ReadFile(filepath.Join(holders[0], recordPath(name, tombstoneEnd)))
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrVault, err)
-		}
-		if err := v.writeAll(recordPath(name, tombstoneEnd), text); err != nil {
-			return err
-		}
-	}
-	return v.removeRecord(name)
-}
-
 // mend copies a tenant's files to the folders that lack them. Where no folder
 // has the record, nothing was ever encrypted to the tenant: the rest goes.
 func (v *Vault) mend(name string) error {
@@ -94,17 +62,37 @@ func (v *Vault) mend(name string) error {
 		return err
 	}
 	if len(have) == 0 {
-		return v.removeRecord(name)
+		return errors.Join(v.removeRecord(name), v.removeAll(recordPath(name, tombstoneSignatureEnd)))
 	}
-	for _, end := range recordEnds {
-		text, err := os.ReadFile(filepath.Join(have[0], recordPath(name, end)))
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrVault, err)
-		}
-		if err := v.writeAll(recordPath(name, end), text); err != nil {
+	texts, err := v.wholeIn(have[0], name)
+	if err != nil {
+		return err
+	}
+	for i, end := range recordEnds {
+		if err := v.writeAll(recordPath(name, end), texts[i]); err != nil {
 			return err
 		}
 	}
 	_, err = v.judge(name)
 	return err
+}
+
+// wholeIn reads a tenant's files in one folder, in the order of recordEnds, and
+// checks them before anything is copied.
+func (v *Vault) wholeIn(f *folder, name string) (texts [][]byte, err error) {
+	for _, end := range recordEnds {
+		text, err := f.read(recordPath(name, end))
+		if err != nil {
+			return nil, f.refuse(recordPath(name, end), errors.New("missing beside the record"))
+		}
+		texts = append(texts, text)
+	}
+	r, err := v.checkRecord(name, texts[2], texts[1])
+	if err == nil && digestOf(texts[0]) != r.Identity {
+		err = errors.New("the identity beside it is another one")
+	}
+	if err != nil {
+		return nil, f.refuse(recordPath(name, recordEnd), err)
+	}
+	return texts, nil
 }

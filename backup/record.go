@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +26,9 @@ const (
 	identityEnd  = ".identity.age"
 	signatureEnd = ".json.sig"
 	recordEnd    = ".json"
-	tombstoneEnd = ".forgotten"
+
+	tombstoneEnd          = ".forgotten"
+	tombstoneSignatureEnd = ".forgotten.sig"
 )
 
 var recordEnds = []string{identityEnd, signatureEnd, recordEnd}
@@ -43,7 +43,7 @@ type record struct {
 	Created    time.Time `json:"created"`
 }
 
-func recordPath(pseudonym, end string) string { return filepath.Join(recordsDir, pseudonym+end) }
+func recordPath(pseudonym, end string) string { return recordsDir + "/" + pseudonym + end }
 
 // recipientOf is whom the tenant's parts are encrypted to. The first call makes
 // the tenant's identity, encrypts it to the recovery recipients and forgets it:
@@ -51,8 +51,11 @@ func recordPath(pseudonym, end string) string { return filepath.Join(recordsDir,
 func (v *Vault) recipientOf(ctx context.Context, tenant tenancy.ID) (r *record, err error) {
 	name := v.names.tenant(tenant)
 	err = v.locked(ctx, func() error {
-		if _, err := v.readAll(recordPath(name, tombstoneEnd)); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(ErrForgotten, err)
+		switch gone, err := v.forgotten(name); {
+		case err != nil:
+			return err
+		case gone:
+			return ErrForgotten
 		}
 		r, err = v.readRecord(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -73,17 +76,19 @@ func (v *Vault) readRecord(name string) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the signature of tenant %s: %w", ErrVault, name, err)
 	}
+	return v.checkRecord(name, text, sig)
+}
+
+func (v *Vault) checkRecord(name string, text, sig []byte) (*record, error) {
 	if err := verify(v.signer.public, namespaceVault, text, sig); err != nil {
-		return nil, fmt.Errorf("vault: tenant %s: %w", name, err)
+		return nil, fmt.Errorf("%w: tenant %s: %w", ErrVault, name, err)
 	}
 	return parseRecord(text, name)
 }
 
 func parseRecord(text []byte, name string) (*record, error) {
 	var r record
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil || r.Format != VaultFormat || r.Tenant != name || !isDigest(r.Identity) {
+	if err := strictJSON(text, &r); err != nil || r.Format != VaultFormat || r.Tenant != name || !isDigest(r.Identity) {
 		return nil, fmt.Errorf("%w: the record of tenant %s is none", ErrVault, name)
 	}
 	if _, err := age.ParseX25519Recipient(r.Recipient); err != nil {
@@ -157,24 +162,6 @@ func openIdentity(sealed []byte, ids []age.Identity) (*age.X25519Identity, error
 	return id, nil
 }
 
-// Forget deletes a tenant's identity from all folders: from then on no copy of
-// the tenant's backups can be opened by anybody, wherever it lies. Later runs
-// leave the tenant out and say so. It cannot be taken back; the caller must
-// record it. If it returns an error it must be repeated until it returns nil.
-func (v *Vault) Forget(ctx context.Context, tenant tenancy.ID) error {
-	name := v.names.tenant(tenant)
-	return v.locked(ctx, func() error {
-		text, err := json.Marshal(map[string]string{"format": VaultFormat, "tenant": name, "at": time.Now().UTC().Format(time.RFC3339)})
-		if err != nil {
-			return err
-		}
-		if err := v.writeAll(recordPath(name, tombstoneEnd), append(text, '\n')); err != nil {
-			return err
-		}
-		return v.removeRecord(name)
-	})
-}
-
 func (v *Vault) removeRecord(name string) error {
 	for _, end := range slices.Backward(recordEnds) {
 		if err := v.removeAll(recordPath(name, end)); err != nil {
@@ -187,13 +174,13 @@ func (v *Vault) removeRecord(name string) error {
 // recordNames are the pseudonyms of which any folder holds anything.
 func (v *Vault) recordNames() ([]string, error) {
 	var all []string
-	for _, dir := range v.dirs {
-		entries, err := os.ReadDir(filepath.Join(dir, recordsDir))
+	for _, f := range v.open {
+		names, err := f.names(recordsDir)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrVault, err)
+			return nil, err
 		}
-		for _, e := range entries {
-			if name, _, _ := strings.Cut(e.Name(), "."); isPseudonym(name) {
+		for _, name := range names {
+			if name, _, _ := strings.Cut(name, "."); isPseudonym(name) {
 				all = append(all, name)
 			}
 		}

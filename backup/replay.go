@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -58,9 +57,10 @@ func Missed(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyri
 	return n, nil
 }
 
-// ledgerIn reads the ledger out of folders of the vault. A folder without one is
-// none of them: with an empty ledger everybody would come back in silence.
-func ledgerIn(_ context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault []string) (*chain, error) {
+// ledgerIn reads the ledger out of folders of the vault. Each must hold one,
+// written with these keys: with an empty or a foreign one everybody would come
+// back in silence.
+func ledgerIn(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault []string) (*chain, error) {
 	if db == nil || keys == nil || store == nil {
 		return nil, errors.New("database, keys and store must not be nil")
 	}
@@ -68,22 +68,15 @@ func ledgerIn(_ context.Context, db *tenancy.DB, keys *keyring.Ring, store keyri
 	if err != nil {
 		return nil, err
 	}
-	var all []*chain
-	for _, dir := range dirs {
-		c, text, err := readChain(filepath.Join(dir, ledgerName))
-		if err == nil && text == nil {
-			err = fmt.Errorf("%w: folder %s holds no ledger: is it one of the vault?", ErrLedger, dir)
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	best, _, err := longest(all)
+	names, err := openPseudonyms(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	return all[best], nil
+	c, err := readLedgers(dirs, names.subjects)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // replayer repeats erasures in one restored database.

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
-	"path/filepath"
-	"slices"
 	"time"
 
-	"github.com/art32/art32/internal/filelock"
+	"github.com/google/uuid"
+
 	"github.com/art32/art32/tenancy"
 )
 
@@ -21,43 +21,51 @@ type run struct {
 	*Job
 
 	manifest Manifest
+	digest   string // of the manifest
 	sink     *sink
+	added    int // erasures that the ledger lacked
+}
+
+// Eraser is what a [Snapshot] may offer beyond: it tells who is erased.
+type Eraser interface {
+	// Erased hands on the data subjects whom the view shows as erased. It is
+	// called after Keystore.
+	Erased(ctx context.Context, each func(tenant tenancy.ID, subject uuid.UUID) error) error
 }
 
 // Run makes one backup: each part is encrypted on its way, the manifest is
 // signed last, and only then the backup exists. Before that, the run is recorded
 // as "backup.run" in the platform's log: no entry, no backup. A run that fails
 // leaves the earlier ones as they were. It refuses with [ErrLedger] a vault
-// whose ledger is older than the last run, and with [ErrBusy] to run twice at
-// once.
+// whose ledger is older than the last run, with [ErrVault] one that lacks the
+// identities of the last run, and with [ErrBusy] to run twice at once.
 //
 // Where the manifest is not nil the backup stands; an error beside it then says
-// what old remains could not be tidied away.
+// what somebody must look at: old remains that could not be tidied away, a run
+// that was committed and is not in the target any more ([ErrDamaged]), erasures
+// that the ledger was not told of ([ErrLedger]).
 func (j *Job) Run(ctx context.Context) (*Manifest, error) {
 	ctx, err := onPlatform(ctx, "backup")
 	if err != nil {
 		return nil, err
 	}
-	lock, err := filelock.Try(filepath.Join(slices.Min(j.vault.dirs), runLockName))
+	release, err := j.vault.alone()
 	if err != nil {
-		return nil, fmt.Errorf("backup: run: %w: %w", ErrVault, err)
+		return nil, fmt.Errorf("backup: run: %w", err)
 	}
-	if lock == nil {
-		return nil, ErrBusy
-	}
-	defer func() { _ = lock.Unlock() }()
-	runs, err := List(ctx, j.target)
+	defer release()
+	before, err := j.history(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("backup: run: %w", err)
 	}
-	r, err := j.begin(ctx, signedBy(runs, j.Signer()))
+	r, err := j.begin(ctx, before)
 	if err == nil {
 		err = r.make(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("backup: run: %w", errors.Join(err, r.undo(ctx)))
 	}
-	return &r.manifest, j.tidy(ctx, runs)
+	return &r.manifest, errors.Join(r.note(ctx), j.tidy(ctx, before), r.unlisted())
 }
 
 // onPlatform is ctx without a tenant, with a service as actor where none acts.
@@ -71,7 +79,7 @@ func onPlatform(ctx context.Context, service string) (context.Context, error) {
 }
 
 // begin names the run and looks that it may follow the one before.
-func (j *Job) begin(ctx context.Context, before []Run) (*run, error) {
+func (j *Job) begin(ctx context.Context, before *history) (*run, error) {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
 	now := time.Now().UTC().Truncate(time.Microsecond)
@@ -80,17 +88,18 @@ func (j *Job) begin(ctx context.Context, before []Run) (*run, error) {
 		Number: 1, Began: now, Engine: j.source.Engine(), Signer: j.Signer(),
 	}}
 	r.sink = &sink{run: r, parts: map[tenancy.ID]*part{}, tables: map[tenancy.ID][]Table{}, forgotten: map[tenancy.ID]bool{}}
-	if len(before) == 0 {
+	last := before.last(j.Signer())
+	if last == nil {
 		return r, nil
 	}
-	last := before[len(before)-1]
-	r.manifest.Number = last.Manifest.Number + 1
-	r.manifest.Previous = &Previous{Run: last.Name, Manifest: last.digest}
-	return r, j.vault.follows(ctx, last.Manifest.Ledger)
+	r.manifest.Number = last.Number + 1
+	r.manifest.Previous = &Previous{Run: last.Run, Manifest: last.Manifest}
+	return r, j.vault.follows(ctx, last.Ledger, signedBy(before.runs, j.Signer()))
 }
 
-// follows refuses a ledger that is older than a run.
-func (v *Vault) follows(ctx context.Context, s LedgerState) error {
+// follows refuses a vault that is older than a run: its ledger, or the tenants'
+// identities.
+func (v *Vault) follows(ctx context.Context, s LedgerState, runs []Run) error {
 	return v.locked(ctx, func() error {
 		if err := v.refresh(); err != nil {
 			return err
@@ -98,8 +107,42 @@ func (v *Vault) follows(ctx context.Context, s LedgerState) error {
 		if !v.chain.holds(s) {
 			return fmt.Errorf("%w: the last run saw %d entries that it does not hold: restore the vault's folders", ErrLedger, s.Entries)
 		}
-		return nil
+		if len(runs) == 0 {
+			return nil
+		}
+		return v.opens(runs[len(runs)-1].Manifest)
 	})
+}
+
+// opens refuses a vault that does not have the identities of a run's parts: it
+// is an old one, and would make new ones in silence.
+func (v *Vault) opens(m *Manifest) error {
+	for _, p := range m.Parts[1:] {
+		name := tenantOf(p)
+		gone, err := v.forgotten(name)
+		if err != nil {
+			return err
+		}
+		if gone {
+			continue
+		}
+		r, err := v.readRecord(name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err != nil || r.Recipient != p.Recipients[0] {
+			return fmt.Errorf("%w: it does not hold the identity that opens %s of the last run: it is an old one, restore the vault's folders", ErrVault, p.Name)
+		}
+	}
+	return nil
+}
+
+// tenantOf is the pseudonym of the tenant whose part it is.
+func tenantOf(p File) string { return p.Name[len(tenantsDir) : len(p.Name)-len(partSuffix)] }
+
+// note tells the vault that the run was committed.
+func (r *run) note(ctx context.Context) error {
+	return r.vault.locked(ctx, func() error { return r.vault.note(r.o.Target, &r.manifest, r.digest) })
 }
 
 func (r *run) make(ctx context.Context) error {
@@ -161,7 +204,7 @@ func (r *run) copy(ctx context.Context) (err error) {
 		return err
 	}
 	r.step("keystore")
-	if err := r.ledger(ctx); err != nil {
+	if err := r.ledger(ctx, snap); err != nil {
 		return err
 	}
 	r.manifest.Position = snap.Position()
@@ -175,10 +218,8 @@ func (r *run) copy(ctx context.Context) (err error) {
 
 // keystore copies the keystore into the vault.
 func (r *run) keystore(ctx context.Context, snap Snapshot) (err error) {
-	for _, dir := range r.vault.dirs {
-		if err := sweep(filepath.Join(dir, keystoresDir)); err != nil {
-			return err
-		}
+	if err := r.vault.locked(ctx, r.vault.sweepKeystores); err != nil {
+		return err
 	}
 	name := keystoreName(r.manifest.Run)
 	object, err := r.vault.create(name)
@@ -207,12 +248,40 @@ func (r *run) keystore(ctx context.Context, snap Snapshot) (err error) {
 	return nil
 }
 
+func (v *Vault) sweepKeystores() error {
+	for _, f := range v.open {
+		if err := f.sweep(keystoresDir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ledger notes how far the ledger was written when the keystore was copied: a
-// ledger that holds less is older than the backup.
-func (r *run) ledger(ctx context.Context) error {
+// ledger that holds less is older than the backup. Erasures that it lacks and
+// the source shows are written down first.
+func (r *run) ledger(ctx context.Context, snap Snapshot) error {
 	return r.vault.locked(ctx, func() error {
-		err := r.vault.refresh()
+		if err := r.vault.refresh(); err != nil {
+			return err
+		}
+		before := r.vault.chain.state().Entries
+		if e, ok := snap.(Eraser); ok {
+			if err := e.Erased(ctx, r.vault.append); err != nil {
+				return err
+			}
+		}
 		r.manifest.Ledger = r.vault.chain.state()
-		return err
+		r.added = int(r.manifest.Ledger.Entries - before)
+		return nil
 	})
+}
+
+// unlisted says that the database was erased from without the ledger. At the
+// first run that is in order: the vault is newer than the erasures.
+func (r *run) unlisted() error {
+	if r.added == 0 || r.manifest.Previous == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %d erasures since the last run were not in it and were added now: open the database with Options.Ledger, Vault.Ledger", ErrLedger, r.added)
 }

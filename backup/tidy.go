@@ -26,14 +26,10 @@ func (r *run) undo(ctx context.Context) error {
 // remove removes the copy of a run's keystore, then the run: the copy can be
 // told by its run as long as that is there.
 func (j *Job) remove(ctx context.Context, run string) error {
-	if err := j.removeKeystore(ctx, run); err != nil {
+	if err := j.vault.locked(ctx, func() error { return j.vault.drop(run) }); err != nil {
 		return err
 	}
 	return removeRun(ctx, j.target, run)
-}
-
-func (j *Job) removeKeystore(ctx context.Context, run string) error {
-	return j.vault.locked(ctx, func() error { return j.vault.removeAll(keystoreName(run)) })
 }
 
 func removeRun(ctx context.Context, target Target, run string) error {
@@ -53,26 +49,28 @@ func removeRun(ctx context.Context, target Target, run string) error {
 }
 
 // tidy removes what runs have left that died, and the copies of the keystore
-// that are too old to keep. Runs of other targets that share the vault are left
-// alone. A run that a later one names was committed once: if it is not any
-// more, somebody must look.
-func (j *Job) tidy(ctx context.Context, before []Run) error {
+// that are too old to keep. What was committed once, the vault says, or a later
+// run that names it, and never the target alone; if it is not any more, somebody
+// must look. Other targets that share the vault are left alone.
+func (j *Job) tidy(ctx context.Context, h *history) error {
 	named := map[string]bool{}
-	for _, r := range before {
+	for _, r := range h.runs {
 		if r.Manifest != nil && r.Manifest.Previous != nil {
 			named[r.Manifest.Previous.Run] = true
 		}
 	}
 	var errs []error
-	for _, r := range before {
-		if errors.Is(r.Err, ErrNotCommitted) && !named[r.Name] {
+	for _, r := range h.runs {
+		if errors.Is(r.Err, ErrNotCommitted) && !named[r.Name] && !h.knows(r.Name) {
 			errs = append(errs, j.remove(ctx, r.Name))
 		}
 	}
-	own := signedBy(before, j.Signer())
-	for _, r := range own[:max(0, len(own)+1-j.o.Keystores)] {
-		errs = append(errs, j.removeKeystore(ctx, r.Name))
+	for _, c := range h.own[:max(0, len(h.own)+1-j.o.Keystores)] {
+		errs = append(errs, j.vault.locked(ctx, func() error { return j.vault.drop(c.Run) }))
 	}
 	j.step("tidied")
+	for _, run := range h.missing(j.Signer()) {
+		errs = append(errs, damaged(run, "it was committed, and the target does not hold it any more (if two targets share the vault, name them by Options.Target)"))
+	}
 	return errors.Join(errs...)
 }

@@ -37,16 +37,20 @@ const minRecipients = 2
 // its folders on two disks that can delete, and in no backup. It is safe for
 // concurrent use, also by several processes.
 type Vault struct {
-	dirs       []string
+	dirs       []place // in the order of their ids: all lock in one order
 	recipients []age.Recipient
 	recipient  []string // the same as text
 	names      pseudonyms
 	signer     *signer
 
 	mu    sync.Mutex
+	open  []*folder // while it is locked
 	chain *chain
 	onStp func(string) // tests of crashes
 }
+
+// place is a folder of the vault by its path and its badge.
+type place struct{ path, id string }
 
 // OpenVault opens the vault in dirs, of which each must exist, belong to its
 // owner only, and lie on a disk of its own; the first opening lays it out in
@@ -58,12 +62,12 @@ func OpenVault(ctx context.Context, keys *keyring.Ring, recipients []string, dir
 	if keys == nil {
 		return nil, errors.New("backup: open vault: keys must not be nil")
 	}
-	v := &Vault{chain: newChain()}
+	v := &Vault{chain: newChain(nil)}
 	var err error
 	if v.recipients, v.recipient, err = parseRecipients(recipients); err != nil {
 		return nil, err
 	}
-	if v.dirs, err = checkFolders(dirs); err != nil {
+	if v.dirs, err = introduceAll(ctx, dirs); err != nil {
 		return nil, err
 	}
 	if v.names, err = openPseudonyms(ctx, keys); err != nil {
@@ -81,15 +85,43 @@ func OpenVault(ctx context.Context, keys *keyring.Ring, recipients []string, dir
 // Ledger is the ledger of erasures in the vault.
 func (v *Vault) Ledger() *Ledger { return &Ledger{v} }
 
+// introduceAll gives the folders their badges, and refuses two names of one.
+func introduceAll(ctx context.Context, dirs []string) ([]place, error) {
+	paths, err := checkFolders(dirs)
+	if err != nil {
+		return nil, err
+	}
+	var all []place
+	for _, path := range paths {
+		f, err := openFolder(path)
+		if err != nil {
+			return nil, err
+		}
+		id, err := f.introduce(ctx)
+		f.close()
+		if err != nil {
+			return nil, fmt.Errorf("backup: open vault: %w", err)
+		}
+		all = append(all, place{path, id})
+	}
+	slices.SortFunc(all, func(a, b place) int { return strings.Compare(a.id, b.id) })
+	for i := 1; i < len(all); i++ {
+		if all[i].id == all[i-1].id {
+			return nil, fmt.Errorf("%w: %s and %s are one folder, or one was copied from the other: remove %s in the copy", ErrVault, all[i-1].path, all[i].path, badgeName)
+		}
+	}
+	return all, nil
+}
+
 // reconcile mends what one crash can have left, and refuses what it cannot.
 func (v *Vault) reconcile() error {
-	for _, dir := range v.dirs {
+	for _, f := range v.open {
 		for _, sub := range []string{recordsDir, keystoresDir} {
-			if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-				return fmt.Errorf("%w: %w", ErrVault, err)
+			if err := f.root.MkdirAll(sub, 0o700); err != nil {
+				return f.refuse(sub, err)
 			}
 		}
-		if err := sweep(filepath.Join(dir, recordsDir)); err != nil {
+		if err := f.sweep(recordsDir); err != nil {
 			return err
 		}
 	}
@@ -99,24 +131,76 @@ func (v *Vault) reconcile() error {
 	return v.reconcileRecords()
 }
 
+// openAll opens the folders, which must be those that were opened first: the
+// place where a disk is to be mounted is not.
+func (v *Vault) openAll() (all []*folder, err error) {
+	for _, p := range v.dirs {
+		f, err := openFolder(p.path)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, f)
+		if id, err := f.id(); id != p.id {
+			closeAll(all)
+			return nil, errors.Join(fmt.Errorf("%w: folder %s is not the one that was opened: mount that one", ErrVault, p.path), err)
+		}
+	}
+	return all, nil
+}
+
+func closeAll(folders []*folder) {
+	for _, f := range folders {
+		f.close()
+	}
+}
+
+func unlockAll(locks []*filelock.Lock) {
+	for _, l := range locks {
+		_ = l.Unlock() // closing a file that was not written
+	}
+}
+
 // locked runs fn while no other goroutine or process changes the vault.
 func (v *Vault) locked(ctx context.Context, fn func() error) (err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.open, err = v.openAll(); err != nil {
+		return err
+	}
+	defer func() { closeAll(v.open); v.open = nil }()
 	var locks []*filelock.Lock
-	defer func() {
-		for _, l := range locks {
-			_ = l.Unlock() // closing a file that was not written
-		}
-	}()
-	for _, dir := range slices.Sorted(slices.Values(v.dirs)) { // all lock in one order
-		l, err := filelock.Wait(ctx, filepath.Join(dir, lockName))
+	defer func() { unlockAll(locks) }()
+	for _, f := range v.open {
+		l, err := f.wait(ctx)
 		if err != nil {
-			return fmt.Errorf("%w: lock: %w", ErrVault, err)
+			return err
 		}
 		locks = append(locks, l)
 	}
 	return fn()
+}
+
+// alone takes what one run at a time has, in all folders.
+func (v *Vault) alone() (release func(), err error) {
+	folders, err := v.openAll()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(folders)
+	var locks []*filelock.Lock
+	for _, f := range folders {
+		l, err := f.lock(runLockName)
+		if err == nil && l == nil {
+			err = ErrBusy
+		}
+		if err != nil {
+			unlockAll(locks)
+			return nil, err
+		}
+		locks = append(locks, l)
+	}
+	return func() { unlockAll(locks) }, nil
 }
 
 func (v *Vault) step(name string) {

@@ -270,7 +270,7 @@ func TestTwoTargetsShareAVault(t *testing.T) {
 	other.to, err = openTarget(other.target)
 	must(t, err)
 	t.Cleanup(func() { _ = other.to.Close() })
-	other.job, err = other.newJob(nil)
+	other.job, err = other.newJob(&backup.Options{Target: "b"})
 	must(t, err)
 	first := other.run(t)
 	for range 4 {
@@ -278,7 +278,7 @@ func TestTwoTargetsShareAVault(t *testing.T) {
 	}
 	_, _, err = other.restore(t, first.Run, other.restoreOptions(t))
 	must(t, err)
-	if got, _ := filepath.Glob(w.vaults[0] + "/keystores/*"); len(got) != 4 {
+	if got, _ := filepath.Glob(w.vaults[0] + "/keystores/*.age"); len(got) != 4 {
 		t.Errorf("copies of the keystore: %v, want three and one", got)
 	}
 }
