@@ -84,6 +84,7 @@ func (k *keyed) resolveServer() error {
 type opened struct {
 	db       *tenancy.DB
 	keys     *keyring.Ring
+	store    keyring.Lister
 	log      *audit.Log
 	recorder *audit.Recorder
 	closes   []func() error
@@ -154,13 +155,13 @@ func (k *keyed) unlock(ctx context.Context, o *opened) error {
 		if err != nil {
 			return err
 		}
-		store, o.closes = s, append(o.closes, s.Close)
+		store, o.store, o.closes = s, s, append(o.closes, s.Close)
 	} else {
 		s, err := postgres.OpenKeystore(ctx, k.dsn)
 		if err != nil {
 			return err
 		}
-		store, o.closes = s, append(o.closes, s.Close)
+		store, o.store, o.closes = s, s, append(o.closes, s.Close)
 	}
 	if o.keys, err = keyring.New(root, store, nil); err != nil {
 		return err

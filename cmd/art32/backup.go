@@ -28,11 +28,13 @@ func (p *place) flags(fs *flag.FlagSet) {
 	fs.StringVar(&p.dir, "target", "", "the `DIR` that holds the backups; required")
 }
 
-func (p *place) readFlags(fs *flag.FlagSet) {
+// readFlags are those of a run that is read; unsigned says what happens without
+// a signer.
+func (p *place) readFlags(fs *flag.FlagSet, unsigned string) {
 	p.flags(fs)
 	fs.Var(&p.vault, "vault", "a `DIR` of the vault, with the copies of the keystore and the ledger of erasures; may be repeated")
 	fs.StringVar(&p.run, "run", "", "the `NAME` of the run; default: the newest that is committed")
-	fs.StringVar(&p.signer, "signer", "", "the public `KEY` that must have signed, or a file that holds it, as it is kept elsewhere;\ndefault: the one that the backup names, which shows damage and not forgery")
+	fs.StringVar(&p.signer, "signer", "", "the public `KEY` that must have signed, or a file that holds it, as it is kept elsewhere;\n"+unsigned)
 }
 
 // open opens the target. The caller closes it.
@@ -55,10 +57,10 @@ func (p *place) resolve() (err error) {
 const signerPrefix = "ssh-ed25519 "
 
 // readSigner takes a key, or the first one in a file such as authorized_keys or
-// allowed_signers.
+// allowed_signers, or the word for the one that the backup names.
 func readSigner(text string) (string, error) {
-	if text == "" {
-		return "", nil
+	if text == "" || text == backup.SignerOfManifest {
+		return text, nil
 	}
 	if !strings.HasPrefix(text, signerPrefix) {
 		file, err := os.ReadFile(text)
@@ -87,7 +89,7 @@ func (p *place) choose(ctx context.Context, target backup.Target) (string, error
 	if m := newest(runs, p.signer); m != nil {
 		return m.Run, nil
 	}
-	if p.signer != "" {
+	if known(p.signer) {
 		return "", errors.New("the target holds no committed run of that signer")
 	}
 	return "", errors.New("the target holds no committed run")
@@ -96,12 +98,15 @@ func (p *place) choose(ctx context.Context, target backup.Target) (string, error
 // newest is the manifest of the last committed run, of a signer if one is named.
 func newest(runs []backup.Run, signer string) *backup.Manifest {
 	for _, r := range slices.Backward(runs) {
-		if r.Manifest != nil && (signer == "" || r.Manifest.Signer == signer) {
+		if r.Manifest != nil && (!known(signer) || r.Manifest.Signer == signer) {
 			return r.Manifest
 		}
 	}
 	return nil
 }
+
+// known reports whether a signer is named by somebody else than the backup.
+func known(signer string) bool { return signer != "" && signer != backup.SignerOfManifest }
 
 // readIdentities reads files of age identities. Nothing of them is ever quoted.
 func readIdentities(files []string) (all []age.Identity, err error) {
@@ -163,7 +168,18 @@ func bytesOf(m *backup.Manifest) (n int64) {
 	return n
 }
 
-// ago is how old something is, in words.
+// skew is how far clocks may differ before somebody should look at them.
+const skew = 5 * time.Minute
+
+// old is how old something is, in words.
+func old(d time.Duration) string {
+	if d < -skew {
+		return ago(-d) + " in the future: a clock was wrong"
+	}
+	return ago(max(d, 0)) + " old"
+}
+
+// ago is a span of time, in words.
 func ago(d time.Duration) string {
 	switch {
 	case d < time.Hour:

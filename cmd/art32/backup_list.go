@@ -78,5 +78,5 @@ func (l listed) print(out *output) {
 		out.textf("incomplete  %s  %s", l.Run, l.Why)
 		return
 	}
-	out.textf("committed   %s  number %d, %s old, %s, %d parts, %s, %s", l.Run, l.Number, ago(time.Since(l.Ended)), l.Engine, l.Parts, size(l.Bytes), l.Signer)
+	out.textf("committed   %s  number %d, %s, %s, %d parts, %s, %s", l.Run, l.Number, old(time.Since(l.Ended)), l.Engine, l.Parts, size(l.Bytes), l.Signer)
 }

@@ -23,7 +23,8 @@ func backupRestoreVerb() verb {
 		name:  "backup restore",
 		brief: "put a backup into an empty place, and repeat the erasures that came after it",
 		login: "the owner's login, a superuser, to an empty database (--dsn), or a directory that is empty or not there (--into);\nthe root key, the vault, and the identity of a recovery recipient",
-		more: `Signature and digests are checked before the first byte is written; what was loaded
+		more: `Signature and digests are checked before the first byte is written; each part is
+copied to a private file below $TMPDIR, and used once the copy fits; what was loaded
 is counted and compared; everybody whom the ledger of erasures names is erased again;
 only then the place can be used. An error leaves nothing there that could be. It never
 writes into a place in use: restore beside it, look at it, then change over.
@@ -32,7 +33,7 @@ naming it with --key. PostgreSQL: the logins get new passwords, and the DSNs are
 shown once.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			r := &backupRestore{}
-			r.readFlags(fs)
+			r.readFlags(fs, "required; - takes the one that the backup names, forged or not")
 			fs.StringVar(&r.into, "into", "", "SQLite: the new `DIR`")
 			fs.StringVar(&r.keystore, "keystore", "", "SQLite: the new `DIR` for keystore.db; default: that of the data")
 			fs.StringVar(&r.dsn, "dsn", "", "PostgreSQL: the postgres:// `URL` of a superuser to an empty database; default: $"+envOwner)
@@ -97,6 +98,8 @@ func (r *backupRestore) resolve() (err error) {
 		return usagef("say where: --into DIR for SQLite, or --dsn URL (or $%s) for PostgreSQL", envOwner)
 	case r.into != "" && r.out != "" || r.dsn != "" && r.keystore != "":
 		return usagef("--out belongs to --dsn, and --keystore to --into")
+	case r.signer == "":
+		return usagef("--signer KEY is required: art32 backup run printed it; --signer - takes the one that the backup names, forged or not")
 	case r.key == "" || len(r.identity) == 0 || len(r.vault) == 0:
 		return usagef("--key FILE, --identity FILE and --vault DIR are required")
 	case r.dsn != "":
@@ -186,7 +189,9 @@ type restored struct {
 // print says what was done.
 func (r *backupRestore) print(out *output, res *backup.Restored) {
 	out.textf("run %s restored", res.Run)
-	out.textf("%s", signedBy(res.Signer, res.SignerGiven))
+	if out.textf("%s", signedBy(res.Signer, res.SignerGiven)); !res.SignerGiven {
+		out.textf("WARN  the signer is the one that the backup names: whoever can write the target could have made it")
+	}
 	out.textf("tenants %d; tables compared %d, with %d rows", res.Tenants, res.Tables, res.Rows)
 	out.textf("erasures repeated: %d, of %d in the ledger", res.Erased, res.Ledger.Entries)
 	if res.WithoutLedger != "" {

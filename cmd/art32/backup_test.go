@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,10 +15,10 @@ import (
 func TestAge(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-7.1")
-	for age, ok := range map[time.Duration]bool{time.Hour: true, 6 * 24 * time.Hour: true, 7*24*time.Hour + time.Minute: false} {
+	for age, ok := range map[time.Duration]bool{-time.Minute: true, -time.Hour: false, -3 * 365 * 24 * time.Hour: false, time.Hour: true, 6 * 24 * time.Hour: true, 7*24*time.Hour + time.Minute: false} {
 		d := &doctor{}
 		d.age(&backup.Manifest{Run: "x", Ended: time.Now().Add(-age)})
-		if d.checks[0].OK != ok {
+		if d.checks[0].OK != ok || strings.Contains(fmt.Sprint(d.checks[0]), " -") {
 			t.Errorf("%v: %+v", age, d.checks[0])
 		}
 	}
@@ -30,7 +31,7 @@ func TestReadSigner(t *testing.T) {
 		t.Fatal(err)
 	}
 	for given, want := range map[string]string{
-		"": "", "ssh-ed25519 AAAA": "ssh-ed25519 AAAA", "ssh-ed25519 AAAA me@here": "ssh-ed25519 AAAA", file: "ssh-ed25519 AAAA",
+		"": "", "-": "-", "ssh-ed25519 AAAA": "ssh-ed25519 AAAA", "ssh-ed25519 AAAA me@here": "ssh-ed25519 AAAA", file: "ssh-ed25519 AAAA",
 	} {
 		if got, err := readSigner(given); err != nil || got != want {
 			t.Errorf("%q: %q, %v", given, got, err)

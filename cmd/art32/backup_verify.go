@@ -19,7 +19,7 @@ is decrypted to its end and counted, which belongs on another machine than the o
 that writes the backups. Only a restore shows that a backup can be restored.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			v := &backupVerify{}
-			v.readFlags(fs)
+			v.readFlags(fs, "default: the one that the backup names, which shows damage and not forgery")
 			fs.Var(&v.identity, "identity", "a `FILE` of age identities that can recover; needs --vault; may be repeated; default: nothing is decrypted")
 			return v.verify
 		},
@@ -66,7 +66,7 @@ func (v *backupVerify) print(out *output, rep *backup.Report, wrong error) error
 	if wrong != nil {
 		why = wrong.Error()
 	}
-	out.textf("run %s, %s old", rep.Run, ago(rep.Age))
+	out.textf("run %s, %s", rep.Run, old(rep.Age))
 	out.textf("%s", signedBy(rep.Signer, rep.SignerGiven))
 	out.textf("parts compared with their digests: %d, %s", rep.Parts, size(rep.Bytes))
 	if rep.Keystore {

@@ -16,6 +16,7 @@ var clauses = []clause{
 	{"TOM-5.1", "changes are logged", "audit"},
 	{"TOM-7.1", "weekly backups", "backup"},
 	{"TOM-7.2", "encryption", "crypto/keyring, crypto/field"},
+	{"TOM-7.3", "restores that bring nobody back", "backup"},
 	{"TOM-8.1", "tenants kept apart", "tenancy"},
 	{"TOM-9.1", "measures are kept up to date", ""},
 	{"TOM-9.2", "incidents are told at once", "incident"},

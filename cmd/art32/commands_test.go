@@ -44,6 +44,7 @@ var customers = tenancy.MustRepository[customer]("customers")
 type app struct {
 	db     *tenancy.DB
 	sealer *audit.Sealer
+	ledger tenancy.ErasureLedger
 	closes []func() error
 }
 
@@ -54,6 +55,8 @@ type app struct {
 //	world seal        gives all events their place in the trees
 //	world hold N      writes into $TN, seals, and stays open until the script ends
 //	world erase N     erases a customer of $TN, and tells the vault in $VAULT
+//	world undone N    tells the vault alone, as if the data were restored to before
+//	                  the erasure
 //	world expect N WRITTEN ERASED
 //	                  counts the customers of $TN
 //	world logins      opens nothing
@@ -61,7 +64,7 @@ type app struct {
 // It sets DB to the flag that names the database for the library login.
 func world(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: world tenants|write|seal|hold|erase|expect|logins [N]")
+		ts.Fatalf("usage: world tenants|write|seal|hold|erase|undone|expect|logins [N]")
 	}
 	if args[0] == "logins" {
 		logins, err := readLogins(ts.MkAbs("logins.env"))
@@ -102,6 +105,14 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(a.write(ctx, id))
 		_, err = a.sealer.SealDue(ctx)
 		ts.Check(err)
+	case "undone":
+		for c, err := range customers.List(a.of(ctx, ts, n), a.db) {
+			ts.Check(err)
+			if _, err := c.Name.Reveal(); err == nil {
+				ts.Check(a.ledger.Erased(a.of(ctx, ts, n), c.Tenant, c.ID))
+				break
+			}
+		}
 	case "erase":
 		for c, err := range customers.List(a.of(ctx, ts, n), a.db) {
 			ts.Check(err)
@@ -179,6 +190,7 @@ func openApp(ts *testscript.TestScript) (*app, error) {
 		if ring, err = keyring.New(root, store, nil); err != nil {
 			return err
 		}
+		a.ledger = ledger(ts, ring)
 		log, err = audit.New(ring, nil)
 		return err
 	}
@@ -193,7 +205,7 @@ func openApp(ts *testscript.TestScript) (*app, error) {
 		if err := keys(store); err != nil {
 			return nil, err
 		}
-		if a.db, err = sqlite.Open(ctx, ts.Getenv("DATA"), schema, ring, log, &sqlite.Options{Migrations: app, Ledger: ledger(ts, ring)}); err != nil {
+		if a.db, err = sqlite.Open(ctx, ts.Getenv("DATA"), schema, ring, log, &sqlite.Options{Migrations: app, Ledger: a.ledger}); err != nil {
 			return nil, err
 		}
 		ts.Setenv("DB", "--data="+ts.Getenv("DATA"))
@@ -211,7 +223,7 @@ func openApp(ts *testscript.TestScript) (*app, error) {
 		if err := keys(store); err != nil {
 			return nil, err
 		}
-		o := &postgres.Options{SetupOptions: postgres.SetupOptions{Migrations: app}, Ledger: ledger(ts, ring)}
+		o := &postgres.Options{SetupOptions: postgres.SetupOptions{Migrations: app}, Ledger: a.ledger}
 		if a.db, err = postgres.Open(ctx, logins, schema, ring, log, o); err != nil {
 			return nil, err
 		}

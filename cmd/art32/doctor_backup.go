@@ -44,7 +44,7 @@ func (d *doctor) backups(ctx context.Context) {
 		return
 	}
 	text := "the target holds no committed run"
-	if d.copies.signer != "" {
+	if known(d.copies.signer) {
 		text += " of that signer"
 	}
 	d.add("TOM-7.1", "backup", bad(text, "art32 backup run, on a schedule of at least once a week"))
@@ -52,7 +52,11 @@ func (d *doctor) backups(ctx context.Context) {
 
 func (d *doctor) age(m *backup.Manifest) {
 	age := time.Since(m.Ended)
-	note := fmt.Sprintf("%s, %s old, %s", m.Run, ago(age), size(bytesOf(m)))
+	note := fmt.Sprintf("%s, %s, %s", m.Run, old(age), size(bytesOf(m)))
+	if age < -skew {
+		d.add("TOM-7.1", "backup", bad("the newest committed run is "+old(age)+", and how old it is nobody knows", "set the clocks of this machine and of the one that writes the backups; art32 backup run"))
+		return
+	}
 	if age > backupAge {
 		d.add("TOM-7.1", "backup", bad("the newest committed run is "+ago(age)+" old", "art32 backup run, on a schedule of at least once a week"))
 		return
@@ -74,7 +78,7 @@ func (d *doctor) remains(runs []backup.Run) {
 // whole compares everything with what the manifest says.
 func (d *doctor) whole(ctx context.Context, target backup.Target, m *backup.Manifest) {
 	note := "signature, sizes, digests, copy of the keystore and ledger fit"
-	if d.copies.signer == "" {
+	if !known(d.copies.signer) {
 		note += "; the signer is the one that the backup names: --signer tells it from a forged one"
 	}
 	var found []fault

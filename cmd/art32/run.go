@@ -32,8 +32,8 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		initVerb(), migrateVerb(), doctorVerb(), auditVerifyVerb(), auditExportVerb(),
-		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(),
-		incidentOpenVerb(), incidentStatusVerb(), incidentNotifyVerb(), incidentContactVerb(),
+		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
+		incidentOpenVerb(), incidentStatusVerb(), incidentNotifyVerb(), incidentContactVerb(), incidentCloseVerb(),
 	}
 }
 
