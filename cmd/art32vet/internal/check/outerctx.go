@@ -12,15 +12,17 @@ var OuterCtx = &analysis.Analyzer{
 	Name: "outerctx",
 	Doc: `report contexts and databases from outside inside a transaction
 
-The function that DB.In or DB.InSQL runs, and any function literal that takes a
-context.Context and a *tenancy.Tx or *tenancy.SQLTx as theirs do, receives a
-context that carries the transaction. A context from outside does not: what is
-recorded through it is written elsewhere and survives a rollback. Reported are
-variables and fields of type context.Context from outside the literal, the
-Context method of a value from outside, such as an *http.Request, and other
-values from outside that are passed as a context. A *tenancy.DB that is passed
-to a repository's verb, where the transaction belongs, is reported too: the call
-answers tenancy.ErrTxInUse.`,
+The function that DB.In or DB.InSQL runs, and any function literal, function or
+method that takes a context.Context and a *tenancy.Tx or *tenancy.SQLTx as theirs
+do, receives a context that carries the transaction. A context from outside does
+not: what is recorded through it is written elsewhere and survives a rollback.
+Reported are variables and fields of type context.Context from outside, those of
+the receiver included, the Context method of a value from outside, such as an
+*http.Request, other values from outside that are passed as a context, and
+context.Background and context.TODO. A *tenancy.DB that is passed to a
+repository's verb, where the transaction belongs, is reported too: the call
+answers tenancy.ErrTxInUse. Function literals that are kept in a variable from
+outside and do not use the transaction run after it, and are left alone.`,
 	URL: "https://" + module,
 	Run: outerCtx,
 }
@@ -29,8 +31,15 @@ func outerCtx(pass *analysis.Pass) (any, error) {
 	r := newReporter(pass)
 	for _, f := range pass.Files {
 		ast.Inspect(f, func(n ast.Node) bool {
-			if lit, ok := n.(*ast.FuncLit); ok && takesTx(pass.TypesInfo, lit) {
-				(&transaction{reporter: r, info: pass.TypesInfo, lit: lit}).check()
+			switch n := n.(type) {
+			case *ast.FuncLit:
+				if takesTx(pass.TypesInfo.TypeOf(n)) {
+					newTransaction(r, n.Type.Params, n.Body).check()
+				}
+			case *ast.FuncDecl:
+				if n.Body != nil && takesTx(pass.TypesInfo.TypeOf(n.Name)) {
+					newTransaction(r, n.Type.Params, n.Body).check()
+				}
 			}
 			return true
 		})
@@ -38,39 +47,53 @@ func outerCtx(pass *analysis.Pass) (any, error) {
 	return nil, nil //nolint:nilnil // no result
 }
 
-// transaction is a function literal that runs in one.
+// transaction is a function that runs in one.
 type transaction struct {
 	*reporter
 
-	info *types.Info
-	lit  *ast.FuncLit
+	info   *types.Info
+	params *ast.FieldList // what stands before them is outside, the receiver too
+	body   *ast.BlockStmt
+	kept   map[*ast.FuncLit]bool // for after the transaction
 }
 
-func takesTx(info *types.Info, lit *ast.FuncLit) bool {
-	sig, ok := info.TypeOf(lit).(*types.Signature)
+func newTransaction(r *reporter, params *ast.FieldList, body *ast.BlockStmt) *transaction {
+	return &transaction{reporter: r, info: r.pass.TypesInfo, params: params, body: body, kept: map[*ast.FuncLit]bool{}}
+}
+
+func takesTx(t types.Type) bool {
+	sig, ok := t.(*types.Signature)
 	if !ok {
 		return false
 	}
 	var ctx, tx bool
 	for p := range sig.Params().Variables() {
-		ctx = ctx || isNamed(p.Type(), "context", "Context")
-		tx = tx || isPointerTo(p.Type(), tenancyPkg, "Tx") || isPointerTo(p.Type(), tenancyPkg, "SQLTx")
+		ctx = ctx || isContext(p.Type())
+		tx = tx || isTx(p.Type())
 	}
 	return ctx && tx
+}
+
+func isTx(t types.Type) bool {
+	return isPointerTo(t, tenancyPkg, "Tx") || isPointerTo(t, tenancyPkg, "SQLTx")
 }
 
 // check looks at the body, but not into transactions within: they are looked at
 // themselves, and what is outside for this one is for them too.
 func (t *transaction) check() {
-	ast.Inspect(t.lit.Body, func(n ast.Node) bool {
+	ast.Inspect(t.body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncLit:
-			return !takesTx(t.info, n)
+			return !takesTx(t.info.TypeOf(n)) && !t.kept[n]
+		case *ast.AssignStmt:
+			t.keep(n)
 		case *ast.CallExpr:
 			t.call(n)
 		case *ast.SelectorExpr:
 			if t.fieldOutside(n) {
 				t.outside(n, types.ExprString(n))
+			} else if t.methodOutside(n) {
+				t.outside(n, types.ExprString(n)+"()")
 			}
 		case *ast.Ident:
 			v, ok := t.info.Uses[n].(*types.Var)
@@ -82,10 +105,42 @@ func (t *transaction) check() {
 	})
 }
 
-// call judges the arguments, and calls of a method Context.
+// keep notes function literals that are assigned or appended to a variable from
+// outside, unless they use the transaction.
+func (t *transaction) keep(n *ast.AssignStmt) {
+	for i, right := range n.Rhs {
+		if len(n.Lhs) != len(n.Rhs) || !t.rootOutside(n.Lhs[i]) {
+			continue
+		}
+		values := []ast.Expr{right}
+		if call, ok := ast.Unparen(right).(*ast.CallExpr); ok && t.info.Types[call.Fun].IsBuiltin() {
+			values = call.Args
+		}
+		for _, v := range values {
+			if lit, ok := ast.Unparen(v).(*ast.FuncLit); ok && !t.usesTx(lit) {
+				t.kept[lit] = true
+			}
+		}
+	}
+}
+
+func (t *transaction) usesTx(lit *ast.FuncLit) (uses bool) {
+	ast.Inspect(lit, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		uses = uses || ok && t.info.Uses[id] != nil && isTx(t.info.Uses[id].Type())
+		return !uses
+	})
+	return uses
+}
+
+// call judges the arguments, and calls that make a context.
 func (t *transaction) call(call *ast.CallExpr) {
-	if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Context" &&
-		len(call.Args) == 0 && isContext(t.info.TypeOf(call)) && t.rootOutside(sel.X) {
+	fn := callee(t.info, call)
+	switch {
+	case fn == nil:
+	case fn.FullName() == "context.Background", fn.FullName() == "context.TODO":
+		t.reportf(call, "%s carries no transaction: use the context that the function receives", types.ExprString(call))
+	case t.methodExpr(call) && givesContext(fn) && t.rootOutside(call.Args[0]):
 		t.outside(call, types.ExprString(call))
 	}
 	sig, ok := t.info.TypeOf(call.Fun).(*types.Signature)
@@ -98,6 +153,22 @@ func (t *transaction) call(call *ast.CallExpr) {
 		}
 		t.argument(arg, sig.Params().At(i).Type())
 	}
+}
+
+// methodExpr reports a call such as (*http.Request).Context(r).
+func (t *transaction) methodExpr(call *ast.CallExpr) bool {
+	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	s, ok := t.info.Selections[sel]
+	return ok && s.Kind() == types.MethodExpr && len(call.Args) == 1
+}
+
+// givesContext reports a method such as that of *http.Request.
+func givesContext(fn *types.Func) bool {
+	sig := fn.Signature()
+	return fn.Name() == "Context" && sig.Params().Len() == 0 && sig.Results().Len() == 1 && isContext(sig.Results().At(0).Type())
 }
 
 func (t *transaction) argument(arg ast.Expr, param types.Type) {
@@ -120,41 +191,69 @@ func (t *transaction) fieldOutside(sel *ast.SelectorExpr) bool {
 	return ok && s.Kind() == types.FieldVal && isContext(s.Type()) && t.rootOutside(sel.X)
 }
 
+// methodOutside reports the method Context of a value from outside, called or
+// kept as a value.
+func (t *transaction) methodOutside(sel *ast.SelectorExpr) bool {
+	s, ok := t.info.Selections[sel]
+	if !ok || s.Kind() != types.MethodVal {
+		return false
+	}
+	fn, ok := s.Obj().(*types.Func)
+	return ok && givesContext(fn) && t.rootOutside(sel.X)
+}
+
 // rootOutside reports whether the variable that an expression begins with is
-// declared outside the literal.
+// declared outside the function. The result of a call that is given a context,
+// such as r.WithContext(ctx), comes from where the context does.
 func (t *transaction) rootOutside(e ast.Expr) bool {
+	for x := e; x != nil; x = within(x) {
+		call, ok := x.(*ast.CallExpr)
+		if !ok {
+			continue
+		}
+		for _, arg := range call.Args {
+			if isContext(t.info.TypeOf(arg)) {
+				return t.rootOutside(arg)
+			}
+		}
+	}
 	v, ok := t.info.Uses[rootOf(e)].(*types.Var)
 	return ok && t.declaredOutside(v)
 }
 
 func (t *transaction) declaredOutside(v *types.Var) bool {
-	return v.Pos() < t.lit.Pos() || v.Pos() >= t.lit.End()
+	return v.Pos() < t.params.Pos() || v.Pos() >= t.body.End()
 }
 
 // rootOf is the identifier that an expression begins with, or nil.
 func rootOf(e ast.Expr) *ast.Ident {
 	for {
-		switch x := e.(type) {
-		case *ast.Ident:
-			return x
-		case *ast.ParenExpr:
-			e = x.X
-		case *ast.SelectorExpr:
-			e = x.X
-		case *ast.StarExpr:
-			e = x.X
-		case *ast.UnaryExpr:
-			e = x.X
-		case *ast.IndexExpr:
-			e = x.X
-		case *ast.TypeAssertExpr:
-			e = x.X
-		case *ast.CallExpr:
-			e = x.Fun
-		default:
-			return nil
+		if id, ok := e.(*ast.Ident); ok || e == nil {
+			return id
 		}
+		e = within(e)
 	}
+}
+
+// within is the expression that another begins with, or nil.
+func within(e ast.Expr) ast.Expr {
+	switch x := e.(type) {
+	case *ast.ParenExpr:
+		return x.X
+	case *ast.SelectorExpr:
+		return x.X
+	case *ast.StarExpr:
+		return x.X
+	case *ast.UnaryExpr:
+		return x.X
+	case *ast.IndexExpr:
+		return x.X
+	case *ast.TypeAssertExpr:
+		return x.X
+	case *ast.CallExpr:
+		return x.Fun
+	}
+	return nil
 }
 
 func isCall(e ast.Expr) bool {

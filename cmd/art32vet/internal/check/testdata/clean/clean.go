@@ -52,6 +52,9 @@ func transactions(ctx context.Context, db *tenancy.DB, r *http.Request, id uuid.
 	err := db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
+		if _, err := customers.Get(r.WithContext(ctx).Context(), tx, id); err != nil {
+			return err
+		}
 		mine := new(http.Request).WithContext(ctx)
 		if _, err := customers.Get(mine.Context(), tx, id); err != nil {
 			return err
@@ -65,6 +68,30 @@ func transactions(ctx context.Context, db *tenancy.DB, r *http.Request, id uuid.
 		<-r.Context().Done()
 		return customers.Edit(ctx, tx, id, func(c *customer) error { c.City = "Kiel"; return nil })
 	}))
+}
+
+type service struct {
+	db  *tenancy.DB
+	ctx context.Context
+}
+
+func (s *service) work(ctx context.Context, tx *tenancy.Tx) error {
+	return customers.Delete(ctx, tx, uuid.Nil)
+}
+
+func (s *service) run(ctx context.Context, id uuid.UUID) (err error) {
+	var after []func() error
+	var last func() error
+	err = s.db.In(ctx, func(inner context.Context, tx *tenancy.Tx) error {
+		after = append(after, func() error { return customers.Delete(ctx, s.db, id) })
+		last = func() error { return s.db.In(context.Background(), s.work) }
+		own := service{ctx: inner}
+		return customers.Delete(own.ctx, tx, id)
+	})
+	for _, f := range append(after, last) {
+		err = errors.Join(err, f())
+	}
+	return err
 }
 
 func reveals(out io.Writer, logger *slog.Logger, c *customer) error {

@@ -68,4 +68,51 @@ func (s *server) database(ctx context.Context, db *tenancy.DB, n *Note) error {
 	})
 }
 
+func (s *server) made(ctx context.Context, id uuid.UUID) error {
+	return s.db.In(ctx, func(_ context.Context, tx *tenancy.Tx) error {
+		Notes.Get(context.Background(), tx, id)             // want `context.Background\(\) carries no transaction: use the context that the function receives`
+		inner, stop := context.WithCancel((context.TODO)()) // want `\(context.TODO\)\(\) carries no transaction`
+		defer stop()
+		return Notes.Delete(inner, tx, id)
+	})
+}
+
+func (s *server) methods(r *http.Request, id uuid.UUID) error {
+	return s.db.In(r.Context(), func(ctx context.Context, tx *tenancy.Tx) error {
+		f := r.Context                                    // want `r.Context\(\) comes from outside`
+		Notes.Get(f(), tx, id)                            // reported where it is kept
+		Notes.Get((r.Context)(), tx, id)                  // want `r.Context\(\) comes from outside`
+		Notes.Get((*http.Request).Context(r), tx, id)     // want `\(\*http.Request\).Context\(r\) comes from outside`
+		Notes.Get(r.WithContext(s.ctx).Context(), tx, id) // want `s.ctx comes from outside` `r.WithContext\(s.ctx\).Context\(\) comes from outside`
+		return Notes.Delete(r.WithContext(ctx).Context(), tx, id)
+	})
+}
+
+// named is run by In as a method value.
+func (s *server) named(ctx context.Context, tx *tenancy.Tx) error {
+	Notes.Get(s.ctx, tx, uuid.Nil)           // want `s.ctx comes from outside`
+	Notes.Get(background, tx, uuid.Nil)      // want `background comes from outside`
+	return Notes.Delete(ctx, s.db, uuid.Nil) // want `s.db is passed inside a transaction`
+}
+
+// function is run by In by its name.
+func function(_ context.Context, tx *tenancy.SQLTx) error {
+	return Notes.Delete(late, tx, uuid.Nil) // want `late comes from outside`
+}
+
+func (s *server) byName(ctx context.Context) error {
+	if err := s.db.InSQL(ctx, function); err != nil {
+		return err
+	}
+	return s.db.In(ctx, s.named)
+}
+
+func (s *server) laterInside(ctx context.Context, id uuid.UUID) error {
+	var later func() error
+	return s.db.In(ctx, func(_ context.Context, tx *tenancy.Tx) error {
+		later = func() error { return Notes.Delete(ctx, tx, id) } // want `ctx comes from outside`
+		return later()
+	})
+}
+
 var late = context.TODO()
