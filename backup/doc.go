@@ -34,8 +34,10 @@
 // word of a row, no name and no id of a tenant in clear.
 //
 // A restore writes nothing before the signature and every digest are checked,
-// compares each table with what the source counted, repeats every erasure of the
-// ledger and only then lets its place be used. It fails with one of
+// uses no byte of a part that is not in the private copy whose digest it found
+// right, compares each table with what the source counted, repeats every erasure
+// of the ledger, compares the signer with that of the restored keystore, and only
+// then lets its place be used. The signer must be named by the caller. It fails with one of
 // [ErrNotCommitted], [ErrSignature], [ErrDamaged], [ErrIdentity], [ErrLedger],
 // [ErrVault] and [ErrNotEmpty], and then leaves nothing. No erasure begins
 // before the ledger holds it in all folders of the vault; a ledger that is older

@@ -9,9 +9,10 @@
 // name are on the disk before [backup.Object].Commit returns. An error of the
 // file system, such as a full disk, is the error of the write and can be told
 // with errors.Is(err, syscall.ENOSPC); what was there before stays. Nothing
-// outside the directory is ever touched, whatever the names and links in it. A
-// missing directory is an error and never made: a disk that is not mounted must
-// not look like an empty one.
+// outside the directory is ever touched, whatever the names and links in it: what
+// is no regular file is no object, and nothing waits for a pipe. A missing
+// directory is an error and never made: a disk that is not mounted must not look
+// like an empty one.
 //
 // # Not covered
 //

@@ -24,15 +24,19 @@
 // time lies on the disk, readable by its owner, in the directory itself. What a
 // killed run leaves is removed by the next.
 //
-// A restore fills a folder beside its place, which gets its name at the end. It
-// needs neither the application's structs nor its migrations.
+// A restore fills a folder beside its place, which gets its name at the end; data
+// and keystore get theirs both, or neither does. A folder in its way that
+// somebody else could have filled is refused. It needs neither the application's
+// structs nor its migrations.
 //
 // # Not covered
 //
 // One moment for all files: the tenants' files are up to a run's length older
 // than the platform's. Files of the application's own in the directory.
 // Virtual tables are carried and not counted, the tables below them are. On
-// systems without flock two runs at once on one directory.
+// systems without flock two runs at once on one directory. A restore into a
+// directory where others can rename what is not theirs (writable by all, without
+// the sticky bit).
 //
 // # Compatibility
 //
