@@ -32,6 +32,10 @@ var checks = []struct {
 	{`SELECT 'partition ' || format('%I.%I', n.nspname, c.relname) || ' lies on another server', 'detach it'
 	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE c.relkind = 'f' AND c.relispartition AND ` + ours + ` ORDER BY 1`, false},
+	{`SELECT 'the name of ' || CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE 'partition ' END
+		|| regexp_replace(format('%I.%I', n.nspname, c.relname), '[[:cntrl:]]', '?', 'g') || ' holds a control character', 'rename it'
+	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+	WHERE (c.relkind = 'S' OR c.relkind IN ('r', 'p') AND c.relispartition) AND n.nspname || c.relname ~ '[[:cntrl:]]' AND ` + ours + ` ORDER BY 1`, false},
 	// Rows of a tenant that would go where no tenant's key is.
 	{`SELECT 'table ' || format('%I.%I', n.nspname, c.relname) || ' is part of a table with tenants, or has a part with tenants, and lacks protection itself',
 		format('SELECT art32.protect(%L)', format('%I.%I', n.nspname, c.relname))
@@ -111,8 +115,9 @@ func (s *source) references(ctx context.Context, conn *pgx.Conn, c *catalogue) (
 	return out, err
 }
 
-// declared finds tables of the application that this database does not have: it
-// is another one, or the login is led past them.
+// declared finds tables of the application of which no row would be carried,
+// though nobody excluded them: it is another database, the login is led past
+// them, or something else has their name.
 func (s *source) declared(ctx context.Context, conn *pgx.Conn, c *catalogue) (out []finding, err error) {
 	if !c.has("art32", "declared") {
 		return nil, nil
@@ -123,12 +128,19 @@ func (s *source) declared(ctx context.Context, conn *pgx.Conn, c *catalogue) (ou
 		if !ok {
 			schema, name = "public", in.Name
 		}
-		if !slices.ContainsFunc(c.all, func(r relation) bool { return r.Schema == schema && r.Name == name }) {
-			out = append(out, finding{
-				what: "the application declares table " + in.Name + ", which is not in this database",
-				mend: "give the DSN of the database that the application works with",
-			})
+		carried := slices.ContainsFunc(c.tables, func(t table) bool { return t.Schema == schema && t.Name == name })
+		if carried || s.exclude[schema+"."+name] != "" {
+			continue
 		}
+		f := finding{
+			what: "the application declares table " + in.Name + ", which is not in this database",
+			mend: "give the DSN of the database that the application works with",
+		}
+		if why := c.left(schema+"."+name, s.exclude); why != "" {
+			f.what = "the application declares table " + in.Name + ", which would be left out (" + why + ")"
+			f.mend = "make it a table again, or name it in Options.Exclude"
+		}
+		out = append(out, f)
 	}
 	return out, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/internal/restoring"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -36,8 +37,10 @@ type Destination struct {
 	config  *pgx.ConnConfig
 	options IntoOptions
 
+	mark     string   // the name of the login that texts of the backup run with
+	loader   string   // its DSN, once it is there
+	owner    string   // of the tables, once there is one
 	roles    []string // that were there before
-	holders  []string // those of them that had rights on the database
 	language bool     // everybody may use plpgsql, which postgres.Setup changes
 	dir      string   // what waits
 	waiting  []waiting
@@ -60,8 +63,9 @@ type waiting struct {
 }
 
 // Into restores into an empty database. ownerDSN is a postgres:// URL of a
-// superuser: rows are loaded past row-level security and triggers. It opens
-// nothing yet.
+// superuser, who makes the roles and a login for the time of the restore, with
+// which all that comes out of the backup is run and loaded: no text of a backup
+// is run with a superuser's rights. It opens nothing yet.
 func Into(ownerDSN string, o *IntoOptions) (*Destination, error) {
 	if o == nil {
 		o = &IntoOptions{}
@@ -80,27 +84,14 @@ func Into(ownerDSN string, o *IntoOptions) (*Destination, error) {
 func (d *Destination) Engine() string { return "postgres" }
 
 // Begin implements [backup.Destination]: [backup.ErrRole] where the login is no
-// superuser, [backup.ErrNotEmpty] where the database holds anything.
-func (d *Destination) Begin(ctx context.Context) error {
-	err := d.with(ctx, func(conn *pgx.Conn) error {
-		if err := superuser(ctx, conn); err != nil {
-			return err
+// superuser, [backup.ErrNotEmpty] where the database holds anything, or another
+// restore is under way in it, or died in it. It marks the database: until Finish,
+// nobody else opens it.
+func (d *Destination) Begin(ctx context.Context) (err error) {
+	if d.dir, err = os.MkdirTemp(d.options.Temp, "art32-restore-"); err == nil {
+		if err = d.with(ctx, func(conn *pgx.Conn) error { return d.begin(ctx, conn) }); err != nil {
+			err = errors.Join(err, d.drop())
 		}
-		if err := empty(ctx, conn); err != nil {
-			return err
-		}
-		var err error
-		if err := conn.QueryRow(ctx, "SELECT has_language_privilege('public', 'plpgsql', 'USAGE')").Scan(&d.language); err != nil {
-			return err
-		}
-		if d.holders, err = names(ctx, conn, holders); err != nil {
-			return err
-		}
-		d.roles, err = names(ctx, conn, "SELECT rolname::text FROM pg_catalog.pg_roles")
-		return err
-	})
-	if err == nil {
-		d.dir, err = os.MkdirTemp(d.options.Temp, "art32-restore-")
 	}
 	if err != nil {
 		return fmt.Errorf("pgsource: begin restore: %w", told(err))
@@ -108,9 +99,16 @@ func (d *Destination) Begin(ctx context.Context) error {
 	return nil
 }
 
-// with hands fn a connection of its own.
+// with hands fn a superuser's connection, for statements of this package alone:
+// what the backup made in other schemas is not found by a name without one.
 func (d *Destination) with(ctx context.Context, fn func(*pgx.Conn) error) (err error) {
-	conn, err := pgx.ConnectConfig(ctx, d.config.Copy())
+	config := d.config.Copy()
+	config.RuntimeParams["search_path"] = "pg_catalog"
+	return connected(ctx, config, fn)
+}
+
+func connected(ctx context.Context, config *pgx.ConnConfig, fn func(*pgx.Conn) error) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -134,7 +132,7 @@ func superuser(ctx context.Context, conn *pgx.Conn) error {
 // content names what a database holds of its own, what belongs to extensions
 // apart.
 const content = `WITH ext AS (SELECT classid, objid FROM pg_catalog.pg_depend WHERE deptype = 'e')
-SELECT 'schema ' || n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname <> 'public' AND ` + ours + `
+SELECT 'schema ' || n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname NOT IN ('public', '` + restoring.Schema + `') AND ` + ours + `
 	AND NOT EXISTS (SELECT FROM ext WHERE classid = 'pg_catalog.pg_namespace'::regclass AND objid = n.oid)
 UNION ALL
 SELECT 'relation ' || c.oid::regclass FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/internal/restoring"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -191,11 +192,18 @@ func (d *Destination) start(ctx context.Context) (err error) {
 	if d.layout == nil || len(d.layout.Lines) == 0 {
 		return fmt.Errorf("%w: layout.json of the shared part is missing", backup.ErrDamaged)
 	}
-	d.logins, err = postgres.Setup(ctx, d.dsn, &postgres.SetupOptions{Lines: d.lines()})
+	if err := d.with(ctx, func(conn *pgx.Conn) error { return d.still(ctx, conn) }); err != nil {
+		return err
+	}
+	d.logins, err = postgres.Setup(restoring.With(ctx, d.login), d.dsn, &postgres.SetupOptions{Lines: d.lines()})
 	if err != nil {
 		return err
 	}
-	if d.conn, err = pgx.ConnectConfig(ctx, d.config.Copy()); err != nil {
+	config, err := parse("restore's", d.loader)
+	if err != nil {
+		return err
+	}
+	if d.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
 		return err
 	}
 	if err := d.makePartitions(ctx); err != nil {
@@ -224,14 +232,10 @@ func (d *Destination) lines() []tenancy.Line {
 	return out
 }
 
-// makePartitions makes those that came without a migration, as the owner.
+// makePartitions makes those that came without a migration, as the owner, and
+// takes off those that went without one.
 func (d *Destination) makePartitions(ctx context.Context) error {
-	var owner string
-	err := d.conn.QueryRow(ctx, "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = 'art32.migrations'::regclass").Scan(&owner)
-	if err != nil {
-		return err
-	}
-	return run(ctx, d.conn, "SET ROLE "+quoted(owner), d.scripts["partitions.sql"], "RESET ROLE")
+	return run(ctx, d.conn, "BEGIN", formats+qualified, "SET ROLE "+quoted(d.owner), d.scripts["partitions.sql"], "COMMIT", "RESET ROLE")
 }
 
 // missing refuses a backup whose tables its migrations did not make.

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/art32/art32/backup"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/restoring"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -20,7 +20,7 @@ import (
 func (d *Destination) Open(
 	ctx context.Context, root keyring.Wrapper, log func(*keyring.Ring) (tenancy.ChangeRecorder, error),
 ) (*backup.Opened, error) {
-	opened, err := d.open(ctx, root, log)
+	opened, err := d.open(restoring.With(ctx, d.login), root, log)
 	if err != nil {
 		return nil, fmt.Errorf("pgsource: open what was restored: %w", told(err))
 	}
@@ -70,7 +70,7 @@ func (d *Destination) today(ctx context.Context, log tenancy.ChangeRecorder) (po
 	if lr, ok := log.(tenancy.LineRecorder); ok {
 		o.Lines = append(lr.Lines(), o.Lines...)
 	}
-	return o, postgres.Migrate(ctx, d.dsn, &o)
+	return o, postgres.Migrate(ctx, d.loader, &o)
 }
 
 // schema are the application's tables, without which an erasure could not be
@@ -79,7 +79,7 @@ func (d *Destination) schema(ctx context.Context) (schema tenancy.Schema, err er
 	if d.options.Schema != nil {
 		return d.options.Schema, nil
 	}
-	err = d.with(ctx, func(conn *pgx.Conn) error {
+	err = d.asLoader(ctx, func(conn *pgx.Conn) error {
 		infos, err := declaredTables(ctx, conn)
 		if err != nil {
 			return err
@@ -100,7 +100,8 @@ func (d *Destination) holdsTenants() bool {
 
 // Finish implements [backup.Destination]. From here on Logins gives the DSNs.
 func (d *Destination) Finish(ctx context.Context) error {
-	if err := errors.Join(d.leave(ctx), d.drop()); err != nil {
+	err := errors.Join(d.leave(ctx), d.drop(), d.with(ctx, func(conn *pgx.Conn) error { return d.finish(ctx, conn) }))
+	if err != nil {
 		return fmt.Errorf("pgsource: finish restore: %w", told(err))
 	}
 	d.finished = true
@@ -122,60 +123,4 @@ func (d *Destination) leave(ctx context.Context) error {
 		return nil
 	}
 	return hangUp(ctx, d.conn)
-}
-
-const abortTime = 2 * time.Minute
-
-// Abort implements [backup.Destination]. It removes tables, schemas and the
-// database's own roles. After Finish it does nothing.
-func (d *Destination) Abort(ctx context.Context) error {
-	if d.finished || d.roles == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
-	defer cancel()
-	err := errors.Join(d.leave(ctx), d.drop(), d.with(ctx, func(conn *pgx.Conn) error { return d.clear(ctx, conn) }))
-	if err != nil {
-		return fmt.Errorf("pgsource: abort restore: remove the database by hand: %w", told(err))
-	}
-	return nil
-}
-
-// holders are the roles that own something here, or may do something.
-const holders = `SELECT DISTINCT r.rolname::text FROM pg_catalog.pg_shdepend s
-JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid JOIN pg_catalog.pg_database d ON d.datname = current_database()
-WHERE s.refclassid = 'pg_catalog.pg_authid'::regclass AND NOT r.rolsuper
-AND (s.dbid = d.oid OR s.classid = 'pg_catalog.pg_database'::regclass AND s.objid = d.oid AND s.deptype = 'a')`
-
-// clear empties the database. It held nothing, so that what a role owns here is
-// of the restore.
-func (d *Destination) clear(ctx context.Context, conn *pgx.Conn) error {
-	owners, err := names(ctx, conn, holders+" AND s.deptype = 'o'")
-	if err != nil {
-		return err
-	}
-	now, err := names(ctx, conn, holders)
-	if err != nil {
-		return err
-	}
-	for _, r := range now {
-		if !slices.Contains(owners, r) && slices.Contains(d.holders, r) {
-			continue
-		}
-		if err := run(ctx, conn, "DROP OWNED BY "+quoted(r)+" CASCADE"); err != nil {
-			return err
-		}
-		if slices.Contains(d.roles, r) || r == "art32_library" || r == "art32_app" { // which all databases share
-			continue
-		}
-		if err := run(ctx, conn, "DROP ROLE "+quoted(r)); err != nil {
-			return err
-		}
-	}
-	if d.language { // or the next owner of tables could not create functions
-		if err := run(ctx, conn, "GRANT USAGE ON LANGUAGE plpgsql TO PUBLIC"); err != nil {
-			return err
-		}
-	}
-	return empty(ctx, conn)
 }

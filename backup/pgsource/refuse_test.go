@@ -104,9 +104,9 @@ func TestSettingsOfTheLogin(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.1")
 	w := newWorld(t)
 	w.furnish(t)
-	whole := w.run(t, nil)
 	db, login := admin(t, w.owner), role(t, w.logins.Backup)
 	db.MustExec(`CREATE SCHEMA decoy; CREATE TABLE decoy.tenants (id uuid); CREATE TABLE decoy.pg_class (oid oid)`)
+	whole := w.run(t, nil)
 	for _, setting := range []string{
 		"search_path = decoy, public", "row_security = on", "DateStyle = 'German, DMY'", "IntervalStyle = sql_standard", "TimeZone = 'Asia/Tokyo'",
 		"extra_float_digits = -15", "bytea_output = escape", "client_encoding = LATIN1", "quote_all_identifiers = on",
@@ -147,6 +147,8 @@ func TestRefused(t *testing.T) {
 		want    []string
 	}{
 		"a declared table is gone":       {"ALTER TABLE customers RENAME TO clients", full, []string{"declares table customers"}},
+		"a declared table is a view":     {"DROP TABLE tickets; CREATE MATERIALIZED VIEW tickets AS SELECT 1 AS n", full, []string{"declares table tickets, which would be left out (a materialized view"}},
+		"a partition with a line end":    {`CREATE TABLE "near" (x int) PARTITION BY LIST (x); CREATE TABLE "a` + "\n" + `b" PARTITION OF near DEFAULT; CREATE SEQUENCE "s` + "\n" + `b"`, full, []string{"name of partition public.\"a?b\"", "name of sequence public.\"s?b\""}},
 		"the keystore is another's":      {"DELETE FROM art32_keys.keys", full, []string{"2 of 2 tenants have no key"}},
 		"one tenant has no key":          {"DELETE FROM art32_keys.keys WHERE tenant_id = (SELECT id FROM art32.tenants LIMIT 1)", full, []string{"1 of 2 tenants have no key"}},
 		"the keystore is gone":           {"DROP SCHEMA art32_keys CASCADE", full, []string{"holds none"}},

@@ -22,36 +22,6 @@ var (
 // holdOutbox keeps messages that waited from being sent a second time. $1 is now.
 const holdOutbox = "UPDATE art32.outbox SET dead_at = $1, last_error = 'held by restore' WHERE delivered_at IS NULL AND dead_at IS NULL"
 
-// partitionsQuery gives the statement that makes each partition where it is not
-// there yet: they come and go without migrations. A partition that is protected
-// itself is protected again.
-const partitionsQuery = `WITH RECURSIVE tree AS (
-	SELECT c.oid, 0 AS depth FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-	WHERE c.relkind = 'p' AND NOT c.relispartition AND ` + ours + `
-	UNION ALL
-	SELECT i.inhrelid, depth + 1 FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid
-)
-SELECT format('DO $art32$ BEGIN IF to_regclass(%L) IS NULL THEN CREATE TABLE %1$s PARTITION OF %2$s %3$s%4$s;%5$s END IF; END $art32$;',
-	format('%I.%I', n.nspname, c.relname), i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid),
-	coalesce(' PARTITION BY ' || pg_get_partkeydef(c.oid), ''),
-	coalesce((SELECT format(' PERFORM art32.protect(%L, %L);', format('%I.%I', n.nspname, c.relname), a.attname)
-		FROM pg_catalog.pg_policy p
-		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid
-			AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid > 0
-		JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
-		WHERE p.polrelid = c.oid AND p.polname = 'art32_library' LIMIT 1), ''))
-FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid
-WHERE depth > 0 ORDER BY depth, c.oid`
-
-// sequencesQuery gives for each sequence the query that gives its statement.
-const sequencesQuery = `SELECT format('SELECT format(''SELECT pg_catalog.setval(%%L, %%s, %%L);'', %L, last_value, is_called) FROM %1$s',
-	format('%I.%I', n.nspname, c.relname))
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'S' AND ` + ours + `
-AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY 1`
-
 // schemaScript makes roles and tables with psql.
 func schemaScript(files []migrate.File) string {
 	var b strings.Builder
@@ -61,7 +31,7 @@ func schemaScript(files []migrate.File) string {
 		fmt.Fprintf(&b, "BEGIN;\n\\ir migrations/%s/%s\n;\nINSERT INTO art32.migrations (line, version, name, checksum, applied_at)"+
 			" VALUES (%s, %d, %s, %s, now());\nCOMMIT;\n", f.Line, f.Name, literal(f.Line), f.Version, literal(f.Name), literal(f.Checksum))
 	}
-	b.WriteString("BEGIN;\n\\ir partitions.sql\nCOMMIT;\nRESET ROLE;\n")
+	b.WriteString("BEGIN;\n" + formats + qualified + "\n\\ir partitions.sql\nCOMMIT;\nRESET ROLE;\n")
 	return b.String()
 }
 

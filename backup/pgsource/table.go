@@ -106,4 +106,11 @@ func (t *table) tenantField() int {
 
 func quoted(name ...string) string { return pgx.Identifier(name).Sanitize() }
 
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+// literal is a string, whatever is set for standard_conforming_strings.
+func literal(s string) string {
+	out := "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	if strings.Contains(s, `\`) {
+		out = " E" + strings.ReplaceAll(out, `\`, `\\`)
+	}
+	return out
+}

@@ -238,6 +238,11 @@ func (k *taken) feed(ctx context.Context, d backup.Destination) (map[tenancy.ID]
 	if err := d.Begin(ctx); err != nil {
 		return nil, err
 	}
+	return k.load(ctx, d)
+}
+
+// load gives a destination that has begun all files, up to Loaded.
+func (k *taken) load(ctx context.Context, d backup.Destination) (map[tenancy.ID][]backup.Table, error) {
 	for _, f := range k.keystore {
 		if err := d.Keystore(ctx, f.name, int64(len(f.text)), bytes.NewReader(f.text)); err != nil {
 			return nil, err

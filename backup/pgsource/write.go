@@ -55,7 +55,7 @@ func (s *snapshot) scripts(ctx context.Context, sink backup.Sink) error {
 			return err
 		}
 	}
-	partitions, err := s.column(ctx, partitionsQuery)
+	partitions, err := s.partitions(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,32 +95,4 @@ func keystoreScripts(ctx context.Context, sink backup.Sink, tables []table) erro
 		return err
 	}
 	return put(ctx, sink, "load.sql", keystoreScript(tables))
-}
-
-// column gives the single text column of a query, a statement in each line.
-func (s *snapshot) column(ctx context.Context, query string, args ...any) (string, error) {
-	rows, err := s.conn.Query(ctx, query, args...)
-	if err != nil {
-		return "", err
-	}
-	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return strings.Join(append(lines, ""), "\n"), err
-}
-
-// sequences sets each sequence to where it stands. A sequence knows no
-// transactions: it is never behind the rows.
-func (s *snapshot) sequences(ctx context.Context) (string, error) {
-	list, err := s.column(ctx, sequencesQuery)
-	if err != nil || strings.TrimSpace(list) == "" {
-		return "", err
-	}
-	var out strings.Builder
-	for query := range strings.Lines(list) {
-		line, err := s.column(ctx, query)
-		if err != nil {
-			return "", err
-		}
-		out.WriteString(line)
-	}
-	return out.String(), nil
 }

@@ -178,8 +178,14 @@ func Inspect(ctx context.Context, logins Logins, schema tenancy.Schema, o *Setup
 
 // inspect refuses a database that would not keep tenants apart.
 func (e *pgEngine) inspect(ctx context.Context, schema tenancy.Schema, lines []tenancy.Line, o *Options) error {
-	findings, err := e.pending(ctx, lines)
+	findings, err := unfinished(ctx, e.platform)
 	if err != nil {
+		return err
+	}
+	if len(findings) > 0 {
+		return &RefusedError{Findings: findings}
+	}
+	if findings, err = e.pending(ctx, lines); err != nil {
 		return err
 	}
 	if len(findings) > 0 { // what the checks look for may not be there yet
@@ -256,9 +262,13 @@ func (c check) run(ctx context.Context, db *sql.DB, tables []string) ([]Finding,
 	return findings(ctx, db, c.mend, c.query, tables)
 }
 
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // findings reads the rows of a query: what was found, and in a second column, if
 // there is one, what to do about it in place of mend.
-func findings(ctx context.Context, db *sql.DB, mend, query string, args ...any) (out []Finding, err error) {
+func findings(ctx context.Context, db querier, mend, query string, args ...any) (out []Finding, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -2,18 +2,14 @@ package postgres
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"embed"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +23,8 @@ import (
 	"github.com/art32/art32/internal/lease"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/internal/outbox"
+	"github.com/art32/art32/internal/pglogin"
+	"github.com/art32/art32/internal/restoring"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -103,7 +101,8 @@ func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
 // returns their DSNs.
 // A name too long for that is cut and marked with a hash.
 // Repeating it is safe, but running instances must be given the new DSNs; to
-// apply migrations alone use [Migrate].
+// apply migrations alone use [Migrate]. Both refuse a database into which a
+// restore of package backup has not finished.
 func Setup(ctx context.Context, ownerDSN string, o *SetupOptions) (Logins, error) {
 	s, err := connectOwner(ctx, ownerDSN)
 	if err != nil {
@@ -113,11 +112,8 @@ func Setup(ctx context.Context, ownerDSN string, o *SetupOptions) (Logins, error
 	if err := s.roles(ctx); err != nil {
 		return Logins{}, setupErr("create roles", err)
 	}
-	if err := s.migrate(ctx, o.lines(nil)); err != nil {
+	if err := s.tables(ctx, o.lines(nil)); err != nil {
 		return Logins{}, err
-	}
-	if err := s.sealKey(ctx); err != nil {
-		return Logins{}, setupErr("create seal key", err)
 	}
 	logins, err := s.logins(ctx, ownerDSN)
 	return logins, setupErr("create logins", err)
@@ -174,7 +170,29 @@ func connectOwner(ctx context.Context, dsn string) (*setup, error) {
 	if err != nil {
 		return nil, errors.Join(setupErr("connect as owner", err), db.Close())
 	}
+	if found, err := unfinished(ctx, s.conn); err != nil || len(found) > 0 {
+		s.close()
+		if err == nil {
+			err = fmt.Errorf("postgres: refused: %s; mend: %s", found[0].What, found[0].Mend)
+		}
+		return nil, err
+	}
 	return s, nil
+}
+
+// unfinished finds the mark of a restore, unless ctx is that restore's.
+func unfinished(ctx context.Context, db querier) ([]Finding, error) {
+	if _, mine := restoring.From(ctx); mine {
+		return nil, nil
+	}
+	found, err := findings(ctx, db, "", restoring.Query)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: look for a restore: %w", translate(err, false))
+	}
+	for i, f := range found {
+		found[i] = Finding{What: restoring.What, Mend: fmt.Sprintf(restoring.Mend, f.What)}
+	}
+	return found, nil
 }
 
 func (s *setup) close() {
@@ -267,6 +285,30 @@ func (s *setup) roles(ctx context.Context) error {
 	return err
 }
 
+// tables makes the tables and the key of the seal. In a restore their texts come
+// out of a backup: those run with a login of their own, and so does whatever
+// touches what they made, since SET ROLE is undone by RESET ROLE.
+func (s *setup) tables(ctx context.Context, lines []tenancy.Line) error {
+	maker := s
+	if login, ok := restoring.From(ctx); ok {
+		if err := s.exec(ctx, "SET search_path = pg_catalog"); err != nil {
+			return setupErr("set search_path", err)
+		}
+		dsn, err := login(ctx, s.role("owner"))
+		if err != nil {
+			return err
+		}
+		if maker, err = connectOwner(ctx, dsn); err != nil {
+			return err
+		}
+		defer maker.close()
+	}
+	if err := maker.migrate(ctx, lines); err != nil {
+		return err
+	}
+	return setupErr("create seal key", maker.sealKey(ctx))
+}
+
 // migrate applies the lines as the owner of the tables.
 func (s *setup) migrate(ctx context.Context, lines []tenancy.Line) (err error) {
 	if err := s.exec(ctx, "SET ROLE "+ident(s.role("owner"))); err != nil {
@@ -337,12 +379,8 @@ func (s *setup) atOnce(ctx context.Context, stmts []string) error {
 // login gives the statement that creates a login and those that give it a new
 // password and its rights, and sets its DSN.
 func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more []string, err error) {
-	name, password := s.role(kind), rand.Text()
-	verifier, err := scram(password)
-	if err != nil {
-		return "", nil, err
-	}
-	if *dsn, err = withUser(ownerDSN, name, password); err != nil {
+	name, verifier := s.role(kind), ""
+	if *dsn, verifier, err = pglogin.New(ownerDSN, name); err != nil {
 		return "", nil, err
 	}
 	more = []string{
@@ -353,38 +391,6 @@ func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more [
 		more = append(more, "GRANT art32_"+kind+" TO "+ident(name))
 	}
 	return createRole(name, "LOGIN"), more, nil
-}
-
-// scram is what the server keeps of a password (RFC 5803), so that the password
-// itself is neither sent nor logged. 128 random bits need no more rounds.
-func scram(password string) (string, error) {
-	const rounds = 4096
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails
-	salted, err := pbkdf2.Key(sha256.New, password, salt, rounds, sha256.Size)
-	if err != nil {
-		return "", err
-	}
-	mac := func(text string) []byte {
-		h := hmac.New(sha256.New, salted)
-		h.Write([]byte(text))
-		return h.Sum(nil)
-	}
-	stored, b64 := sha256.Sum256(mac("Client Key")), base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", rounds, b64(salt), b64(stored[:]), b64(mac("Server Key"))), nil
-}
-
-// withUser is the DSN of another login to the same database.
-func withUser(dsn, user, password string) (string, error) {
-	u, err := url.Parse(dsn)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return "", errors.New("owner's DSN must be a postgres:// URL")
-	}
-	q := u.Query()
-	q.Del("user")
-	q.Del("password")
-	u.RawQuery, u.User = q.Encode(), url.UserPassword(user, password)
-	return u.String(), nil
 }
 
 // harden does what only a superuser may: a backup login that sees all rows, no

@@ -18,6 +18,9 @@ BEGIN
 	IF to_regnamespace('art32') IS NOT NULL THEN
 		RAISE EXCEPTION 'the database is not empty';
 	END IF;
+	IF to_regnamespace('art32_restoring') IS NOT NULL THEN
+		RAISE EXCEPTION 'another restore into the database has not finished: take a new one';
+	END IF;
 	FOREACH r IN ARRAY ARRAY['art32_library', 'art32_app', owner] LOOP
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
 			EXECUTE format('CREATE ROLE %I NOLOGIN', r);
