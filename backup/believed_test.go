@@ -17,6 +17,9 @@ import (
 
 	"github.com/art32/art32/backup"
 	"github.com/art32/art32/backup/sqlitesource"
+	"github.com/art32/art32/session/sqlstore"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/sqlite"
 )
 
 // inVault is a file of a tenant in a folder of the vault.
@@ -416,3 +419,32 @@ func TestForgettingIsFinished(t *testing.T) {
 type accepting struct{}
 
 func (accepting) Record(context.Context, string, ...slog.Attr) error { return nil }
+
+// A database that was opened without the ledger erases past it. The next run
+// finds out, says so and writes it down: no older backup brings them back.
+func TestErasedPastTheLedger(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	people := w.add(t, w.a, 2)
+	careless, err := sqlite.Open(t.Context(), w.data, schema, w.keys, w.log, &sqlite.Options{Migrations: migrations, Lines: []tenancy.Line{sqlstore.Line()}})
+	must(t, err)
+	defer careless.Close()
+	must(t, careless.Erase(in(t.Context(), w.a), people[0].ID))
+	first := w.run(t) // the vault is new: it can have missed something, and takes it over
+	if first.Ledger.Entries != 1 {
+		t.Errorf("%d entries, want 1", first.Ledger.Entries)
+	}
+	must(t, careless.Erase(in(t.Context(), w.a), people[1].ID))
+	second, err := w.job.Run(t.Context())
+	wantErr(t, err, backup.ErrLedger)
+	if second == nil || second.Ledger.Entries != 2 {
+		t.Fatalf("second run: %+v", second)
+	}
+	w.run(t)
+	res, _, err := w.restore(t, first.Run, w.restoreOptions(t))
+	must(t, err)
+	if res.Erased != 1 {
+		t.Errorf("%d erasures repeated, want 1", res.Erased)
+	}
+}

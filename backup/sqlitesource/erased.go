@@ -1,0 +1,46 @@
+package sqlitesource
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/backup"
+	"github.com/art32/art32/tenancy"
+)
+
+var _ backup.Eraser = (*snapshot)(nil)
+
+// erasedKeys are the tombstones of data subjects in the keystore: id of the
+// tenant, a blank, name of the record.
+const erasedKeys = `SELECT DISTINCT tenant_id || ' ' || name FROM art32_keys WHERE state = 'erased' AND name LIKE 'subject/%' ORDER BY 1`
+
+// Erased implements [backup.Eraser].
+func (v *snapshot) Erased(ctx context.Context, each func(tenancy.ID, uuid.UUID) error) error {
+	path := filepath.Join(v.keys, keystoreName)
+	var names []string
+	err := with(ctx, path, readOnly, func(c *sql.Conn) (err error) {
+		names, err = texts(ctx, c, erasedKeys)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sqlitesource: %w", unreadable(ctx, path, err))
+	}
+	for _, name := range names {
+		tenant, subject, _ := strings.Cut(name, " subject/")
+		t, err := uuid.Parse(tenant)
+		id, idErr := uuid.Parse(subject)
+		if err != nil || idErr != nil {
+			return errors.New("sqlitesource: the keystore names a data subject by no id")
+		}
+		if err := each(tenancy.ID(t), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
