@@ -1,7 +1,10 @@
 package session
 
 import (
+	"iter"
 	"net/http"
+	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -9,21 +12,34 @@ import (
 // another host of the domain, for a part of the site, or without TLS (RFC 6265bis).
 const CookieName = "__Host-session"
 
+// maxCarried is how many tokens of one request Login and Logout end. A browser
+// sends one.
+const maxCarried = 8
+
+// values gives what a request carries under the cookie's name. Blank is what HTTP
+// takes for it: a browser keeps a name that begins with another blank of Unicode
+// apart from ours, and lets any host of the domain set it.
+func values(h http.Header) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range h["Cookie"] {
+			for part := range strings.SplitSeq(line, ";") {
+				name, v, _ := strings.Cut(part, "=")
+				if textproto.TrimString(name) == CookieName && !yield(textproto.TrimString(v)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // carried reads the token that a request carries. Of a cookie that comes twice,
 // or that no login can have set, no part is believed; the store is not asked.
 func carried(h http.Header) (token, verdict) {
 	var value string
 	count := 0
-	for _, line := range h["Cookie"] {
-		for line != "" {
-			var part string
-			part, line, _ = strings.Cut(line, ";")
-			name, v, _ := strings.Cut(part, "=")
-			if strings.TrimSpace(name) == CookieName {
-				value = strings.TrimSpace(v)
-				count++
-			}
-		}
+	for v := range values(h) {
+		value = v
+		count++
 	}
 	if count == 0 {
 		return token{}, none
@@ -35,18 +51,35 @@ func carried(h http.Header) (token, verdict) {
 	return t, valid
 }
 
-// setCookie hands a token to the browser, for as long as that is open.
-func (m *Manager) setCookie(w http.ResponseWriter, t token) {
-	m.replaceCookie(w, t.reveal(), 0)
-	if w.Header().Get("Cache-Control") == "" {
-		w.Header().Set("Cache-Control", "no-store")
+// tokens gives each token that a request carries, also of a cookie that comes
+// more than once, and the one that its response hands out already: what is to be
+// ended need not be believed.
+func tokens(request, response http.Header) (all []token) {
+	add := func(value string) {
+		if t, ok := parseToken(value); ok && len(all) < maxCarried && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
 	}
+	for _, line := range response["Set-Cookie"] {
+		if v, ok := strings.CutPrefix(line, CookieName+"="); ok {
+			v, _, _ = strings.Cut(v, ";")
+			add(v)
+		}
+	}
+	for v := range values(request) {
+		add(v)
+	}
+	return all
 }
+
+// setCookie hands a token to the browser, for as long as that is open.
+func (m *Manager) setCookie(w http.ResponseWriter, t token) { m.replaceCookie(w, t.reveal(), 0) }
 
 // clearCookie takes the cookie away.
 func (m *Manager) clearCookie(w http.ResponseWriter) { m.replaceCookie(w, "", -1) }
 
-// replaceCookie sets the cookie in place of what was set before in this response.
+// replaceCookie sets the cookie in place of what was set before in this response,
+// which no cache may keep: it would log others in or out.
 func (m *Manager) replaceCookie(w http.ResponseWriter, value string, maxAge int) {
 	c := http.Cookie{ //nolint:gosec // SameSite is Lax or Strict: configure refuses others
 		Name: CookieName, Value: value, Path: "/", MaxAge: maxAge,
@@ -59,4 +92,5 @@ func (m *Manager) replaceCookie(w http.ResponseWriter, value string, maxAge int)
 		}
 	}
 	w.Header()["Set-Cookie"] = append(others, c.String())
+	w.Header().Set("Cache-Control", "no-store")
 }

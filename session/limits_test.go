@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"testing"
@@ -114,8 +115,8 @@ func TestClockSetBack(t *testing.T) {
 					w.wantUser(t, cookie)
 					return
 				}
-				res := ask(t, w.m, whoami, cookie)
-				wantBody(t, res, http.StatusOK, "nobody")
+				wantBody(t, ask(t, w.m, whoami, cookie), http.StatusOK, "nobody")
+				res := ask(t, w.m, w.m.Require(http.HandlerFunc(whoami)).ServeHTTP, cookie)
 				if len(res.Cookies()) != 0 || !w.row(t, cookie).Revoked.IsZero() || len(w.log.actions()) != 1 {
 					t.Error("the session was ended")
 				}
@@ -398,6 +399,9 @@ func TestPolicies(t *testing.T) {
 		"idle beyond absolute":     {session.Policy{Idle: 2 * time.Hour, Absolute: time.Hour}, false},
 		"idle beyond the default":  {session.Policy{Idle: 13 * time.Hour}, false},
 		"absolute below the other": {session.Policy{Absolute: time.Minute}, false},
+		"30 days":                  {session.Policy{Absolute: 30 * 24 * time.Hour}, true},
+		"more than 30 days":        {session.Policy{Absolute: 30*24*time.Hour + 1}, false},
+		"for ever":                 {session.Policy{Idle: math.MaxInt64, Absolute: math.MaxInt64}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +25,8 @@ type Options struct {
 	// other sites, as in "https://admin.example.com". Default: none.
 	TrustedOrigins []string
 	// Poll is how often [Manager.Run] asks the store whether the sessions of
-	// running requests were revoked elsewhere. Default 5 seconds.
+	// running requests were revoked elsewhere: they end so much later, and by what
+	// the store takes to answer. Default 5 seconds.
 	Poll time.Duration
 	// Logger receives what an operator must read once. Default [slog.Default].
 	Logger *slog.Logger
@@ -45,8 +45,10 @@ type Manager struct {
 	tel      telemetry
 
 	node     node
-	batching atomic.Bool    // Run is under way
-	failing  atomic.Bool    // the store was down when it was last asked
+	batching atomic.Bool // Run is under way
+	reads    health
+	touches  health
+	expiries health
 	ending   [64]sync.Mutex // by a session's id: it expires once on this node
 }
 
@@ -62,7 +64,8 @@ func New(store Store, recorder Recorder, o *Options) (*Manager, error) {
 	}
 	m := &Manager{
 		store: store, recorder: recorder, sameSite: o.SameSite, poll: o.Poll, logger: o.Logger,
-		csrf: http.NewCrossOriginProtection(),
+		csrf:  http.NewCrossOriginProtection(),
+		reads: health{work: "lookup"}, touches: health{work: "touch"}, expiries: health{work: "expire"},
 	}
 	m.node.init()
 	if err := m.configure(o); err != nil {
@@ -104,18 +107,4 @@ func (m *Manager) configure(o *Options) (err error) {
 func absent(v any) bool {
 	rv := reflect.ValueOf(v)
 	return !rv.IsValid() || rv.Kind() == reflect.Pointer && rv.IsNil()
-}
-
-// wellbeing notes whether the store or the log answered, and tells the operator
-// of each failure's beginning and end.
-func (m *Manager) wellbeing(ctx context.Context, err error) {
-	if err == nil {
-		if m.failing.Load() && m.failing.CompareAndSwap(true, false) {
-			m.logger.InfoContext(ctx, "session: service again")
-		}
-		return
-	}
-	if ctx.Err() == nil && m.failing.CompareAndSwap(false, true) {
-		m.logger.ErrorContext(ctx, "session: no service: requests with a session are answered 503", slog.Any("error", err))
-	}
 }

@@ -10,19 +10,19 @@ import (
 // Middleware runs next with the session of the request's cookie: actor, tenant
 // and session id are in its context ([tenancy.ActorFrom], [tenancy.TenantFrom],
 // [tenancy.SessionFrom]) and [From] gives the session. Where there is no valid
-// session next runs without, and a cookie that is of no further use is cleared;
-// [Manager.Require] refuses such requests.
+// session next runs without; [Manager.Require] refuses such requests. What the
+// Middleware of another manager around this one has found does not count.
 //
 // When the session ends, the context ends with the cause [ErrRevoked] or
-// [ErrExpired], so that streams end too. While the store or the log is down, a
-// request with a cookie is answered with 503 and next is not called. Requests of
+// [ErrExpired], so that streams end too. While the store is down, a request with
+// a cookie is answered with 503 and next is not called. Requests of
 // other sites that may change something are answered with 403
 // ([http.CrossOriginProtection]).
 //
 // The response is written by next itself, without a wrapper.
 func (m *Manager) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if runningIn(r.Context()) != nil { // a Middleware around this one
+		if m.node.running(r.Context()) != nil { // a Middleware of m around this one
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -31,9 +31,6 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			v = left
 		}
 		m.tel.count(r.Context(), v)
-		if v.clears() {
-			m.clearCookie(w)
-		}
 		switch v {
 		case valid:
 			defer m.node.leave(run)
@@ -44,17 +41,25 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			w.Header().Set("Retry-After", "5")
 			refuse(w, http.StatusServiceUnavailable, "temporarily unavailable")
 		default:
+			if ctx := m.node.nobody(r.Context(), v); ctx != r.Context() {
+				r = r.WithContext(ctx)
+			}
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
 // Require answers requests without a session with 401, and calls next for the
-// others. It belongs inside [Manager.Middleware]; outside it refuses everything.
-// To send people to a login page instead, ask [From].
+// others. It belongs inside the [Manager.Middleware] of the same manager; outside
+// it refuses everything. It also clears a cookie that is of no further use, as
+// [Manager.Login] and [Manager.Logout] do, and nobody else: caches may keep the
+// other responses. To send people to a login page instead, ask [From].
 func (m *Manager) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if runningIn(r.Context()) == nil {
+		if m.node.running(r.Context()) == nil || runningIn(r.Context()) == nil {
+			if m.node.useless(r.Context()) {
+				m.clearCookie(w)
+			}
 			w.Header().Set("WWW-Authenticate", `Cookie cookie-name="`+CookieName+`"`)
 			refuse(w, http.StatusUnauthorized, "login required")
 			return
@@ -78,19 +83,38 @@ func (m *Manager) begin(r *http.Request) (*running, verdict) {
 		return nil, v
 	}
 	ctx, h := r.Context(), t.hash()
-	for {
-		endings := m.node.endings()
-		row, err := m.lookup(ctx, h)
-		if errors.Is(err, ErrNotFound) {
-			return nil, unknown
-		}
-		if err != nil {
-			return nil, down
-		}
-		if run, v, again := m.admit(ctx, &row, endings); !again {
-			return run, v
-		}
+	since := m.node.endings()
+	row, v := m.read(ctx, h)
+	if v != valid {
+		return nil, v
 	}
+	run, tell, v := m.admit(ctx, &row)
+	if v != valid {
+		return nil, v
+	}
+	if v = m.confirm(ctx, run, h, since); v == valid && tell {
+		v = m.tell(ctx, run)
+	}
+	if v != valid {
+		m.node.leave(run)
+		return nil, v
+	}
+	return run, valid
+}
+
+// read gives the row of a token that is not revoked.
+func (m *Manager) read(ctx context.Context, h Hash) (Row, verdict) {
+	row, err := m.lookup(ctx, h)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return row, unknown
+	case err != nil:
+		return row, down
+	case !row.Revoked.IsZero():
+		m.node.over(ctx, row.ID)
+		return row, revoked
+	}
+	return row, valid
 }
 
 // lookup asks the store. A row with another hash is not what was asked for.
@@ -100,63 +124,70 @@ func (m *Manager) lookup(ctx context.Context, h Hash) (Row, error) {
 		err = errors.New("session: the store gave another session than asked for")
 	}
 	if errors.Is(err, ErrNotFound) {
-		m.wellbeing(ctx, nil)
+		m.reads.note(ctx, m, nil)
 	} else {
-		m.wellbeing(ctx, err)
+		m.reads.note(ctx, m, err)
 	}
 	return row, err
 }
 
-// admit judges a row and registers the request in its session. It is to be
-// called again with a fresh row if sessions were ended since.
-func (m *Manager) admit(ctx context.Context, row *Row, endings uint64) (run *running, v verdict, again bool) {
-	now := stamp(time.Now())
-	run, touch, v, reason := m.register(ctx, row, now, endings)
-	switch {
-	case run == nil && v == valid:
-		return nil, valid, true
-	case v == expired:
-		err := m.expire(ctx, &row.Session, reason)
-		m.wellbeing(ctx, err)
-		if err != nil {
-			return nil, down, false
-		}
-	case touch != nil:
-		err := m.touch(ctx, touch, now)
-		m.wellbeing(ctx, err)
-		if err != nil {
-			m.node.leave(run)
-			return nil, down, false
-		}
+// admit judges a row and registers the request in its session. Whether an expiry
+// can be recorded changes nothing of it: what is over is over, and one tenant's
+// log is no reason to refuse the login page.
+func (m *Manager) admit(ctx context.Context, row *Row) (run *running, tell bool, v verdict) {
+	run, tell, v = m.register(ctx, row)
+	if v != expired {
+		return run, tell, v
 	}
-	return run, v, false
+	fresh, v, err := m.expire(ctx, row.ID)
+	m.expiries.note(ctx, m, err)
+	switch {
+	case err != nil:
+		return nil, false, expired
+	case v != valid:
+		return nil, false, v
+	}
+	row.Session = fresh // another node has seen it since
+	return m.register(ctx, row)
 }
 
-// register is the part of admit that holds the lock. Without a request and valid,
-// the row may be stale. A use is returned where the store must be told that the
-// session was seen, before the request is served.
-func (m *Manager) register(ctx context.Context, row *Row, now time.Time, endings uint64) (*running, *use, verdict, Reason) {
-	n := &m.node
+// register is the part of admit that holds the lock. It tells whether the store
+// must hear that the session was seen, before the request is served.
+func (m *Manager) register(ctx context.Context, row *Row) (run *running, tell bool, v verdict) {
+	n, now := &m.node, stamp(time.Now())
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.ended != endings {
-		return nil, nil, valid, ""
-	}
-	seen := row.LastSeen
-	if u := n.uses[row.ID]; u != nil {
-		seen = latest(seen, u.seen)
-	}
-	if v, reason := m.policy.judge(row, seen, now); v != valid {
-		return nil, nil, v, reason
+	if v, _ := m.policy.judge(row, n.seen(&row.Session), now); v != valid {
+		return nil, false, v
 	}
 	u := n.useOf(&row.Session, m.watch)
 	u.seen = latest(u.seen, now)
-	run := &running{names: u.names, session: row.Session}
+	run = &running{node: n, names: u.names, session: row.Session}
 	run.session.LastSeen = now
 	run.Context, run.cancel = context.WithCancelCause(ctx)
 	u.enter(run)
-	if m.tellNow(u, now) {
-		return run, u, valid, ""
+	return run, m.tellNow(u, now), valid
+}
+
+// confirm reads the session again if it was ended after it had been read. Once is
+// enough: whatever ends it from now on finds the request registered.
+func (m *Manager) confirm(ctx context.Context, run *running, h Hash, since uint64) verdict {
+	if !m.node.endedSince(run.session.ID, since) {
+		return valid
 	}
-	return run, nil, valid, ""
+	_, v := m.read(ctx, h)
+	if v == unknown {
+		m.node.over(ctx, run.session.ID)
+	}
+	return v
+}
+
+// tell writes a request's touch.
+func (m *Manager) tell(ctx context.Context, run *running) verdict {
+	err := m.touch(ctx, run.use, run.session.LastSeen)
+	m.touches.note(ctx, m, err)
+	if err != nil {
+		return down
+	}
+	return valid
 }

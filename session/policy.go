@@ -11,20 +11,21 @@ type Policy struct {
 	// Idle is how long a session lasts without a request, at least a second.
 	// Default 30 minutes. There is no value that switches it off.
 	Idle time.Duration
-	// Absolute is how long a session lasts at all, at least Idle. Default 12
-	// hours. There is no value that switches it off.
+	// Absolute is how long a session lasts at all, at least Idle and at most 30
+	// days. Default 12 hours. There is no value that switches it off.
 	//
-	// NIST SP 800-63B-4 limits AAL2 to 24 hours with 1 hour idle, and AAL3 to 12
-	// hours with 15 minutes.
+	// NIST SP 800-63B-4 limits AAL1 to 30 days, AAL2 to 24 hours with 1 hour idle,
+	// and AAL3 to 12 hours with 15 minutes.
 	Absolute time.Duration
 }
 
 const (
 	defaultIdle     = 30 * time.Minute
 	defaultAbsolute = 12 * time.Hour
-	minIdle         = time.Second // less is a forgotten unit
-	granularities   = 20          // of which the idle time consists
-	skew            = time.Minute // by which the clock of another node may be ahead
+	maxAbsolute     = 30 * 24 * time.Hour // NIST SP 800-63B-4, AAL1
+	minIdle         = time.Second         // less is a forgotten unit
+	granularities   = 20                  // of which the idle time consists
+	skew            = time.Minute         // by which the clock of another node may be ahead
 )
 
 func (p Policy) orDefault() (Policy, error) {
@@ -39,6 +40,9 @@ func (p Policy) orDefault() (Policy, error) {
 	}
 	if p.Absolute < p.Idle {
 		return p, errors.New("absolute time is less than the idle time")
+	}
+	if p.Absolute > maxAbsolute {
+		return p, errors.New("absolute time is more than 30 days")
 	}
 	return p, nil
 }
@@ -56,6 +60,13 @@ func (p Policy) end(created, seen time.Time) (time.Time, Reason) {
 	return absolute, ReasonAbsolute
 }
 
+// early reports whether a session was created or seen so far ahead of now that a
+// clock must have been set back.
+func early(created, seen, now time.Time) bool {
+	horizon := now.Add(skew)
+	return created.After(horizon) || seen.After(horizon)
+}
+
 // judge says what a row is worth at now, when it was last seen at seen.
 func (p Policy) judge(row *Row, seen, now time.Time) (verdict, Reason) {
 	switch {
@@ -63,7 +74,7 @@ func (p Policy) judge(row *Row, seen, now time.Time) (verdict, Reason) {
 		return unknown, ""
 	case !row.Revoked.IsZero():
 		return revoked, row.Reason
-	case row.Created.After(now.Add(skew)) || seen.After(now.Add(skew)):
+	case early(row.Created, seen, now):
 		return ahead, ""
 	}
 	if end, reason := p.end(row.Created, seen); !now.Before(end) {

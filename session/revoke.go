@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/art32/art32/tenancy"
 )
 
 // Revoke ends the sessions that sel chooses and returns how many these were. The
-// requests that run in them on this node end at once, on other nodes within
-// [Options].Poll; the request of ctx itself runs on. The reason is for the audit
+// requests that run in them on this node end at once, on other nodes after
+// [Options].Poll and the store's answer; the request of ctx itself runs on. The reason is for the audit
 // log, where it is encrypted; it is required.
 //
 // Who revokes is the actor of ctx, without which the error is
@@ -19,7 +22,13 @@ import (
 // none. Whether the actor may do it is the caller's to decide.
 //
 // The event precedes the revocation, and tells how many sessions there were then.
-// After an error, sessions may have been revoked; calling it again is safe.
+// After an error, sessions may have been revoked, and requests that run in them
+// here have ended; calling it again is safe.
+//
+// A login that is under way, its password checked and [Manager.Login] not yet
+// called, is no session and is not ended. To shut somebody out, first disable the
+// account, then revoke; and let the login look at the account again after
+// Manager.Login, and call [Manager.Logout] if it was disabled.
 func (m *Manager) Revoke(ctx context.Context, sel Selector, reason string) (int, error) {
 	if err := permitted(ctx, sel, reason); err != nil {
 		return 0, err
@@ -30,6 +39,9 @@ func (m *Manager) Revoke(ctx context.Context, sel Selector, reason string) (int,
 	}
 	if sel.Kind() != KindID {
 		return m.revokeAll(ctx, sel, sel.Tenant(), reason, len(found))
+	}
+	for _, id := range missing(sel.IDs(), found) {
+		m.node.over(ctx, id)
 	}
 	count := 0
 	for _, s := range found {
@@ -83,22 +95,29 @@ func (m *Manager) revokeAll(ctx context.Context, sel Selector, tenant tenancy.ID
 }
 
 // expire ends a session that has reached a limit for good, so that a clock which
-// is set back does not revive it. The requests that meet it at once on this node
+// is set back does not revive it. It judges the session anew as the store has it,
+// and gives it back if it is valid. The requests that meet it at once on this node
 // leave one event.
-func (m *Manager) expire(ctx context.Context, s *Session, why Reason) error {
-	lock := &m.ending[int(s.ID[0])%len(m.ending)]
+func (m *Manager) expire(ctx context.Context, id uuid.UUID) (Session, verdict, error) {
+	lock := &m.ending[int(id[0])%len(m.ending)]
 	lock.Lock()
 	defer lock.Unlock()
-	left, err := m.store.List(ctx, OfID(s.ID))
+	left, err := m.store.List(ctx, OfID(id))
 	if err != nil {
-		return fmt.Errorf("session: expire: %w", err)
+		return Session{}, down, fmt.Errorf("session: expire: %w", err)
 	}
 	if len(left) == 0 {
-		return nil
+		m.node.over(ctx, id)
+		return Session{}, revoked, nil
 	}
-	if err := m.record(acting(ctx, s), actionExpire, slog.String("reason", string(why))); err != nil {
-		return err
+	s := left[0]
+	v, why := m.policy.judge(&Row{Session: s}, m.node.lastSeen(&s), stamp(time.Now()))
+	if v != expired {
+		return s, v, nil
 	}
-	_, err = m.revoke(ctx, OfID(s.ID), why, ErrExpired)
-	return err
+	if err := m.record(acting(ctx, &s), actionExpire, slog.String("reason", string(why))); err != nil {
+		return s, down, err
+	}
+	_, err = m.revoke(ctx, OfID(id), why, ErrExpired)
+	return s, expired, err
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
@@ -21,7 +20,8 @@ const (
 // revoked elsewhere; and every hour it deletes the sessions whose absolute limit
 // lies a day back, with the policy of now.
 //
-// Each process runs one; a second Run of the same manager returns [ErrRunning].
+// None of the three waits for another; Run returns when all have stopped. Each
+// process runs one; a second Run of the same manager returns [ErrRunning].
 // What fails is told to the logger once and tried again.
 func (m *Manager) Run(ctx context.Context) error {
 	if !m.batching.CompareAndSwap(false, true) {
@@ -32,36 +32,34 @@ func (m *Manager) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// rounds has each job done by a goroutine of its own: none waits for another.
 func (m *Manager) rounds(ctx context.Context) {
-	jobs := []*job{
-		{name: "touch", every: m.flushEvery(), do: m.flush},
-		{name: "poll", every: m.poll, do: m.pollRevoked},
-		{name: "purge", every: purgeEvery, do: m.purge, due: time.Now()},
+	var all sync.WaitGroup
+	for _, j := range []*job{
+		{name: "touch", first: m.flushEvery(), every: m.flushEvery(), bound: patience, do: m.flush},
+		{name: "poll", first: m.poll, every: m.poll, bound: patience, do: m.pollRevoked},
+		{name: "purge", every: purgeEvery, bound: purgeEvery, do: m.purge},
+	} {
+		all.Go(func() {
+			for wait := j.first; sleep(ctx, wait); wait = j.every {
+				m.round(ctx, j)
+			}
+		})
 	}
-	for _, j := range jobs[:2] {
-		j.due = time.Now().Add(j.every)
-	}
-	for ctx.Err() == nil {
-		next := slices.MinFunc(jobs, func(a, b *job) int { return a.due.Compare(b.due) })
-		if !sleep(ctx, time.Until(next.due)) {
-			return
-		}
-		m.round(ctx, next)
-		next.due = time.Now().Add(next.every)
-	}
+	all.Wait()
 }
 
 // job is a part of Run.
 type job struct {
-	name    string
-	every   time.Duration
-	due     time.Time // on the monotonic clock
-	do      func(context.Context) error
-	failing bool
+	name         string
+	first, every time.Duration // until it is done, and done again
+	bound        time.Duration // for one time
+	do           func(context.Context) error
+	failing      bool
 }
 
 func (m *Manager) round(ctx context.Context, j *job) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, j.bound)
 	defer cancel()
 	err := j.do(bounded)
 	if err != nil && ctx.Err() == nil && !j.failing {
@@ -88,11 +86,8 @@ func (m *Manager) pollRevoked(ctx context.Context) error {
 			return err
 		}
 		m.node.learn(known)
-		gone := slices.DeleteFunc(ids, func(id uuid.UUID) bool {
-			return slices.ContainsFunc(known, func(s Session) bool { return s.ID == id })
-		})
-		if len(gone) > 0 {
-			m.node.end(ctx, ErrRevoked, gone...)
+		for _, id := range missing(ids, known) {
+			m.node.over(ctx, id)
 		}
 	}
 	return nil

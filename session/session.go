@@ -65,7 +65,8 @@ const (
 )
 
 // From gives the session in which the request of ctx runs. It is false where
-// there is none, or no [Manager.Middleware] around the handler.
+// there is none, or no [Manager.Middleware] around the handler. Where several are
+// around it, the innermost decides.
 func From(ctx context.Context) (Session, bool) {
 	if run := runningIn(ctx); run != nil {
 		return run.session, true

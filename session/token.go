@@ -11,7 +11,9 @@ import (
 
 // Hash is the SHA-256 of a session's token, which is all that a [Store] holds of
 // it. It prints, logs and marshals as a mark: who can read hashes cannot make
-// tokens of them, but would recognise one.
+// tokens of them, but would recognise one. fmt asks no method of a value in an
+// unexported field: a type that keeps one there needs a Format of its own. A store
+// must write the bytes, h[:]: also the text form is the mark.
 type Hash [sha256.Size]byte
 
 const redacted = "[redacted]"

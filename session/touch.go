@@ -24,7 +24,7 @@ func (m *Manager) tellNow(u *use, now time.Time) bool {
 	case lag < due || u.telling:
 		return false
 	case batching && lag < m.policy.Idle/2:
-		m.node.due[u.id] = u
+		m.node.due[u.session.ID] = u
 		return false
 	}
 	u.telling = true
@@ -33,13 +33,17 @@ func (m *Manager) tellNow(u *use, now time.Time) bool {
 
 // touch writes one request's touch. Others that come meanwhile do not repeat it.
 func (m *Manager) touch(ctx context.Context, u *use, now time.Time) error {
-	err := m.store.Touch(ctx, []Touch{{ID: u.id, At: now}})
-	m.node.mu.Lock()
-	defer m.node.mu.Unlock()
-	u.telling = false
-	if err == nil {
-		u.stored = latest(u.stored, now)
-	}
+	written := false
+	defer func() { // also if the store panics
+		m.node.mu.Lock()
+		defer m.node.mu.Unlock()
+		u.telling = false
+		if written {
+			u.stored = latest(u.stored, now)
+		}
+	}()
+	err := m.store.Touch(ctx, []Touch{{ID: u.session.ID, At: now}})
+	written = err == nil
 	return err
 }
 
@@ -76,7 +80,7 @@ func (n *node) told(batch []Touch) {
 
 // watch sets the timer for a session's limits.
 func (m *Manager) watch(u *use) *time.Timer {
-	end, _ := m.policy.end(u.created, u.seen)
+	end, _ := m.policy.end(u.session.Created, u.seen)
 	return time.AfterFunc(time.Until(end), func() { m.limit(u) })
 }
 
@@ -84,40 +88,38 @@ func (m *Manager) watch(u *use) *time.Timer {
 // running request is forgotten here; the next request judges it. Otherwise the
 // store is asked, since another node may have seen it meanwhile.
 func (m *Manager) limit(u *use) {
-	now := stamp(time.Now())
-	if !m.reached(u, now) {
+	if !m.reached(u) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	known, err := m.store.List(ctx, OfID(u.id))
-	if err == nil && len(known) == 0 {
-		m.node.end(ctx, ErrRevoked, u.id)
-		return
-	}
-	if err == nil {
-		m.node.learn(known)
-		if !m.reached(u, now) {
+	fresh, v, err := m.expire(ctx, u.session.ID)
+	m.expiries.note(ctx, m, err)
+	if err == nil && v == valid {
+		m.node.learn([]Session{fresh})
+		if !m.reached(u) {
 			return
 		}
-		_, reason := m.policy.end(u.created, known[0].LastSeen)
-		err = m.expire(ctx, &known[0], reason)
 	}
-	m.wellbeing(ctx, err)
-	m.node.end(ctx, ErrExpired, u.id) // also where nothing could be written
+	cause := ErrExpired // also where nothing could be written
+	if v == revoked {
+		cause = ErrRevoked
+	}
+	m.node.end(ctx, cause, u.session.ID)
 }
 
-// reached reports whether requests run in a session that has come to its end.
-// If the end lies ahead it sets the timer anew.
-func (m *Manager) reached(u *use, now time.Time) bool {
-	n := &m.node
+// reached reports whether requests run in a session that has come to its end, or
+// that lies ahead of a clock which was set back: by that clock it would not end in
+// time. If the end lies ahead it sets the timer anew.
+func (m *Manager) reached(u *use) bool {
+	n, now := &m.node, stamp(time.Now())
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.uses[u.id] != u {
+	if n.uses[u.session.ID] != u {
 		return false
 	}
-	end, _ := m.policy.end(u.created, u.seen)
-	if now.Before(end) {
+	end, _ := m.policy.end(u.session.Created, u.seen)
+	if now.Before(end) && !early(u.session.Created, u.seen, now) {
 		u.timer.Reset(max(end.Sub(now), time.Millisecond))
 		return false
 	}

@@ -264,6 +264,13 @@ func (s *watched) List(ctx context.Context, sel session.Selector) ([]session.Ses
 	return s.Store.List(ctx, sel)
 }
 
+func (s *watched) Purge(ctx context.Context, before time.Time) (int, error) {
+	if err := s.enter("Purge"); err != nil {
+		return 0, err
+	}
+	return s.Store.Purge(ctx, before)
+}
+
 // events are what was recorded.
 type events struct {
 	next session.Recorder
@@ -366,11 +373,16 @@ func (w *world) wantUser(tb testing.TB, c *http.Cookie) {
 	wantBody(tb, ask(tb, w.m, whoami, c), http.StatusOK, w.id.User.String())
 }
 
-// wantNobody is its opposite; the cookie is cleared.
+// wantNobody is its opposite; where a session is required the cookie is cleared.
 func (w *world) wantNobody(tb testing.TB, c *http.Cookie) {
 	tb.Helper()
 	res := ask(tb, w.m, whoami, c)
 	wantBody(tb, res, http.StatusOK, "nobody")
+	if len(res.Cookies()) != 0 {
+		tb.Fatalf("a response that caches may keep sets a cookie: %v", res.Header)
+	}
+	res = ask(tb, w.m, w.m.Require(http.HandlerFunc(whoami)).ServeHTTP, c)
+	wantBody(tb, res, http.StatusUnauthorized, "login required\n")
 	wantCleared(tb, res)
 }
 
@@ -386,6 +398,9 @@ func wantBody(tb testing.TB, res *http.Response, status int, text string) {
 func wantCleared(tb testing.TB, res *http.Response) {
 	tb.Helper()
 	cs := res.Cookies()
+	if res.Header.Get("Cache-Control") != "no-store" {
+		tb.Fatal("caches may keep the response that clears the cookie")
+	}
 	if len(cs) != 1 || cs[0].Name != session.CookieName || cs[0].MaxAge >= 0 || cs[0].Value != "" {
 		tb.Fatalf("the cookie was not cleared: %v", res.Header["Set-Cookie"])
 	}

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -49,6 +50,9 @@ func New() *Store {
 		byTenant: map[tenancy.ID]map[uuid.UUID]*session.Row{},
 	}
 }
+
+// Format implements [fmt.Formatter]: hashes are not to be printed.
+func (*Store) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, "memstore.Store") }
 
 // Insert implements [session.Store].
 func (s *Store) Insert(_ context.Context, row session.Row) error {

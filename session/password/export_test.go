@@ -8,6 +8,13 @@ func Canonical(text string) (string, error) {
 	return s.String(), err
 }
 
+// Usable tells whether a stored text can be used, without the work that Verify
+// does in either case.
+func (h *Hasher) Usable(text string) error {
+	_, err := h.load(text)
+	return err
+}
+
 // Gate is the gate of a Hasher.
 type Gate struct{ g *gate }
 

@@ -114,10 +114,15 @@ func (h *Hasher) Hash(ctx context.Context, pw []byte) (string, error) {
 //
 // It returns [ErrMismatch], [ErrHash], [ErrEmpty], [ErrTooLong], [ErrBusy], or
 // the error of ctx when that ends before the hash has begun. To the person who
-// logs in the first four should look the same.
+// logs in the first four should look the same: so a phc that cannot be used, ""
+// among them, takes the time of [Hasher.Dummy].
 func (h *Hasher) Verify(ctx context.Context, phc string, pw []byte) (rehash bool, err error) {
 	s, err := h.load(phc)
 	if err != nil {
+		// The same work as for a user who does not exist.
+		if work := h.Dummy(ctx, pw); !errors.Is(work, ErrMismatch) {
+			return false, work
+		}
 		return false, err
 	}
 	got, err := h.derive(ctx, s, len(s.hash), pw)

@@ -162,20 +162,46 @@ func TestDummy(t *testing.T) {
 	if err := h.Dummy(t.Context(), []byte("whatever")); !errors.Is(err, password.ErrMismatch) {
 		t.Errorf("Dummy: %v", err)
 	}
-	noError(t, h.Gate().Acquire(t.Context(), h.Gate().Free()))
+	wantWork(t, h, func(ctx context.Context) error { return h.Dummy(ctx, []byte("whatever")) })
+}
+
+// wantWork shows that fn hashes: it waits for memory as a true login does.
+func wantWork(t *testing.T, h *password.Hasher, fn func(context.Context) error) {
+	t.Helper()
+	all := h.Gate().Free()
+	noError(t, h.Gate().Acquire(t.Context(), all))
+	defer h.Gate().Release(all)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	done := make(chan error)
-	go func() { done <- h.Dummy(ctx, []byte("whatever")) }()
-	for h.Gate().Waiting() == 0 { // it waits for memory as a true login does
+	go func() { done <- fn(ctx) }()
+	for h.Gate().Waiting() == 0 {
 		select {
 		case err := <-done:
-			t.Fatalf("Dummy did not wait: %v", err)
+			t.Fatalf("it did not wait: %v", err)
 		default:
 		}
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("Dummy, cancelled: %v", err)
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestUnusableTakesTime shows that an account whose stored text cannot be used
+// answers no sooner than one that does not exist.
+func TestUnusableTakesTime(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-2.2")
+	h := newHasher(t, nil)
+	for _, phc := range []string{"", "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy", strings.Replace(sound, "m=19456", "m=262145", 1)} {
+		wantWork(t, h, func(ctx context.Context) error {
+			_, err := h.Verify(ctx, phc, []byte("whatever"))
+			return err
+		})
+		if _, err := h.Verify(t.Context(), phc, []byte("whatever")); !errors.Is(err, password.ErrHash) {
+			t.Errorf("%q: %v", phc, err)
+		}
 	}
 }
 

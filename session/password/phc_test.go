@@ -63,7 +63,7 @@ func TestStoredTexts(t *testing.T) {
 		"a megabyte of parts":  strings.Repeat("$", 1<<20),
 		"the marker of fields": "[encrypted]",
 	} {
-		if _, err := h.Verify(t.Context(), phc, []byte("password")); !errors.Is(err, password.ErrHash) {
+		if err := h.Usable(phc); !errors.Is(err, password.ErrHash) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

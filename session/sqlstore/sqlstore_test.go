@@ -335,3 +335,64 @@ func TestCallersTextSeesNothing(t *testing.T) {
 		}
 	})
 }
+
+// many inserts sessions that were created in the microseconds 1 to n.
+func (w *world) many(tb testing.TB, n int) {
+	tb.Helper()
+	text := `INSERT INTO art32.sessions (id, hash, tenant_id, user_id, created_at, last_seen, authenticated_at)
+		SELECT gen_random_uuid(), sha256(i::text::bytea), gen_random_uuid(), gen_random_uuid(), i, i, i FROM generate_series(1, $1::int) i`
+	if !w.postgres() {
+		text = `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < $1)
+			INSERT INTO art32_sessions (id, hash, tenant_id, user_id, created_at, last_seen, authenticated_at)
+			SELECT lower(hex(randomblob(16))), randomblob(32), 'a', 'b', i, i, i FROM c`
+	}
+	_, err := w.raw.ExecContext(tb.Context(), text, n)
+	must(tb, err)
+}
+
+func (w *world) postgres() bool { return w.logins.App != "" }
+
+func (w *world) exec(tb testing.TB, sqlite, postgres string) {
+	tb.Helper()
+	text := sqlite
+	if w.postgres() {
+		text = postgres
+	}
+	_, err := w.raw.ExecContext(tb.Context(), text)
+	must(tb, err)
+}
+
+// TestPurgeInBatches shows that a purge which is cut short has not worked for
+// nothing: it deletes in transactions of a thousand rows, the oldest first.
+func TestPurgeInBatches(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		w.many(t, 2500)
+		w.exec(t, "CREATE TRIGGER stop BEFORE DELETE ON art32_sessions WHEN OLD.created_at = 1500 BEGIN SELECT RAISE(ABORT, 'stop'); END",
+			`CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''stop''; END';
+			CREATE TRIGGER stop BEFORE DELETE ON art32.sessions FOR EACH ROW WHEN (OLD.created_at = 1500) EXECUTE FUNCTION stop()`)
+		if n, err := w.store.Purge(t.Context(), time.UnixMicro(2500)); n != 1000 || err == nil {
+			t.Errorf("purged %d, error %v; want one batch and an error", n, err)
+		}
+		w.exec(t, "DROP TRIGGER stop", "DROP TRIGGER stop ON art32.sessions")
+		if n, err := w.store.Purge(t.Context(), time.UnixMicro(2500)); n != 1499 || err != nil {
+			t.Errorf("purged %d, error %v; want all but the last", n, err)
+		}
+	})
+}
+
+// TestPurgeWaitsForNobody shows on PostgreSQL that a row in somebody's hands does
+// not hold up the others.
+func TestPurgeWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	w := onPostgres(t)
+	w.many(t, 10)
+	tx, err := w.raw.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.ExecContext(t.Context(), "UPDATE art32.sessions SET last_seen = 99 WHERE created_at = 5")
+	must(t, err)
+	if n, err := w.store.Purge(t.Context(), time.UnixMicro(100)); n != 9 || err != nil {
+		t.Errorf("purged %d, error %v", n, err)
+	}
+}

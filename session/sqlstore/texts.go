@@ -30,8 +30,18 @@ func textsOf(d migrate.Dialect) texts {
 		rotate: "UPDATE " + table + " SET hash = $1, authenticated_at = $2 WHERE id = $3 AND hash = $4 AND revoked_at IS NULL",
 		touch:  "UPDATE " + table + " SET last_seen = $1 WHERE id = $2 AND revoked_at IS NULL AND last_seen < $1",
 		list:   "SELECT " + columns + " FROM " + table + " WHERE ",
-		purge:  "DELETE FROM " + table + " WHERE created_at < $1",
+		purge:  purgeText(d, table),
 	}
+}
+
+// purgeText deletes a batch. On PostgreSQL it waits for nobody's row: what is
+// locked is deleted the next time.
+func purgeText(d migrate.Dialect, table string) string {
+	some := "SELECT id FROM " + table + " WHERE created_at < $1 ORDER BY created_at LIMIT " + strconv.Itoa(purgeBatch)
+	if d == migrate.SQLite {
+		return "DELETE FROM " + table + " WHERE id IN (" + some + ")"
+	}
+	return "DELETE FROM " + table + " WHERE id = ANY (ARRAY(" + some + " FOR UPDATE SKIP LOCKED))"
 }
 
 // revoke takes the rows in the order in which Touch does.
