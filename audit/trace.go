@@ -103,7 +103,7 @@ func traceStmt(d migrate.Dialect, tenant uuid.UUID, q tenancy.TraceQuery) engine
 // traceWhere selects the events on rows that were done and that the sealer has
 // not rejected.
 func traceWhere(d migrate.Dialect, tenant uuid.UUID, q tenancy.TraceQuery) (string, []any) {
-	args := []any{tenant, micros(q.From, math.MinInt64), micros(q.Until, math.MaxInt64)}
+	args := []any{tenant, micros(q.From, math.MinInt64), micros(roundedUp(q.Until), math.MaxInt64)}
 	where := "e.tenant_id = $1 AND e.at >= $2 AND e.at < $3 AND e.outcome = 1 AND e.object IS NOT NULL" +
 		" AND (e.leaf IS NULL OR e.leaf >= 0) AND " + tableOf + " <> ''"
 	among := func(column string, words []string) {
@@ -126,6 +126,15 @@ func micros(t time.Time, none int64) int64 {
 		return none
 	}
 	return t.UnixMicro()
+}
+
+// roundedUp is the next full microsecond, since events are no finer: an event
+// before an exclusive end stays before it.
+func roundedUp(t time.Time) time.Time {
+	if into := t.Nanosecond() % int(time.Microsecond); into != 0 {
+		return t.Add(time.Microsecond - time.Duration(into))
+	}
+	return t
 }
 
 // wordsIn is a subquery of the words in parameter n, which wordList has written.

@@ -49,6 +49,7 @@ func (w *world) traced(t *testing.T) (people []*customer, since time.Time) {
 func TestTrace(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		_, since := w.traced(t)
+		before := w.entries(w.in(t.Context(), w.a), t, audit.Filter{})
 		all := tenancy.Trace{
 			Events: 6, Records: 4, Subjects: 3, Pending: 6,
 			Tables: []tenancy.TableTrace{{Table: "crm.notes", Records: 1, Subjects: 1}, {Table: "customers", Records: 2, Subjects: 2}, {Table: "plans", Records: 1}},
@@ -65,6 +66,10 @@ func TestTrace(t *testing.T) {
 			{"since", tenancy.TraceQuery{From: since}, all},
 			{"until", tenancy.TraceQuery{Until: since}, tenancy.Trace{Events: 2, Records: 2, Subjects: 2, Pending: 2, Tables: []tenancy.TableTrace{{Table: "customers", Records: 2, Subjects: 2}}}},
 			{"empty span", tenancy.TraceQuery{From: since, Until: since}, tenancy.Trace{}},
+			{"until within the microsecond of the first event", tenancy.TraceQuery{Until: before[0].At.Add(time.Nanosecond)}, tenancy.Trace{
+				Events: 1, Records: 1, Subjects: 1, Pending: 1, Tables: []tenancy.TableTrace{{Table: "customers", Records: 1, Subjects: 1}},
+			}},
+			{"until the first event", tenancy.TraceQuery{Until: before[0].At}, tenancy.Trace{}},
 			{"actor", tenancy.TraceQuery{Actors: []string{"service:nobody", intruder.String()}}, all},
 			{"session", tenancy.TraceQuery{Sessions: []string{"stolen"}}, all},
 			{"actor and another's session", tenancy.TraceQuery{Actors: []string{intruder.String()}, Sessions: []string{"session-1"}}, tenancy.Trace{}},

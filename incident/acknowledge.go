@@ -54,9 +54,9 @@ func (d *Desk) acknowledge(ctx context.Context, n Notice) error {
 	if _, err := tenancy.ActorFrom(ctx); errors.Is(err, tenancy.ErrNoActor) {
 		ctx = tenancy.WithActor(ctx, deskActor)
 	}
-	if err := d.recorder.Record(tenancy.WithTenant(ctx, n.Tenant), "incident.acknowledge",
+	if err := d.note(ctx, n.Tenant, "incident.acknowledge",
 		slog.String("case", n.Case.String()), slog.String("notice", n.ID.String())); err != nil {
-		return wrap("record", err)
+		return err
 	}
 	return d.inTx(ctx, func(t engine.Tx) error {
 		t.Queue(engine.Stmt{

@@ -12,19 +12,18 @@ import (
 	"github.com/art32/art32/tenancy"
 )
 
-// Range is a number that is known within bounds.
+// Range is a number within bounds, as far as the log reaches: rows that callers'
+// SQL wrote or deleted leave no event. It is never exact, also where both bounds
+// agree.
 type Range struct {
 	AtLeast int // what the log shows
-	AtMost  int // what the tables hold, and held when the scope began
+	AtMost  int // what the tables hold, and what the log shows to have been deleted
 }
-
-// Exact reports whether the bounds agree.
-func (r Range) Exact() bool { return r.AtLeast == r.AtMost }
 
 // Affected is one tenant that a case touches.
 type Affected struct {
 	Tenant   tenancy.ID // who is affected
-	Name     string     // of the tenant, for the operator
+	Name     string     // of the tenant, for the operator, without control characters
 	Events   int        // changes in its log that match the scope
 	Records  Range      // rows
 	Subjects Range      // data subjects
@@ -59,21 +58,31 @@ func (d *Desk) Affected(ctx context.Context, id uuid.UUID) ([]Affected, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.affected(ctx, &c)
+	all, failed, err := d.affected(ctx, &c, &knownTenants{})
+	if err != nil {
+		return nil, err
+	}
+	return all, failed.orNil()
 }
 
-func (d *Desk) affected(ctx context.Context, c *Case) ([]Affected, error) {
+// affected leaves out the tenants that are told already, and does not complain of
+// those whose tasks somebody has closed.
+func (d *Desk) affected(ctx context.Context, c *Case, known *knownTenants) ([]Affected, *TenantError, error) {
 	tenants, err := d.db.Tenants(ctx)
 	if err != nil {
-		return nil, wrap("list tenants", err)
+		return nil, nil, wrap("list tenants", err)
 	}
 	var all []Affected
-	var failed TenantError
+	failed := &TenantError{}
 	for _, t := range tenants {
+		if known.told[t.ID] {
+			continue
+		}
 		a, err := d.scan(tenancy.WithTenant(ctx, t.ID), c, t)
 		switch {
 		case ctx.Err() != nil:
-			return nil, wrap("count", ctx.Err())
+			return nil, nil, wrap("count", ctx.Err())
+		case err != nil && known.closed[t.ID]:
 		case err != nil:
 			failed.add(t.ID, err)
 		case a != nil:
@@ -81,20 +90,24 @@ func (d *Desk) affected(ctx context.Context, c *Case) ([]Affected, error) {
 		}
 	}
 	for _, id := range c.Report.Tenants {
-		if !slices.ContainsFunc(tenants, func(t tenancy.Tenant) bool { return t.ID == id }) {
+		if !known.told[id] && !known.closed[id] && !slices.ContainsFunc(tenants, func(t tenancy.Tenant) bool { return t.ID == id }) {
 			failed.add(id, tenancy.ErrUnknownTenant)
 		}
 	}
-	return all, failed.orNil()
+	return all, failed, nil
 }
 
 // scan counts the context's tenant; nil if it is not affected.
 func (d *Desk) scan(ctx context.Context, c *Case, t tenancy.Tenant) (*Affected, error) {
-	trace, err := d.trail.Trace(ctx, d.db, c.Report.Scope)
+	named := slices.Contains(c.Report.Tenants, t.ID)
+	if !named && c.Report.Scope.IsZero() {
+		return nil, nil //nolint:nilnil // others are named
+	}
+	trace, err := d.trail.Trace(ctx, d.db, c.scope())
 	if err != nil {
 		return nil, wrap("trace", err)
 	}
-	if trace.Events == 0 && !slices.Contains(c.Report.Tenants, t.ID) {
+	if !named && trace.Events == 0 {
 		return nil, nil //nolint:nilnil // not affected
 	}
 	n, err := d.count(ctx, c.Report.Scope, trace)
@@ -102,7 +115,7 @@ func (d *Desk) scan(ctx context.Context, c *Case, t tenancy.Tenant) (*Affected, 
 		return nil, err
 	}
 	return &Affected{
-		Tenant: t.ID, Name: t.Name, Events: trace.Events, Unnamed: trace.Unnamed, Pending: trace.Pending,
+		Tenant: t.ID, Name: shown(t.Name), Events: trace.Events, Unnamed: trace.Unnamed, Pending: trace.Pending,
 		Records: n.records(), Subjects: n.subjects(), Tables: n.tables(),
 		Log: trace.Log, Size: trace.Size, Root: trace.Root, Digest: digest(c, t.ID, trace),
 	}, nil
@@ -134,7 +147,7 @@ type digestedTable struct {
 }
 
 func digest(c *Case, tenant tenancy.ID, t tenancy.Trace) string {
-	q := c.Report.Scope
+	q := c.scope()
 	x := digested{
 		Case: c.ID.String(), Tenant: tenant.String(), Until: q.Until.UnixMicro(),
 		Actors: given(q.Actors), Sessions: given(q.Sessions), Among: given(q.Tables), Verbs: given(q.Verbs),

@@ -16,6 +16,7 @@ type bounds struct {
 	held        tenancy.Census
 }
 
+// count goes back to the beginning for who is named without a scope.
 func (d *Desk) count(ctx context.Context, q tenancy.TraceQuery, shown tenancy.Trace) (*bounds, error) {
 	n := &bounds{shown: shown}
 	var err error

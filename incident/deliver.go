@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,21 +23,41 @@ import (
 // number may run: one works, the others wait to take over. A failed attempt is
 // repeated after 30 s, 2 m, 10 m, 30 m and then each hour for a day; after that,
 // or at once where the channel says that it is useless, it is given up, logged,
-// and stays a task in [Desk.Status] until [Desk.Notify] puts it back.
+// and stays a task in [Desk.Status] until [Desk.Notify] puts it back. A desk
+// touches messages for its own channels only, and returns [ErrNoChannel] where it
+// has none.
 func (d *Desk) Run(ctx context.Context) error {
+	if len(d.opts.Notifiers) == 0 {
+		return ErrNoChannel
+	}
 	return wrap("run", d.worker.Run(ctx, d.deliver))
 }
 
 // Deliver makes one attempt at what is due now and returns how many notices
 // arrived, for callers with a schedule of their own. While another instance is at
-// it, it returns 0.
+// it, or without a channel, it returns 0.
 func (d *Desk) Deliver(ctx context.Context) (int, error) {
+	if len(d.opts.Notifiers) == 0 {
+		return 0, nil
+	}
 	n, err := d.worker.RunDue(ctx, d.deliver)
 	if errors.Is(err, lease.ErrHeld) {
 		return n, nil
 	}
 	return n, wrap("deliver", err)
 }
+
+// kinds are those of the messages for the desk's channels. Others are left, with
+// all their attempts, to desks that can make them.
+func (d *Desk) kinds() []string {
+	var kinds []string
+	for _, channel := range slices.Sorted(maps.Keys(d.opts.Notifiers)) {
+		kinds = append(kinds, kindOf(channel))
+	}
+	return kinds
+}
+
+func kindOf(channel string) string { return "incident.notice/" + channel }
 
 // deliver makes one attempt. What it returns decides what becomes of the message.
 func (d *Desk) deliver(ctx context.Context, m outbox.Message) error {
@@ -44,7 +67,7 @@ func (d *Desk) deliver(ctx context.Context, m outbox.Message) error {
 	}
 	notifier := d.opts.Notifiers[p.Channel]
 	if notifier == nil {
-		return &DeliveryError{Code: "no_channel"} // another instance may have it
+		return &DeliveryError{Code: "no_channel"} // unreachable: its kind says the same
 	}
 	n, due, err := d.due(ctx, p, m.ID)
 	if err != nil || !due {
@@ -88,16 +111,23 @@ func (d *Desk) contact(ctx context.Context, tenant tenancy.ID) (c Contact, err e
 	case body == nil:
 		return c, &DeliveryError{Code: "no_contact"}
 	}
-	return c, d.open(ctx, tenant, "incident_contacts", tenant.UUID(), body, &c)
+	var s storedContact
+	err = d.open(ctx, tenant, "incident_contacts", tenant.UUID(), body, &s)
+	return Contact(s), err
 }
 
-// arrived records that a notice was taken over, and marks it. What cannot be
-// recorded counts as not delivered, and comes again under the same id.
+// markTime is for the mark, also after the end of the attempt.
+const markTime = 10 * time.Second
+
+// arrived records that a notice was taken over, and marks it, also when whoever
+// delivers is being stopped: the channel has it. What cannot be recorded counts as
+// not delivered, and comes again under the same id.
 func (d *Desk) arrived(ctx context.Context, n Notice, channel string, m outbox.Message) error {
-	as := tenancy.WithTenant(tenancy.WithActor(ctx, deskActor), n.Tenant)
-	if err := d.recorder.Record(as, "incident.deliver", slog.String("case", n.Case.String()), slog.String("notice", n.ID.String()),
-		slog.String("channel", channel), slog.Int("attempt", m.Attempt)); err != nil {
-		return wrap("record", err)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTime)
+	defer cancel()
+	if err := d.note(tenancy.WithActor(ctx, deskActor), n.Tenant, "incident.deliver", slog.String("case", n.Case.String()),
+		slog.String("notice", n.ID.String()), slog.String("channel", channel), slog.Int("attempt", m.Attempt)); err != nil {
+		return err
 	}
 	d.step("noted")
 	err := d.inTx(ctx, func(t engine.Tx) error {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
@@ -39,8 +40,8 @@ type Options struct {
 	Notifiers map[string]Notifier
 	// Location is the time zone of the controllers. Default: Europe/Berlin.
 	Location *time.Location
-	// Rules are the periods of the controller for telling the authority.
-	// Default: [deadline.Authority].
+	// Rules are the periods of the controller for telling the authority, each with
+	// a norm and positive hours. Default: [deadline.Authority].
 	Rules []deadline.Rule
 	// Targets are those of the contract. Default: [deadline.Default].
 	Targets deadline.Targets
@@ -85,7 +86,7 @@ func New(db *tenancy.DB, keys *keyring.Ring, trail Tracer, r Recorder, v Vendor,
 	}
 	d := &Desk{db: db, keys: keys, trail: trail, recorder: r, vendor: v, opts: opts, step: func(string) {}}
 	eng := db.Engine(engine.Library)
-	d.worker = outbox.Worker{DB: eng.Platform(), Dialect: eng.Dialect(), Kinds: []string{messageKind}, Dead: d.dead}
+	d.worker = outbox.Worker{DB: eng.Platform(), Dialect: eng.Dialect(), Kinds: d.kinds(), Dead: d.dead}
 	return d, nil
 }
 
@@ -122,14 +123,23 @@ func (o *Options) check() error {
 			return errors.New("a notifier is nil, or its name does not match " + channelName.String())
 		}
 	}
-	if o.AckURL == "" {
-		return nil
+	for _, r := range o.Rules {
+		if checkLine("norm", r.Norm, true) != nil || r.Hours <= 0 || r.Hours > maxHours || !r.Until.IsZero() && !r.From.Before(r.Until) {
+			return errors.New("rules: each needs a norm of one line, 1 to 8784 hours, and an end after its beginning")
+		}
 	}
-	u, err := url.Parse(o.AckURL)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || !printable(o.AckURL, maxLine, "") {
+	if o.AckURL != "" && !isAckURL(o.AckURL) {
 		return errors.New("the address of the acknowledgement must be an https URL without query")
 	}
 	return nil
+}
+
+const maxHours = 366 * 24
+
+// isAckURL reports whether parameters may be put behind text.
+func isAckURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsAny(text, "?#") && printable(text, maxLine, "")
 }
 
 // alone refuses to work inside a transaction, which could roll back what was
@@ -151,6 +161,21 @@ func byPerson(ctx context.Context) (tenancy.Actor, error) {
 		return actor, ErrNoReason
 	}
 	return actor, alone(ctx)
+}
+
+// note records in a tenant's log. Where that is shut or broken, it records in the
+// platform's: a notice that has arrived must not arrive again and again because
+// nobody can write that down.
+func (d *Desk) note(ctx context.Context, tenant tenancy.ID, action string, attrs ...slog.Attr) error {
+	err := d.recorder.Record(tenancy.WithTenant(ctx, tenant), action, attrs...)
+	if err == nil {
+		return nil
+	}
+	attrs = append(attrs, slog.String("tenant", tenant.String()))
+	if other := d.recorder.Record(platform(ctx), action, attrs...); other != nil {
+		return wrap("record", errors.Join(err, other))
+	}
+	return nil
 }
 
 // platform is ctx for the log of the platform.

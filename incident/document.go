@@ -56,9 +56,8 @@ type breach struct {
 }
 
 type bounded struct {
-	AtLeast int  `json:"at_least"`
-	AtMost  int  `json:"at_most"`
-	Exact   bool `json:"exact"`
+	AtLeast int `json:"at_least"`
+	AtMost  int `json:"at_most"`
 }
 
 type holding struct {
@@ -94,17 +93,17 @@ type clocks struct {
 // tenant, and nothing of any other.
 func (d *Desk) compose(c *Case, a *Affected, number int, made time.Time, ack string) *document {
 	rule, clock := d.clock(c)
-	r := &c.Report
+	r, q := &c.Report, c.scope()
 	doc := &document{
 		Format: "art32-incident-notice", Version: 1,
 		ID: noticeID(c.ID, a.Tenant, number), Case: c.ID, Number: number, Made: made,
 		Controller: party{a.Tenant.String(), shown(a.Name)}, Processor: processor(d.vendor),
 		Breach:   breach{r.Kind.Words(), r.Title, r.Nature, r.Consequences, r.Measures},
 		ToFollow: toFollow(r), Subjects: bound(a.Subjects), Records: bound(a.Records), Tables: []holding{},
-		Evidence: evidence{nil, r.Scope.Until.UTC(), a.Events, a.Unnamed, a.Pending, a.Log, a.Size, a.Root, a.Digest},
+		Evidence: evidence{nil, q.Until.UTC(), a.Events, a.Unnamed, a.Pending, a.Log, a.Size, a.Root, a.Digest},
 		Clocks:   d.clocks(r.Aware, rule, clock), Ack: ack,
 	}
-	if from := r.Scope.From.UTC(); !r.Scope.From.IsZero() {
+	if from := q.From.UTC(); !q.From.IsZero() {
 		doc.Evidence.From = &from
 	}
 	for _, t := range a.Tables {
@@ -121,7 +120,7 @@ func (d *Desk) clocks(aware time.Time, rule deadline.Rule, c deadline.Clock) clo
 	}
 }
 
-func bound(r Range) bounded { return bounded{r.AtLeast, r.AtMost, r.Exact()} }
+func bound(r Range) bounded { return bounded(r) }
 
 // toFollow are the fields of Art. 33(3) that nobody has filled in yet.
 func toFollow(r *Report) []string {
@@ -132,6 +131,11 @@ func toFollow(r *Report) []string {
 		}
 	}
 	return open
+}
+
+// Named reports whether the controller was named without a scope.
+func (d *document) Named() bool {
+	return d.Evidence.From != nil && !d.Evidence.From.Before(d.Evidence.Until)
 }
 
 // json is the form for machines.
@@ -184,8 +188,6 @@ func sayKinds(words []string) string {
 }
 
 func say(b bounded) string {
-	if b.Exact {
-		return strconv.Itoa(b.AtLeast) + " (genau / exactly)"
-	}
-	return "mindestens / at least " + strconv.Itoa(b.AtLeast) + ", höchstens / at most " + strconv.Itoa(b.AtMost)
+	return "mindestens / at least " + strconv.Itoa(b.AtLeast) + " – höchstens / at most " + strconv.Itoa(b.AtMost) +
+		" (soweit im Protokoll / as far as logged)"
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/google/uuid"
+
 	"github.com/art32/art32/internal/outbox"
 	"github.com/art32/art32/tenancy"
 )
@@ -17,7 +19,10 @@ var (
 	ErrFuture = errors.New("incident: nobody is aware of anything in the future")
 	// ErrNoReason: the context gives no reason (tenancy.WithReason).
 	ErrNoReason = errors.New("incident: no reason in the context")
-	// ErrNoCase: there is no such case.
+	// ErrNobody: the scope of the case touches no tenant. The case stays a task
+	// until one with a wider scope is opened and this one closed.
+	ErrNobody = errors.New("incident: the case touches nobody")
+	// ErrNoCase: there is no such case, or it has nothing to do with the tenant.
 	ErrNoCase = errors.New("incident: no such case")
 	// ErrNoChannel: the desk has no notifier.
 	ErrNoChannel = errors.New("incident: no notifier configured")
@@ -37,8 +42,9 @@ func (e *NoContactError) Error() string {
 	return "incident: " + strconv.Itoa(len(e.Tenants)) + " affected tenants have no contact"
 }
 
-// TenantError says that tenants could not be counted or served, so that nobody
-// knows whether they are affected. The result for the others stands.
+// TenantError says that tenants could not be counted or served, or that a notice
+// cannot be read. The result for the others stands; after [Desk.Notify] each is a
+// [TaskCount] until it is served.
 type TenantError struct {
 	Tenants []tenancy.ID // in the order of their creation
 	Err     error        // what happened at each, joined
@@ -60,6 +66,34 @@ func (e *TenantError) add(id tenancy.ID, err error) {
 // orNil is e, unless no tenant failed.
 func (e *TenantError) orNil() error {
 	if len(e.Tenants) == 0 {
+		return nil
+	}
+	return e
+}
+
+// CaseError says that what people wrote about cases cannot be read. Their clocks,
+// notices and tasks stand, and so do all other cases.
+type CaseError struct {
+	Cases []uuid.UUID // in the order of opening
+	Err   error       // what happened at each, joined
+}
+
+// Error counts them and shows what happened.
+func (e *CaseError) Error() string {
+	return "incident: " + strconv.Itoa(len(e.Cases)) + " cases cannot be read: " + e.Err.Error()
+}
+
+// Unwrap returns what happened.
+func (e *CaseError) Unwrap() error { return e.Err }
+
+// add notes that a case cannot be read.
+func (e *CaseError) add(id uuid.UUID, err error) {
+	e.Cases, e.Err = append(e.Cases, id), errors.Join(e.Err, err)
+}
+
+// orNil is e, unless all can be read.
+func (e *CaseError) orNil() error {
+	if len(e.Cases) == 0 {
 		return nil
 	}
 	return e

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,15 +14,15 @@ import (
 	"github.com/art32/art32/tenancy"
 )
 
-// Contact is who is told at a tenant. For package fmt and loggers it shows
-// nothing.
+// Contact is who is told at a tenant. For package fmt, loggers and encoding/json
+// it shows nothing.
 type Contact struct {
 	Name string // one line of 1 to 200 characters
 	Mail string // a plain address
 }
 
-// Notice is one message to one controller. For package fmt and loggers it shows
-// its ids only.
+// Notice is one message to one controller. For package fmt, loggers and
+// encoding/json it shows its id only.
 type Notice struct {
 	ID      uuid.UUID // by which a repetition is recognised
 	Case    uuid.UUID
@@ -75,6 +76,12 @@ func (c Contact) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String
 // LogValue implements [slog.LogValuer].
 func (c Contact) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
+// MarshalText hides the contact.
+func (c Contact) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// MarshalJSON hides the contact.
+func (c Contact) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
+
 // String is the notice's id.
 func (n Notice) String() string { return "notice " + n.ID.String() }
 
@@ -86,6 +93,12 @@ func (n Notice) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, n.String(
 
 // LogValue implements [slog.LogValuer].
 func (n Notice) LogValue() slog.Value { return slog.StringValue(n.String()) }
+
+// MarshalText is the notice's id.
+func (n Notice) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// MarshalJSON is the notice's id; the form for machines is the field JSON.
+func (n Notice) MarshalJSON() ([]byte, error) { return json.Marshal(n.String()) }
 
 const (
 	noticeLabel  = "art32/incident/notice/v1"

@@ -31,12 +31,12 @@ type stored struct {
 // channel, all in one transaction. It returns the notices of the case, without
 // contact. Repeating it is safe: what was written stays as it is, affected tenants
 // that were found since, or have a contact since, get their notice, and what was
-// given up is tried again.
+// given up is tried again. A case that was closed is open again.
 //
 // The context must give an actor and a reason. Beside the notices it returns a
-// [*NoContactError] for tenants without contact, which stay tasks in
-// [Desk.Status], and a [*TenantError] for those that could not be counted: the
-// caller must see to both.
+// [*NoContactError] for tenants without contact, a [*TenantError] for those that
+// could not be counted or served, and [ErrNobody] for a case that touches nobody:
+// all of them stay tasks in [Desk.Status], and the caller must see to them.
 func (d *Desk) Notify(ctx context.Context, id uuid.UUID) ([]Notice, error) {
 	if _, err := byPerson(ctx); err != nil {
 		return nil, err
@@ -48,16 +48,16 @@ func (d *Desk) Notify(ctx context.Context, id uuid.UUID) ([]Notice, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, scanErr := d.affected(ctx, &c)
-	failed, ok := errors.AsType[*TenantError](scanErr)
-	if scanErr != nil && !ok {
-		return nil, scanErr
+	known, err := d.known(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	all, failed, err := d.affected(ctx, &c, known)
+	if err != nil {
+		return nil, err
 	}
 	d.step("scanned")
-	if failed == nil {
-		failed = &TenantError{}
-	}
-	b, err := d.prepare(ctx, &c, all, failed)
+	b, err := d.prepare(ctx, &c, all, known, failed)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (d *Desk) Notify(ctx context.Context, id uuid.UUID) ([]Notice, error) {
 		return nil, err
 	}
 	d.step("committed")
-	notices, err := d.notices(ctx, c.ID)
+	notices, err := d.notices(ctx, c.ID, failed)
 	return notices, errors.Join(err, b.missing(), failed.orNil())
 }
 
@@ -74,53 +74,71 @@ type prepared struct {
 	rows      []noticeRow
 	again     []deliveryRow // given up before
 	noContact []tenancy.ID
+	uncounted int
 }
 
-// noticeRow is a notice to be written; without a body while there is no contact,
-// and where it was written before.
+// noticeRow is a notice to be written; without a body it was written before, or
+// wants something.
 type noticeRow struct {
 	id     uuid.UUID
 	tenant tenancy.ID
 	body   []byte
-	made   bool // before
+	made   bool     // before
+	wants  TaskKind // "" also for a tenant that is not affected after all
 }
 
+func (b *prepared) add(c *Case, tenant tenancy.ID, wants TaskKind) *noticeRow {
+	b.rows = append(b.rows, noticeRow{id: noticeID(c.ID, tenant, firstNotice), tenant: tenant, wants: wants})
+	return &b.rows[len(b.rows)-1]
+}
+
+// missing says who is not told although somebody must be, or may have to be.
 func (b *prepared) missing() error {
-	if len(b.noContact) == 0 {
-		return nil
+	if len(b.noContact) > 0 {
+		return &NoContactError{Tenants: b.noContact}
 	}
-	return &NoContactError{Tenants: b.noContact}
+	if !slices.ContainsFunc(b.rows, func(r noticeRow) bool { return r.made || r.body != nil || r.wants != "" }) {
+		return ErrNobody
+	}
+	return nil
 }
 
-// prepare writes the notices that are not written yet. A tenant whose notice
-// cannot be written keeps nobody else waiting.
-func (d *Desk) prepare(ctx context.Context, c *Case, all []Affected, failed *TenantError) (*prepared, error) {
+// prepare writes the notices that are not written yet. A tenant that cannot be
+// counted, or whose notice cannot be written, keeps nobody else waiting.
+func (d *Desk) prepare(ctx context.Context, c *Case, all []Affected, known *knownTenants, failed *TenantError) (b *prepared, err error) {
 	contacts, err := d.contacts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	made, err := d.made(ctx, c.ID)
-	if err != nil {
-		return nil, err
-	}
-	b := &prepared{}
+	b = &prepared{}
 	if b.again, err = d.givenUp(ctx, c.ID); err != nil {
 		return nil, err
 	}
-	for _, a := range all {
-		row := noticeRow{id: noticeID(c.ID, a.Tenant, firstNotice), tenant: a.Tenant}
-		row.made = made[row.id]
+	for _, id := range known.order {
 		switch {
-		case row.made:
-		case !contacts[a.Tenant]:
-			b.noContact = append(b.noContact, a.Tenant)
-		default:
-			if row.body, err = d.write(ctx, c, &a); err != nil {
-				failed.add(a.Tenant, err)
-			}
+		case known.told[id]:
+			b.add(c, id, "").made = true
+		case !known.closed[id] && !slices.Contains(failed.Tenants, id) && !slices.ContainsFunc(all, func(a Affected) bool { return a.Tenant == id }):
+			b.add(c, id, "")
 		}
-		b.rows = append(b.rows, row)
 	}
+	for _, a := range all {
+		if !contacts[a.Tenant] {
+			b.noContact = append(b.noContact, a.Tenant)
+			b.add(c, a.Tenant, TaskContact)
+			continue
+		}
+		body, err := d.write(ctx, c, &a)
+		if err != nil {
+			failed.add(a.Tenant, err)
+			continue
+		}
+		b.add(c, a.Tenant, "").body = body
+	}
+	for _, id := range failed.Tenants {
+		b.add(c, id, TaskCount)
+	}
+	b.uncounted = len(failed.Tenants)
 	return b, nil
 }
 
@@ -151,7 +169,8 @@ func subject(c uuid.UUID, number int) string {
 // enqueue records what is about to leave, and writes it in one transaction.
 func (d *Desk) enqueue(ctx context.Context, c *Case, b *prepared) error {
 	if err := d.recorder.Record(platform(ctx), "incident.notify", slog.String("case", c.ID.String()),
-		slog.Int("affected", len(b.rows)), slog.Int("without_contact", len(b.noContact)), slog.Int("again", len(b.again))); err != nil {
+		slog.Int("affected", len(b.rows)), slog.Int("without_contact", len(b.noContact)),
+		slog.Int("uncounted", b.uncounted), slog.Int("again", len(b.again))); err != nil {
 		return wrap("record", err)
 	}
 	d.step("recorded")
@@ -164,7 +183,7 @@ func (d *Desk) enqueue(ctx context.Context, c *Case, b *prepared) error {
 			d.queueAgain(t, r, at)
 		}
 		t.Queue(engine.Stmt{
-			SQL:  "UPDATE " + d.table("incident_cases") + " SET notified_at = COALESCE(notified_at, $1) WHERE id = $2",
+			SQL:  "UPDATE " + d.table("incident_cases") + " SET notified_at = COALESCE(notified_at, $1), closed_at = NULL WHERE id = $2",
 			Args: []any{at, c.ID},
 		})
 		d.step("queued")
@@ -173,19 +192,21 @@ func (d *Desk) enqueue(ctx context.Context, c *Case, b *prepared) error {
 }
 
 // queueNotice writes a notice unless another Notify was faster, and queues it on
-// each channel where it is not yet. Without a contact there is nothing to queue.
+// each channel where it is not yet. Where something is missing there is nothing to
+// queue, and the row keeps what.
 func (d *Desk) queueNotice(t engine.Tx, id uuid.UUID, r noticeRow, at int64) {
 	notices := d.table("incident_notices")
 	t.Queue(engine.Stmt{
-		SQL:  "INSERT INTO " + notices + " (id, case_id, tenant_id, number, found_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-		Args: []any{r.id, id, r.tenant.UUID(), int64(firstNotice), at},
+		SQL:  "INSERT INTO " + notices + " (id, case_id, tenant_id, number, found_at, wants) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+		Args: []any{r.id, id, r.tenant.UUID(), int64(firstNotice), at, string(r.wants)},
 	})
 	if r.body == nil && !r.made {
+		t.Queue(engine.Stmt{SQL: "UPDATE " + notices + " SET wants = $1 WHERE id = $2 AND body IS NULL", Args: []any{string(r.wants), r.id}})
 		return
 	}
 	if r.body != nil {
 		t.Queue(engine.Stmt{
-			SQL:  "UPDATE " + notices + " SET body = $1, made_at = $2 WHERE id = $3 AND body IS NULL",
+			SQL:  "UPDATE " + notices + " SET body = $1, made_at = $2, closed_at = NULL WHERE id = $3 AND body IS NULL",
 			Args: []any{r.body, at, r.id},
 		})
 	}
@@ -211,8 +232,6 @@ func (d *Desk) queueAgain(t engine.Tx, r deliveryRow, at int64) {
 	t.Queue(d.message(r.notice, r.channel, r.round+1))
 }
 
-const messageKind = "incident.notice"
-
 // payload is what a message holds: ids only.
 type payload struct {
 	Notice  uuid.UUID `json:"notice"`
@@ -224,6 +243,6 @@ func (d *Desk) message(notice uuid.UUID, channel string, round int64) engine.Stm
 	if err != nil {
 		body = nil // unreachable: an id and a word
 	}
-	query, args := outbox.Enqueue(d.worker.Dialect, outbox.Message{ID: messageID(notice, channel, round), Kind: messageKind, Payload: body})
+	query, args := outbox.Enqueue(d.worker.Dialect, outbox.Message{ID: messageID(notice, channel, round), Kind: kindOf(channel), Payload: body})
 	return engine.Stmt{SQL: query, Args: args}
 }

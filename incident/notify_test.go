@@ -17,6 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/incident"
+	"github.com/art32/art32/incident/deadline"
+	"github.com/art32/art32/incident/incidenttest"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -190,16 +192,48 @@ func TestTenantThatCannotBeCounted(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.contacts(t)
 		w.tamper(t, w.a, w.people(t, w.a, 1)...)
-		r, unknown := report(), tenancy.NewID()
-		r.Tenants = []tenancy.ID{unknown}
-		c, err := w.desk.Open(w.as(t.Context()), r)
+		c, err := w.desk.Open(w.as(t.Context()), report())
 		must(t, err)
-		notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
-		e, ok := errors.AsType[*incident.TenantError](err)
-		if !ok || len(e.Tenants) != 1 || e.Tenants[0] != unknown || !errors.Is(err, tenancy.ErrUnknownTenant) || len(notices) != 1 {
-			t.Errorf("Notify() = %v, %v", notices, err)
+		w.shut(t, w.b, true)
+		for range 2 {
+			notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
+			e, ok := errors.AsType[*incident.TenantError](err)
+			if !ok || len(e.Tenants) != 1 || e.Tenants[0] != w.b || !errors.Is(err, tenancy.ErrUnknownTenant) || len(notices) != 1 {
+				t.Errorf("Notify() = %v, %v", notices, err)
+			}
 		}
+		w.acknowledgeAll(t)
+		wantTasks(t, w, "count")
+		w.shut(t, w.b, false)
+		_, err = w.desk.Notify(w.as(t.Context()), c.ID) // which shows that b is not affected
+		must(t, err)
+		wantTasks(t, w)
 	})
+}
+
+// shut closes a tenant, or takes that back.
+func (w *world) shut(tb testing.TB, id tenancy.ID, closed bool) {
+	tb.Helper()
+	value := "NULL"
+	if closed {
+		value = "'2026-11-23T08:00:00.000000Z'"
+	}
+	_, err := w.raw(tb).ExecContext(tb.Context(), "UPDATE "+w.table("tenants")+" SET closed_at = "+value+" WHERE id = '"+id.String()+"'")
+	must(tb, err)
+	if w.Engine == "sqlite" { // which asks once, when it opens a tenant's file
+		must(tb, w.close())
+		must(tb, w.open(tb.Context(), &incident.Options{Notifiers: map[string]incident.Notifier{"test": w.notifier}}))
+	}
+}
+
+// acknowledgeAll delivers what is due, and has all receivers confirm.
+func (w *world) acknowledgeAll(tb testing.TB) {
+	tb.Helper()
+	_, err := w.desk.Deliver(tb.Context())
+	must(tb, err)
+	for _, n := range w.notifier.Notices() {
+		must(tb, w.desk.Acknowledge(tb.Context(), n.ID, w.desk.Token(tb.Context(), n.ID)))
+	}
 }
 
 // Nothing personal lies in clear: not in the database, and not in what is logged.
@@ -360,9 +394,17 @@ func TestDeskWithoutChannel(t *testing.T) {
 		if n, err := bare.Deliver(t.Context()); n != 0 || err != nil {
 			t.Errorf("Deliver() = %d, %v", n, err)
 		}
-		if s := w.status(t).Notices[0].Channels[0]; s.Code != "no_channel" || !s.Dead.IsZero() {
-			t.Errorf("channel %+v", s)
+		wantErr(t, bare.Run(t.Context()), incident.ErrNoChannel)
+		other, err := w.newDesk(&incident.Options{Notifiers: map[string]incident.Notifier{"other": &incidenttest.Notifier{}}})
+		must(t, err)
+		if n, err := other.Deliver(t.Context()); n != 0 || err != nil {
+			t.Errorf("Deliver() = %d, %v", n, err)
 		}
+		if s := w.status(t).Notices[0].Channels[0]; s.Code != "" || s.Attempts != 0 {
+			t.Errorf("an attempt was lost to a desk without the channel: %+v", s)
+		}
+		w.acknowledgeAll(t)
+		wantTasks(t, w)
 	})
 }
 
@@ -406,11 +448,16 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "sqlite")
 	for name, o := range map[string]*incident.Options{
-		"name of a channel": {Notifiers: map[string]incident.Notifier{"SMTP\n": w.notifier}},
-		"no notifier":       {Notifiers: map[string]incident.Notifier{"smtp": nil}},
-		"link in clear":     {AckURL: "http://vendor.example/ack"},
-		"link with a query": {AckURL: "https://vendor.example/ack?x=1"},
-		"no address":        {AckURL: "https://"},
+		"name of a channel":         {Notifiers: map[string]incident.Notifier{"SMTP\n": w.notifier}},
+		"no notifier":               {Notifiers: map[string]incident.Notifier{"smtp": nil}},
+		"link in clear":             {AckURL: "http://vendor.example/ack"},
+		"link with a query":         {AckURL: "https://vendor.example/ack?x=1"},
+		"no address":                {AckURL: "https://"},
+		"empty query":               {AckURL: "https://vendor.example/ack?"},
+		"empty fragment":            {AckURL: "https://vendor.example/ack#"},
+		"negative hours":            {Rules: []deadline.Rule{{Norm: "x", Hours: -5}}},
+		"norm of no line":           {Rules: []deadline.Rule{{Norm: "x\x1b]0;y\x07", Hours: 72}}},
+		"rule before its beginning": {Rules: []deadline.Rule{{Norm: "x", Hours: 72, From: time.Unix(2, 0), Until: time.Unix(1, 0)}}},
 	} {
 		if _, err := w.newDesk(o); err == nil {
 			t.Errorf("%s: no error", name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 
 // Open opens a case. The context must give an actor and a reason. It returns
 // [ErrReport], [ErrFuture], [ErrNoReason], or tenancy.ErrNoActor; nobody is told
-// before [Desk.Notify].
+// before [Desk.Notify]. A report that says nothing about whom it touches, a scope
+// that can match nothing and a tenant that does not exist are [ErrReport]: a slip
+// of the pen must not end the duty to notify.
 func (d *Desk) Open(ctx context.Context, r Report) (Case, error) {
 	actor, err := byPerson(ctx)
 	if err != nil {
@@ -30,8 +33,12 @@ func (d *Desk) Open(ctx context.Context, r Report) (Case, error) {
 	}
 	c := Case{ID: uuid.New(), Opened: now(), By: actor.String(), Reason: tenancy.ReasonFrom(ctx), Report: r}
 	c.Report.Aware = r.Aware.UTC().Truncate(time.Microsecond)
-	if r.Scope.Until.IsZero() {
-		c.Report.Scope.Until = c.Opened.Add(time.Microsecond) // the end is exclusive
+	if err := d.checkScope(ctx, &r); err != nil {
+		return Case{}, err
+	}
+	c.freeze()
+	if err := d.db.CheckTrace(c.Report.Scope); err != nil {
+		return Case{}, fmt.Errorf("%w: report: %w", ErrReport, err) // it begins after its end, now
 	}
 	body, err := d.seal(ctx, tenancy.ID{}, "incident_cases", c.ID, c)
 	if err != nil {
@@ -50,14 +57,60 @@ func (d *Desk) Open(ctx context.Context, r Report) (Case, error) {
 	})
 }
 
+// freeze gives the scope its end, and both ends the microseconds of events.
+func (c *Case) freeze() {
+	q := &c.Report.Scope
+	if q.IsZero() {
+		return
+	}
+	if q.Until.IsZero() {
+		q.Until = c.Opened.Add(time.Microsecond) // the end is exclusive
+	}
+	if up := q.Until.Truncate(time.Microsecond); up.Before(q.Until) {
+		q.Until = up.Add(time.Microsecond)
+	}
+	q.From = q.From.Truncate(time.Microsecond)
+}
+
+// scope is where changes are looked for. Without one it is an empty span: those
+// that the report names are affected, and nobody else.
+func (c *Case) scope() tenancy.TraceQuery {
+	if c.Report.Scope.IsZero() {
+		end := c.Opened.Add(time.Microsecond)
+		return tenancy.TraceQuery{From: end, Until: end}
+	}
+	return c.Report.Scope
+}
+
+// checkScope wants to know whom the case touches, in words that exist.
+func (d *Desk) checkScope(ctx context.Context, r *Report) error {
+	if r.Scope.IsZero() && len(r.Tenants) == 0 {
+		return fmt.Errorf("%w: report: a scope or tenants are required", ErrReport)
+	}
+	if err := d.db.CheckTrace(r.Scope); err != nil {
+		return fmt.Errorf("%w: report: %w", ErrReport, err)
+	}
+	known, err := d.db.Tenants(ctx)
+	if err != nil {
+		return wrap("list tenants", err)
+	}
+	for _, id := range r.Tenants {
+		if !slices.ContainsFunc(known, func(t tenancy.Tenant) bool { return t.ID == id }) {
+			return fmt.Errorf("%w: report: %w", ErrReport, tenancy.ErrUnknownTenant)
+		}
+	}
+	return nil
+}
+
 // storedCase is a case with what changes about it.
 type storedCase struct {
 	Case
 
-	notified time.Time
+	notified, closed time.Time
 }
 
-// cases reads one case, or with the nil id all, in the order of opening.
+// cases reads one case, or with the nil id all, in the order of opening. Beside
+// them it returns a [*CaseError] for those whose texts cannot be read.
 func (d *Desk) cases(ctx context.Context, id uuid.UUID) ([]storedCase, error) {
 	where, args := "", []any(nil)
 	if id != uuid.Nil {
@@ -66,23 +119,30 @@ func (d *Desk) cases(ctx context.Context, id uuid.UUID) ([]storedCase, error) {
 	var all []storedCase
 	var bodies [][]byte
 	err := d.read(ctx, engine.Stmt{
-		SQL:  "SELECT id, COALESCE(notified_at, 0), body FROM " + d.table("incident_cases") + where + " ORDER BY opened_at, id",
+		SQL:  "SELECT id, aware_at, opened_at, COALESCE(notified_at, 0), COALESCE(closed_at, 0), body FROM " + d.table("incident_cases") + where + " ORDER BY opened_at, id",
 		Args: args,
 	}, func(r engine.Row) error {
 		var c storedCase
-		var notified int64
+		var aware, opened, notified, closed int64
 		var body []byte
-		err := r.Scan(&c.ID, &notified, &body)
-		c.notified = at(notified)
+		err := r.Scan(&c.ID, &aware, &opened, &notified, &closed, &body)
+		c.Report.Aware, c.Opened, c.notified, c.closed = at(aware), at(opened), at(notified), at(closed)
 		all, bodies = append(all, c), append(bodies, body)
 		return err
 	})
-	for i := range all {
-		if err == nil {
-			err = d.open(ctx, tenancy.ID{}, "incident_cases", all[i].ID, bodies[i], &all[i].Case)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	var damaged CaseError
+	for i := range all {
+		var c Case
+		if err := d.open(ctx, tenancy.ID{}, "incident_cases", all[i].ID, bodies[i], &c); err != nil {
+			damaged.add(all[i].ID, err)
+			continue
+		}
+		all[i].Case = c
+	}
+	return all, damaged.orNil()
 }
 
 // find reads one case.

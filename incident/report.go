@@ -59,10 +59,12 @@ type Report struct {
 	// GDPR, of at most 10,000 characters each. Empty means: to follow.
 	Nature, Consequences, Measures string
 	// Scope finds the affected tenants: those in whose log it matches a change.
-	// Without an end it ends when the case is opened.
+	// Without an end it ends when the case is opened. Default: Tenants alone are
+	// affected; the two must not both be left out.
 	Scope tenancy.TraceQuery
 	// Tenants are affected whatever their logs show, as when data was read or a
-	// copy was lost. Default: none.
+	// copy was lost. Without a Scope their deletions count from the beginning of
+	// the log. Default: none.
 	Tenants []tenancy.ID
 }
 

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,8 +19,9 @@ type CaseStatus struct {
 	Clock       deadline.Clock // and its end, counted from our awareness
 	FirstNotice time.Time      // our target for the first notice
 	Escalation  time.Time      // from here on somebody asks who has not answered
-	Notified    time.Time      // when notices were first put into the queue; zero: not yet
-	Notices     []NoticeStatus // one per affected tenant, by the tenants' ids
+	Notified    time.Time      // when [Desk.Notify] was first called; zero: not yet
+	Closed      time.Time      // when somebody closed it; zero: open
+	Notices     []NoticeStatus // one per tenant that is affected or may be, by the tenants' ids
 	Tasks       []Task         // for people, open ones only
 }
 
@@ -28,9 +30,11 @@ type NoticeStatus struct {
 	ID           uuid.UUID       // of the notice
 	Tenant       tenancy.ID      // whom it is for
 	Number       int             // within case and tenant
-	Found        time.Time       // when the tenant was found to be affected
-	Made         time.Time       // when the notice was written; zero: the tenant has no contact
+	Found        time.Time       // when the tenant was found to be affected, or could not be counted
+	Made         time.Time       // when the notice was written; zero: Wants is missing
+	Wants        TaskKind        // [TaskCount] or [TaskContact], until the notice is written
 	Acknowledged time.Time       // zero: not yet
+	Closed       time.Time       // when somebody ended its tasks; zero: open
 	Channels     []ChannelStatus // by name
 }
 
@@ -44,11 +48,13 @@ type ChannelStatus struct {
 	Code      string    // of the last failure, in words of the code; "" for none
 }
 
-// Status shows all cases in the order of opening, judged by the time now.
+// Status shows all cases in the order of opening, judged by the time now. A case
+// whose texts cannot be read is shown without them, and named in a [*CaseError]
+// beside the result.
 func (d *Desk) Status(ctx context.Context) ([]CaseStatus, error) {
-	all, err := d.cases(ctx, uuid.Nil)
-	if err != nil {
-		return nil, err
+	all, damaged := d.cases(ctx, uuid.Nil)
+	if _, some := errors.AsType[*CaseError](damaged); damaged != nil && !some {
+		return nil, damaged
 	}
 	notices, err := d.noticeStatus(ctx)
 	if err != nil {
@@ -56,36 +62,40 @@ func (d *Desk) Status(ctx context.Context) ([]CaseStatus, error) {
 	}
 	out := make([]CaseStatus, len(all))
 	for i, c := range all {
-		s := CaseStatus{Case: c.Case, Notified: c.notified, Notices: notices[c.ID]}
+		s := CaseStatus{Case: c.Case, Notified: c.notified, Closed: c.closed, Notices: notices[c.ID]}
 		s.Rule, s.Clock = d.clock(&c.Case)
 		s.FirstNotice = c.Report.Aware.Add(d.opts.Targets.FirstNotice)
 		s.Escalation = c.Report.Aware.Add(d.opts.Targets.Escalation)
 		s.Tasks = s.tasks(time.Now())
 		out[i] = s
 	}
-	return out, nil
+	return out, damaged
 }
 
 // noticeStatus reads how far all notices have come, by case.
 func (d *Desk) noticeStatus(ctx context.Context) (map[uuid.UUID][]NoticeStatus, error) {
 	out := make(map[uuid.UUID][]NoticeStatus)
 	err := d.read(ctx, engine.Stmt{
-		SQL: "SELECT n.case_id, n.id, n.tenant_id, n.number, n.found_at, COALESCE(n.made_at, 0), COALESCE(n.acknowledged_at, 0)," +
+		SQL: "SELECT n.case_id, n.id, n.tenant_id, n.number, n.found_at, n.wants, COALESCE(n.made_at, 0), COALESCE(n.acknowledged_at, 0), COALESCE(n.closed_at, 0)," +
 			" COALESCE(d.channel, ''), COALESCE(d.queued_at, 0), COALESCE(d.delivered_at, 0), COALESCE(d.dead_at, 0)," +
 			" COALESCE(o.attempts, 0), COALESCE(o.last_error, '') FROM " + d.table("incident_notices") + " n LEFT JOIN " + d.table("incident_deliveries") +
 			" d ON d.notice_id = n.id LEFT JOIN " + d.table("outbox") + " o ON o.tenant_id = $1 AND o.id = d.message_id" +
-			" ORDER BY n.case_id, n.tenant_id, n.number, d.channel",
+			" WHERE n.made_at IS NOT NULL OR n.wants <> '' ORDER BY n.case_id, n.tenant_id, n.number, d.channel",
 		Args: []any{uuid.Nil},
 	}, func(r engine.Row) error {
 		var id, tenant uuid.UUID
 		var n NoticeStatus
 		var c ChannelStatus
-		var found, made, acknowledged, queued, delivered, dead int64
-		if err := r.Scan(&id, &n.ID, &tenant, &n.Number, &found, &made, &acknowledged,
+		var found, made, acknowledged, closed, queued, delivered, dead int64
+		if err := r.Scan(&id, &n.ID, &tenant, &n.Number, &found, &n.Wants, &made, &acknowledged, &closed,
 			&c.Name, &queued, &delivered, &dead, &c.Attempts, &c.Code); err != nil {
 			return err
 		}
 		n.Tenant, n.Found, n.Made, n.Acknowledged = tenancy.ID(tenant), at(found), at(made), at(acknowledged)
+		n.Closed = at(closed)
+		if made != 0 {
+			n.Wants = ""
+		}
 		c.Queued, c.Delivered, c.Dead = at(queued), at(delivered), at(dead)
 		out[id] = joined(out[id], n, c)
 		return nil

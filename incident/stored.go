@@ -9,18 +9,27 @@ import (
 	"github.com/art32/art32/tenancy"
 )
 
-// made are the notices of a case that are written.
-func (d *Desk) made(ctx context.Context, id uuid.UUID) (map[uuid.UUID]bool, error) {
-	out := make(map[uuid.UUID]bool)
+// knownTenants are those that a case has a row for.
+type knownTenants struct {
+	order  []tenancy.ID
+	told   map[tenancy.ID]bool // whose notice is written
+	closed map[tenancy.ID]bool // whose tasks somebody has closed
+}
+
+func (d *Desk) known(ctx context.Context, id uuid.UUID) (*knownTenants, error) {
+	k := &knownTenants{told: make(map[tenancy.ID]bool), closed: make(map[tenancy.ID]bool)}
 	err := d.read(ctx, engine.Stmt{
-		SQL: "SELECT id FROM " + d.table("incident_notices") + " WHERE case_id = $1 AND body IS NOT NULL", Args: []any{id},
+		SQL:  "SELECT tenant_id, body IS NOT NULL, closed_at IS NOT NULL FROM " + d.table("incident_notices") + " WHERE case_id = $1 ORDER BY tenant_id",
+		Args: []any{id},
 	}, func(r engine.Row) error {
-		var id uuid.UUID
-		err := r.Scan(&id)
-		out[id] = true
+		var tenant uuid.UUID
+		var told, closed bool
+		err := r.Scan(&tenant, &told, &closed)
+		k.order = append(k.order, tenancy.ID(tenant))
+		k.told[tenancy.ID(tenant)], k.closed[tenancy.ID(tenant)] = told, closed
 		return err
 	})
-	return out, err
+	return k, err
 }
 
 // deliveryRow is the way of a notice over one channel.
@@ -31,12 +40,12 @@ type deliveryRow struct {
 }
 
 // givenUp are the deliveries of a case whose messages are dead, and that nobody
-// has acknowledged all the same.
+// has acknowledged or closed all the same.
 func (d *Desk) givenUp(ctx context.Context, id uuid.UUID) ([]deliveryRow, error) {
 	var out []deliveryRow
 	err := d.read(ctx, engine.Stmt{
 		SQL: "SELECT d.notice_id, d.channel, d.round FROM " + d.table("incident_deliveries") + " d JOIN " + d.table("incident_notices") +
-			" n ON n.id = d.notice_id WHERE n.case_id = $1 AND d.dead_at IS NOT NULL AND n.acknowledged_at IS NULL ORDER BY d.notice_id, d.channel",
+			" n ON n.id = d.notice_id WHERE n.case_id = $1 AND d.dead_at IS NOT NULL AND n.acknowledged_at IS NULL AND n.closed_at IS NULL ORDER BY d.notice_id, d.channel",
 		Args: []any{id},
 	}, func(r engine.Row) error {
 		var x deliveryRow
@@ -61,17 +70,13 @@ func (s *sealedNotice) dest(tenant *uuid.UUID) []any {
 }
 
 // notices are those of a case that are written, in the order of their tenants'
-// ids, without contact.
-func (d *Desk) notices(ctx context.Context, id uuid.UUID) ([]Notice, error) {
-	return d.unsealed(ctx, engine.Stmt{
+// ids, without contact. One that cannot be read fails for its tenant alone.
+func (d *Desk) notices(ctx context.Context, id uuid.UUID, failed *TenantError) ([]Notice, error) {
+	rows, err := d.sealed(ctx, engine.Stmt{
 		SQL: "SELECT " + noticeColumns + " FROM " + d.table("incident_notices") +
 			" n WHERE n.case_id = $1 AND n.body IS NOT NULL ORDER BY n.tenant_id, n.number",
 		Args: []any{id},
 	})
-}
-
-func (d *Desk) unsealed(ctx context.Context, s engine.Stmt) ([]Notice, error) {
-	rows, err := d.sealed(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +84,8 @@ func (d *Desk) unsealed(ctx context.Context, s engine.Stmt) ([]Notice, error) {
 	for _, r := range rows {
 		n, err := d.unseal(ctx, r)
 		if err != nil {
-			return nil, err
+			failed.add(r.notice.Tenant, err)
+			continue
 		}
 		out = append(out, n)
 	}

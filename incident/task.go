@@ -14,17 +14,19 @@ type TaskKind string
 // The kinds of tasks.
 const (
 	TaskNotify      TaskKind = "notify"      // nobody has called [Desk.Notify] yet
+	TaskScope       TaskKind = "scope"       // the case touches nobody: open one with a wider scope, close this one
+	TaskCount       TaskKind = "count"       // the tenant could not be counted or served: mend that, notify again
 	TaskContact     TaskKind = "contact"     // the tenant has no contact: set one, notify again
 	TaskDeliver     TaskKind = "deliver"     // a channel has not taken the notice over
 	TaskAcknowledge TaskKind = "acknowledge" // delivered, and not acknowledged
 )
 
-// Task is something that waits for a person. It ends when it is done, never by
-// running out.
+// Task is something that waits for a person. It ends when it is done, or when
+// somebody closes it with a reason, never by running out.
 type Task struct {
 	Kind    TaskKind   // what
-	Tenant  tenancy.ID // zero for TaskNotify
-	Notice  uuid.UUID  // nil for TaskNotify
+	Tenant  tenancy.ID // zero for TaskNotify and TaskScope
+	Notice  uuid.UUID  // nil for TaskNotify and TaskScope
 	Channel string     // of TaskDeliver
 	Dead    bool       // of TaskDeliver: given up
 	Due     time.Time  // by when
@@ -39,30 +41,39 @@ func (s *CaseStatus) tasks(now time.Time) []Task {
 		t.Overdue = t.Dead || !now.Before(t.Due)
 		out = append(out, t)
 	}
-	if s.Notified.IsZero() {
+	switch {
+	case !s.Closed.IsZero():
+		return nil
+	case s.Notified.IsZero():
 		add(Task{Kind: TaskNotify, Due: s.FirstNotice})
+	case len(s.Notices) == 0:
+		add(Task{Kind: TaskScope, Due: s.FirstNotice})
 	}
 	for _, n := range s.Notices {
-		t := Task{Tenant: n.Tenant, Notice: n.ID, Due: s.FirstNotice}
-		if n.Made.IsZero() {
-			t.Kind = TaskContact
-			add(t)
-			continue
-		}
-		if !n.Acknowledged.IsZero() {
-			continue
-		}
-		arrived := false
-		for _, c := range n.Channels {
-			if c.Delivered.IsZero() {
-				add(Task{Kind: TaskDeliver, Tenant: n.Tenant, Notice: n.ID, Channel: c.Name, Dead: !c.Dead.IsZero(), Due: s.FirstNotice})
-			}
-			arrived = arrived || !c.Delivered.IsZero()
-		}
-		if arrived {
-			t.Kind, t.Due = TaskAcknowledge, s.Escalation
-			add(t)
+		if n.Acknowledged.IsZero() && n.Closed.IsZero() {
+			s.tasksOf(&n, add)
 		}
 	}
 	return out
+}
+
+// tasksOf are those of one notice that nobody has acknowledged or closed.
+func (s *CaseStatus) tasksOf(n *NoticeStatus, add func(Task)) {
+	t := Task{Tenant: n.Tenant, Notice: n.ID, Due: s.FirstNotice}
+	if n.Made.IsZero() {
+		t.Kind = n.Wants
+		add(t)
+		return
+	}
+	arrived := false
+	for _, c := range n.Channels {
+		if c.Delivered.IsZero() {
+			add(Task{Kind: TaskDeliver, Tenant: n.Tenant, Notice: n.ID, Channel: c.Name, Dead: !c.Dead.IsZero(), Due: s.FirstNotice})
+		}
+		arrived = arrived || !c.Delivered.IsZero()
+	}
+	if arrived {
+		t.Kind, t.Due = TaskAcknowledge, s.Escalation
+		add(t)
+	}
 }

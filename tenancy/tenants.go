@@ -3,7 +3,9 @@ package tenancy
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -14,7 +16,7 @@ import (
 // Tenant is one customer: the controller of the data that lies under its ID.
 type Tenant struct {
 	ID      ID     // random; the zero ID is drawn by CreateTenant
-	Name    string // for the operator; 1 to 200 characters; in no log and no file name
+	Name    string // for the operator; 1 to 200 printable characters; in no log and no file name
 	Created time.Time
 }
 
@@ -23,8 +25,8 @@ type Tenant struct {
 // with the same ID after a crash finishes what was begun; an ID that exists is
 // [ErrExists].
 func (db *DB) CreateTenant(ctx context.Context, t Tenant) (Tenant, error) {
-	if n := utf8.RuneCountInString(t.Name); n < 1 || n > 200 || !utf8.ValidString(t.Name) {
-		return Tenant{}, errors.New("tenancy: create tenant: name must have 1 to 200 characters of valid UTF-8")
+	if n := utf8.RuneCountInString(t.Name); n < 1 || n > 200 || !utf8.ValidString(t.Name) || strings.ContainsFunc(t.Name, obeyed) {
+		return Tenant{}, errors.New("tenancy: create tenant: name must have 1 to 200 printable characters of valid UTF-8")
 	}
 	if _, err := ActorFrom(ctx); err != nil {
 		return Tenant{}, err
@@ -40,6 +42,12 @@ func (db *DB) CreateTenant(ctx context.Context, t Tenant) (Tenant, error) {
 		return Tenant{}, err
 	}
 	return t, nil
+}
+
+// obeyed reports whether a terminal does something on r instead of showing it:
+// control characters, and marks that reorder text.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
 func (db *DB) insertTenant(ctx context.Context, t Tenant) error {

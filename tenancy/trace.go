@@ -1,6 +1,14 @@
 package tenancy
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // TraceQuery selects what was done to the rows of one tenant: in a span of time,
 // by some actors or sessions, in some tables, in some way. Empty lists do not narrow.
@@ -10,7 +18,53 @@ type TraceQuery struct {
 	Actors   []string  // as [Actor.String] writes them
 	Sessions []string  // public ids
 	Tables   []string  // as declared
-	Verbs    []string  // insert, update or delete
+	Verbs    []string  // insert, update, delete, and read where the log keeps reads
+}
+
+// IsZero reports whether q narrows nothing.
+func (q TraceQuery) IsZero() bool {
+	return q.From.IsZero() && q.Until.IsZero() && len(q.Actors)+len(q.Sessions)+len(q.Tables)+len(q.Verbs) == 0
+}
+
+// CheckTrace refuses a query that can match nothing: a table that is not in the
+// schema, a verb that no event has, an actor that [Actor.String] never writes,
+// an empty session, or a span that ends before it begins. Such a query is a slip
+// of the pen, and its answer "nothing" would pass for a finding. No error holds
+// a word of q.
+func (db *DB) CheckTrace(q TraceQuery) error {
+	if !q.From.IsZero() && !q.Until.IsZero() && !q.From.Before(q.Until) {
+		return errors.New("tenancy: check query: the span ends before it begins")
+	}
+	if names := db.schema.names(); slices.ContainsFunc(q.Tables, func(t string) bool { return !slices.Contains(names, t) }) {
+		return fmt.Errorf("tenancy: check query: a table is not in the schema, which has %s", strings.Join(names, ", "))
+	}
+	if slices.ContainsFunc(q.Verbs, func(v string) bool { return !slices.Contains([]string{"insert", "update", "delete", "read"}, v) }) {
+		return errors.New("tenancy: check query: a verb is not insert, update, delete or read")
+	}
+	if slices.ContainsFunc(q.Actors, func(a string) bool { return !isActor(a) }) {
+		return errors.New("tenancy: check query: an actor is neither person:<uuid> nor service:<name>")
+	}
+	if slices.Contains(q.Sessions, "") {
+		return errors.New("tenancy: check query: a session is empty")
+	}
+	return nil
+}
+
+// names are those of the tables, in the order of the schema.
+func (s Schema) names() (names []string) {
+	for _, t := range s {
+		names = append(names, t.describe().name)
+	}
+	return names
+}
+
+// isActor reports whether [Actor.String] may have written text.
+func isActor(text string) bool {
+	if name, ok := strings.CutPrefix(text, "service:"); ok {
+		return actorName.MatchString(name)
+	}
+	id, err := uuid.Parse(strings.TrimPrefix(text, "person:"))
+	return err == nil && text == Person(id).String()
 }
 
 // Trace is what the log of one tenant tells about a [TraceQuery]. It counts

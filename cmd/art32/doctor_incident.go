@@ -51,19 +51,23 @@ func (d *doctor) late(ctx context.Context, src source, cases int64) {
 	err := each(ctx, src, uuid.Nil, func(r engine.Row) error {
 		var id string
 		var told bool
-		var open int64
-		err := r.Scan(&id, &told, &open)
+		var rows, open int64
+		err := r.Scan(&id, &told, &rows, &open)
 		switch {
 		case !told:
 			found = append(found, bad(fmt.Sprintf("case %s: nobody was told within %.0f hours of awareness", id, target.Hours()), "art32 incident notify --case "+id))
+		case rows == 0:
+			found = append(found, bad(fmt.Sprintf("case %s: its scope found nobody", id), "open a case with a wider scope, and art32 incident close --case "+id))
 		case open > 0:
-			found = append(found, bad(fmt.Sprintf("case %s: %d affected tenants have no delivered notice", id, open), "art32 incident status --case "+id+" says why"))
+			found = append(found, bad(fmt.Sprintf("case %s: %d tenants that are or may be affected have no delivered notice", id, open), "art32 incident status --case "+id+" says why"))
 		}
 		return err
 	}, `SELECT CAST(c.id AS TEXT), c.notified_at IS NOT NULL,
-		(SELECT count(*) FROM `+table("incident_notices")+` n WHERE n.case_id = c.id AND n.acknowledged_at IS NULL AND NOT EXISTS
+		(SELECT count(*) FROM `+table("incident_notices")+` n WHERE n.case_id = c.id AND (n.body IS NOT NULL OR n.wants <> '')),
+		(SELECT count(*) FROM `+table("incident_notices")+` n WHERE n.case_id = c.id AND n.acknowledged_at IS NULL AND n.closed_at IS NULL
+			AND (n.body IS NOT NULL OR n.wants <> '') AND NOT EXISTS
 			(SELECT 1 FROM `+table("incident_deliveries")+` d WHERE d.notice_id = n.id AND d.delivered_at IS NOT NULL))
-		FROM `+table("incident_cases")+` c WHERE c.aware_at < $1 ORDER BY c.aware_at, c.id`, time.Now().Add(-target).UnixMicro())
+		FROM `+table("incident_cases")+` c WHERE c.aware_at < $1 AND c.closed_at IS NULL ORDER BY c.aware_at, c.id`, time.Now().Add(-target).UnixMicro())
 	if err != nil {
 		found = append(found, bad(err.Error(), ""))
 	}

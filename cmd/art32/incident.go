@@ -65,7 +65,8 @@ func acting(ctx context.Context, reason string) context.Context {
 
 // moment reads a time: RFC 3339, or that of a clock in the zone. Of the two
 // moments at which a clock shows the same time in autumn it is the earlier, by
-// which every alarm comes first.
+// which every alarm comes first and a span is the longer; for the end of a span
+// the later.
 func (b *breach) moment(name, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -81,12 +82,23 @@ func (b *breach) moment(name, text string) (time.Time, error) {
 		if t.Format(layout) != text {
 			return t, usagef("--%s does not exist in %s: the clock was set forward", name, b.zone)
 		}
-		if earlier := t.Add(-time.Hour); earlier.Format(layout) == text {
-			t = earlier
-		}
-		return t, nil
+		return twin(t, layout, name == "until"), nil
 	}
 	return time.Time{}, usagef(`--%s is no time: write 2026-11-23T09:15:00+01:00, or "2026-11-23 09:15"`, name)
+}
+
+// twin is the earlier or the later of the moments at which a clock shows the same.
+// Zones are set back by half an hour, one or two.
+func twin(t time.Time, layout string, later bool) time.Time {
+	out := t
+	for _, by := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour} {
+		for _, other := range []time.Time{t.Add(-by), t.Add(by)} {
+			if other.Format(layout) == t.Format(layout) && other.After(out) == later {
+				out = other
+			}
+		}
+	}
+	return out
 }
 
 // clock shows a time in the zone.
@@ -130,14 +142,8 @@ func kinds(text string) (k incident.Kind, err error) {
 	return k, nil
 }
 
-// span says a range of numbers.
-func span(r incident.Range, one, many string) string {
-	word := many
-	if r.AtMost == 1 {
-		word = one
-	}
-	if r.Exact() {
-		return fmt.Sprintf("%d %s", r.AtMost, word)
-	}
-	return fmt.Sprintf("%d to %d %s", r.AtLeast, r.AtMost, word)
+// span says a range of numbers. It is a range also where both bounds agree: what
+// was written past the log is in neither.
+func span(r incident.Range, many string) string {
+	return fmt.Sprintf("%d to %d %s", r.AtLeast, r.AtMost, many)
 }

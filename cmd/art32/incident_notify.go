@@ -34,9 +34,9 @@ or by mail, or both; the mail server must offer TLS under a certificate for its 
 Repeating it is safe: no notice is written twice, what was given up is tried again,
 and each attempt carries the same id. One attempt is made now; incident.Desk.Run in
 the application makes the others, or this verb again; its channels must then have
-the same names, folder and smtp. The exit code is 1 while an
-affected tenant has no contact, a notice is not delivered, or an acknowledgement is
-overdue.
+the same names, folder and smtp. The exit code is 1 while a
+tenant could not be counted or has no contact, nobody was found, a notice is not
+delivered, or an acknowledgement is overdue.
 $` + envSMTPUser + ` and $` + envSMTPPassword + ` log in at the mail server.
 The file of --vendor is {"name": …, "contact": …, "mail": …, "phone": …}: who notifies,
 and the contact point of Art. 33(3)(b) GDPR.`,
@@ -92,12 +92,17 @@ func (n *notifying) run(ctx context.Context, out *output) (err error) {
 
 func (n *notifying) notify(ctx context.Context, out *output, desk *incident.Desk, id uuid.UUID) error {
 	_, err := desk.Notify(acting(ctx, n.reason), id)
-	failed, some := errors.AsType[*incident.TenantError](err)
-	_, nobody := errors.AsType[*incident.NoContactError](err)
-	if err != nil && !some && !nobody {
+	if errors.Is(err, incident.ErrNoCase) {
 		return err
 	}
-	if _, err := desk.Deliver(acting(ctx, n.reason)); err != nil {
+	failed, some := errors.AsType[*incident.TenantError](err)
+	_, silent := errors.AsType[*incident.NoContactError](err)
+	if err == nil || some || silent || errors.Is(err, incident.ErrNobody) {
+		err = nil
+	}
+	// What was written before leaves also when nothing could be added to it.
+	_, delivery := desk.Deliver(acting(ctx, n.reason))
+	if err := errors.Join(err, delivery); err != nil {
 		return err
 	}
 	s, err := statusOf(ctx, desk, id)
@@ -109,9 +114,7 @@ func (n *notifying) notify(ctx context.Context, out *output, desk *incident.Desk
 	c.OK = c.OK && len(c.Wrong) == 0
 	c.print(out, &n.breach)
 	c.printNotices(out, &n.breach)
-	for _, text := range c.Wrong {
-		out.textf("BAD   %s", text)
-	}
+	c.printWrong(out)
 	if err := out.value(c); err != nil || c.OK {
 		return err
 	}

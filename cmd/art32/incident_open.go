@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -22,8 +21,10 @@ func incidentOpenVerb() verb {
 it was reasonably certain that personal data were compromised. The affected tenants
 are those in whose log the scope matches a change, and those that --tenant names,
 since the log keeps no reads. The texts go to every affected controller: they must
-name none of them and no person. What is not known yet may be left out. The exit
-code is 1 if a tenant could not be counted; the case is open all the same.`,
+name none of them and no person. What is not known yet may be left out. Numbers are
+bounds as far as the log shows: what callers' SQL wrote or deleted is in neither. The
+exit code is 1 if a tenant could not be counted or the case touches nobody; the case
+is open all the same.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			o := &caseOpening{}
 			o.flags(fs)
@@ -39,7 +40,7 @@ code is 1 if a tenant could not be counted; the case is open all the same.`,
 			fs.Var(&o.actors, "actor", "scope: changes by this `ACTOR`, such as person:UUID or service:NAME; may be repeated")
 			fs.Var(&o.sessions, "session", "scope: changes in this session, by its `ID`; may be repeated")
 			fs.Var(&o.tables, "table", "scope: changes in this `TABLE`; may be repeated")
-			fs.Var(&o.tenants, "tenant", "a tenant that is affected whatever its log shows, by its `ID`; may be repeated;\nwithout a scope: these alone")
+			fs.Var(&o.tenants, "tenant", "a tenant that is affected whatever its log shows, by its `ID`; may be repeated;\nwithout a scope: these alone, and what was deleted there from the beginning")
 			return o.run
 		},
 	}
@@ -106,17 +107,17 @@ func (o *caseOpening) report() (r incident.Report, err error) {
 		}
 		r.Tenants = append(r.Tenants, id)
 	}
-	r.Scope, err = o.scope(r.Aware)
+	r.Scope, err = o.scope()
 	return r, err
 }
 
 // scope refuses to mean everybody by leaving all out.
-func (o *caseOpening) scope(aware time.Time) (q tenancy.TraceQuery, err error) {
+func (o *caseOpening) scope() (q tenancy.TraceQuery, err error) {
 	if o.from == "" && o.until == "" && len(o.actors)+len(o.sessions)+len(o.tables) == 0 {
 		if len(o.tenants) == 0 {
 			return q, usagef("say what is affected: a scope (--from, --until, --actor, --session, --table) or tenants (--tenant)")
 		}
-		return tenancy.TraceQuery{From: aware, Until: aware}, nil // no change lies in it
+		return q, nil
 	}
 	q = tenancy.TraceQuery{Actors: o.actors, Sessions: o.sessions, Tables: o.tables}
 	if q.From, err = o.moment("from", o.from); err != nil {
@@ -162,15 +163,13 @@ func (o *caseOpening) tell(ctx context.Context, out *output, desk *incident.Desk
 	c.Affected = []touched{}
 	for _, a := range all {
 		out.textf("affected %s %s: %s of %s; %d changes in its log", a.Tenant, a.Name,
-			span(a.Records, "record", "records"), span(a.Subjects, "data subject", "data subjects"), a.Events)
+			span(a.Records, "records"), span(a.Subjects, "data subjects"), a.Events)
 		c.Affected = append(c.Affected, touched{a.Tenant, a.Name, a.Events, bounds(a.Records), bounds(a.Subjects), a.Unnamed, a.Pending, a.Digest})
 	}
 	if err == nil && len(all) == 0 {
-		out.textf("affected: no tenant that the log shows; --tenant names one")
+		c.Wrong = append(c.Wrong, "affected: no tenant that the log shows: open a case with a wider scope or --tenant, and close this one")
 	}
-	for _, text := range c.Wrong {
-		out.textf("BAD   %s", text)
-	}
+	c.printWrong(out)
 	c.OK = len(c.Wrong) == 0
 	if err := out.value(c); err != nil || c.OK {
 		return err

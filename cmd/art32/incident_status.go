@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +20,8 @@ func incidentStatusVerb() verb {
 		brief: "show the cases with their clocks, their notices and what is left to do",
 		login: needsKeys,
 		more: `It sends nothing. The exit code is 1 while a notice was not written or not
-delivered, an affected tenant has no contact, or an acknowledgement is overdue.`,
+delivered, a tenant could not be counted or has no contact, nobody was found, an
+acknowledgement is overdue, or a case cannot be read.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			s := &caseStatus{}
 			s.flags(fs)
@@ -52,7 +54,8 @@ func (s *caseStatus) run(ctx context.Context, out *output) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
 	all, err := desk.Status(ctx)
-	if err != nil {
+	damaged, some := errors.AsType[*incident.CaseError](err)
+	if err != nil && !some {
 		return err
 	}
 	cases, ok := []caseValue{}, true
@@ -61,8 +64,10 @@ func (s *caseStatus) run(ctx context.Context, out *output) (err error) {
 			continue
 		}
 		c := s.caseValue(&all[i])
+		c.unreadable(damaged)
 		c.print(out, &s.breach)
 		c.printNotices(out, &s.breach)
+		c.printWrong(out)
 		cases, ok = append(cases, c), ok && c.OK
 	}
 	switch {
@@ -84,7 +89,7 @@ func (s *caseStatus) run(ctx context.Context, out *output) (err error) {
 // statusOf is the status of one case.
 func statusOf(ctx context.Context, desk *incident.Desk, id uuid.UUID) (incident.CaseStatus, error) {
 	all, err := desk.Status(ctx)
-	if err != nil {
+	if _, some := errors.AsType[*incident.CaseError](err); err != nil && !some {
 		return incident.CaseStatus{}, err
 	}
 	for _, s := range all {
@@ -109,7 +114,8 @@ type caseValue struct {
 	Norm        string        `json:"norm"`
 	Operational time.Time     `json:"operational"` // end of the controllers' period, for alarms
 	Statutory   time.Time     `json:"statutory"`   // the same by Regulation 1182/71
-	Notified    *time.Time    `json:"notified"`    // when notices were first queued
+	Notified    *time.Time    `json:"notified"`    // when notices were first asked for
+	Closed      *time.Time    `json:"closed"`      // when somebody closed it
 	Affected    []touched     `json:"affected,omitzero"`
 	Notices     []noticeValue `json:"notices"`
 	Tasks       []taskValue   `json:"tasks"`
@@ -123,6 +129,7 @@ type noticeValue struct {
 	Number       int            `json:"number"`
 	Made         *time.Time     `json:"made"`
 	Acknowledged *time.Time     `json:"acknowledged"`
+	Closed       *time.Time     `json:"closed"`
 	Channels     []channelValue `json:"channels"`
 }
 
@@ -158,10 +165,10 @@ func (b *breach) caseValue(s *incident.CaseStatus) caseValue {
 	c := caseValue{
 		OK: true, Case: s.Case.ID, Title: r.Title, Kind: r.Kind.Words(), Opened: s.Case.Opened, By: s.Case.By, Aware: r.Aware,
 		FirstNotice: s.FirstNotice, Escalation: s.Escalation, Norm: s.Rule.Norm, Operational: s.Clock.Operational, Statutory: s.Clock.Statutory,
-		Notified: orNil(s.Notified), Notices: []noticeValue{}, Tasks: []taskValue{}, Wrong: []string{},
+		Notified: orNil(s.Notified), Closed: orNil(s.Closed), Notices: []noticeValue{}, Tasks: []taskValue{}, Wrong: []string{},
 	}
 	for _, n := range s.Notices {
-		v := noticeValue{n.ID, n.Tenant, n.Number, orNil(n.Made), orNil(n.Acknowledged), []channelValue{}}
+		v := noticeValue{n.ID, n.Tenant, n.Number, orNil(n.Made), orNil(n.Acknowledged), orNil(n.Closed), []channelValue{}}
 		for _, ch := range n.Channels {
 			v.Channels = append(v.Channels, channelValue{ch.Name, orNil(ch.Delivered), orNil(ch.Dead), ch.Attempts, ch.Code})
 		}
@@ -178,9 +185,25 @@ func (b *breach) caseValue(s *incident.CaseStatus) caseValue {
 	return c
 }
 
+// unreadable notes that the texts of the case are lost.
+func (c *caseValue) unreadable(e *incident.CaseError) {
+	if e != nil && slices.Contains(e.Cases, c.Case) {
+		c.OK, c.Wrong = false, append(c.Wrong, "the texts of case "+c.Case.String()+" cannot be read: restore a backup, or open it again")
+	}
+}
+
+func (c *caseValue) printWrong(out *output) {
+	for _, text := range c.Wrong {
+		out.textf("BAD   %s", text)
+	}
+}
+
 // print shows the case and its clocks.
 func (c *caseValue) print(out *output, b *breach) {
 	out.textf("case %s: %s", c.Case, c.Title)
+	if c.Closed != nil {
+		out.textf("  closed                %s", b.clock(*c.Closed))
+	}
 	out.textf("  aware                 %s", b.clock(c.Aware))
 	out.textf("  first notice, target  %s", b.clock(c.FirstNotice))
 	out.textf("  escalation            %s", b.clock(c.Escalation))
@@ -195,6 +218,9 @@ func (c *caseValue) printNotices(out *output, b *breach) {
 		}
 		if n.Acknowledged != nil {
 			out.textf("  notice %s to %s: acknowledged %s", n.Notice, n.Tenant, b.clock(*n.Acknowledged))
+		}
+		if n.Closed != nil {
+			out.textf("  notice %s to %s: closed %s", n.Notice, n.Tenant, b.clock(*n.Closed))
 		}
 	}
 	for _, t := range c.Tasks {
@@ -225,6 +251,10 @@ func (t taskValue) text(b *breach) string {
 	switch t.Kind {
 	case incident.TaskNotify:
 		return "nobody was told yet: art32 incident notify" + due
+	case incident.TaskScope:
+		return "nobody found: open a case with a wider scope, and close this one with a reason: art32 incident close" + due
+	case incident.TaskCount:
+		return "tenant " + t.Tenant + " could not be counted or served: mend that and notify again, or tell it another way and close it: art32 incident close" + due
 	case incident.TaskContact:
 		return "tenant " + t.Tenant + " has no contact: art32 incident contact, then notify" + due
 	case incident.TaskDeliver:

@@ -7,9 +7,9 @@ type Clock struct {
 	// Operational is what alarms hang on: the earlier of the hours as they pass
 	// and the same time of day that many days later.
 	Operational time.Time
-	// Statutory is the end by Regulation (EEC, Euratom) No 1182/71, Art. 3(1):
-	// the hour in which the event falls does not count, and the period ends with
-	// its last hour. It is of real hours, also across a change to or from summer
+	// Statutory is the end by Regulation (EEC, Euratom) No 1182/71: the hour in
+	// which the event falls does not count (Art. 3(1)), and the period ends with
+	// its last hour (Art. 3(2)(a)). It is of real hours, also across a change to or from summer
 	// time; Saturdays, Sundays and holidays count (Art. 3(3)), and it is not
 	// moved to a working day, which is for periods not expressed in hours
 	// (Art. 3(4)).

@@ -14,8 +14,9 @@ import (
 	"github.com/art32/art32/incident"
 )
 
-// ErrFolder says that the folder is none, or that others may read or write it.
-var ErrFolder = errors.New("foldernotifier: not a folder of mode 0700")
+// ErrFolder says that the folder is none, that others may read or write it, or
+// that it belongs to another user, who may open it at any time.
+var ErrFolder = errors.New("foldernotifier: not a folder of mode 0700 of this user")
 
 // Notifier writes notices into a folder. It is safe for concurrent use, also by
 // several processes.
@@ -48,7 +49,7 @@ func (n *Notifier) check() error {
 	if err != nil {
 		return err
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !isOurs(info) {
 		return ErrFolder
 	}
 	return nil

@@ -51,7 +51,12 @@ func TestNotifier(t *testing.T) {
 					if err != nil {
 						return nil, err
 					}
-					got = append(got, incidenttest.Received{ID: uuid.MustParse(strings.TrimSuffix(filepath.Base(name), ".txt")), Text: string(text)})
+					id := strings.TrimSuffix(filepath.Base(name), ".txt")
+					machine, err := os.ReadFile(filepath.Join(dir, id+".json"))
+					if err != nil {
+						return nil, err
+					}
+					got = append(got, incidenttest.Received{ID: uuid.MustParse(id), Text: string(text), JSON: machine})
 				}
 				return got, err
 			},
@@ -105,6 +110,23 @@ func TestFolderOfOthersIsRefused(t *testing.T) {
 	}
 	if err := n.Notify(t.Context(), notice()); !errors.Is(err, foldernotifier.ErrFolder) {
 		t.Errorf("opened to others later: %v", err)
+	}
+}
+
+// A folder of another user is open to that user, whatever its mode. Only root can
+// make one for this test; anybody else sees root's.
+func TestFolderOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-9.2")
+	theirs := "/root"
+	if os.Geteuid() == 0 {
+		theirs = t.TempDir()
+		if err := errors.Join(os.Chmod(theirs, 0o700), os.Chown(theirs, 12345, -1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := foldernotifier.New(theirs); !errors.Is(err, foldernotifier.ErrFolder) && !errors.Is(err, os.ErrPermission) {
+		t.Errorf("New() = %v", err)
 	}
 }
 

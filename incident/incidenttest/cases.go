@@ -1,10 +1,13 @@
 package incidenttest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,12 +22,22 @@ type Fixture struct {
 	Received func() ([]Received, error)
 	// Break has the receiving end refuse from now on.
 	Break func()
+	// Hang has the receiving end take nothing and answer nothing from now on. Nil
+	// where it cannot hang, as a folder.
+	Hang func()
 }
 
 // Received is a notice at the receiving end.
 type Received struct {
 	ID   uuid.UUID // by which the receiver recognises a repetition
+	To   string    // the address that it came to; "" where the channel has none, as a folder
 	Text string    // with \n at the end of lines
+	JSON []byte    // the form for machines
+}
+
+// is reports whether n has arrived, whole and at its receiver.
+func (r *Received) is(n *incident.Notice) bool {
+	return r.ID == n.ID && (r.To == "" || r.To == n.To.Mail) && r.Text == n.Text && bytes.Equal(r.JSON, n.JSON)
 }
 
 // Case is one demand on a notifier.
@@ -38,7 +51,7 @@ type Case struct {
 // Cases are all demands, as data.
 func Cases() []Case {
 	return []Case{
-		{"delivers", "TOM-9.2", "nil means that the receiver has the notice, whole", delivers},
+		{"delivers", "TOM-9.2", "nil means that the receiver, and nobody else, has the notice, whole", delivers},
 		{"recognisable", "TOM-9.2", "delivery is at least once: a repetition must bear the same id and content", recognisable},
 		{"two notices are two", "TOM-9.2", "a notice of one tenant must not pass for a repetition of another's", twoAreTwo},
 		{"refuses injection", "TOM-9.2", "a name or subject must not become a header or an address", refusesInjection},
@@ -69,7 +82,7 @@ func delivers(ctx context.Context, f Fixture) error {
 	if err != nil {
 		return err
 	}
-	if len(got) != 1 || got[0].ID != n.ID || got[0].Text != n.Text {
+	if len(got) != 1 || !got[0].is(&n) {
 		return errors.New("what arrived is not what was sent")
 	}
 	return nil
@@ -87,7 +100,7 @@ func recognisable(ctx context.Context, f Fixture) error {
 		return err
 	}
 	for _, r := range got {
-		if r.ID != n.ID || r.Text != n.Text {
+		if !r.is(&n) {
 			return errors.New("the repetition cannot be recognised")
 		}
 	}
@@ -98,15 +111,21 @@ func recognisable(ctx context.Context, f Fixture) error {
 }
 
 func twoAreTwo(ctx context.Context, f Fixture) error {
-	ids := make(map[uuid.UUID]bool)
-	for range 2 {
-		if err := f.Notifier.Notify(ctx, sample()); err != nil {
+	sent, ids := make(map[uuid.UUID]incident.Notice), make(map[uuid.UUID]bool)
+	for i := range 2 {
+		n := sample()
+		n.To.Mail = canary + strconv.Itoa(i) + "@example.org"
+		if err := f.Notifier.Notify(ctx, n); err != nil {
 			return fmt.Errorf("not delivered: %w", err)
 		}
+		sent[n.ID] = n
 	}
 	got, err := f.Received()
 	for _, r := range got {
 		ids[r.ID] = true
+		if n := sent[r.ID]; !r.is(&n) {
+			return errors.New("a notice came to another receiver, or as another")
+		}
 	}
 	if err == nil && len(ids) != 2 {
 		return fmt.Errorf("two notices arrived as %d", len(ids))
@@ -163,11 +182,36 @@ func saysFailure(ctx context.Context, f Fixture) error {
 	return nil
 }
 
+const (
+	patience = 300 * time.Millisecond // of the context of a channel that hangs
+	grace    = 5 * time.Second        // until it must have returned
+)
+
 func endsWithContext(ctx context.Context, f Fixture) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	if f.Notifier.Notify(ctx, sample()) == nil {
+	if f.Notifier.Notify(ended, sample()) == nil {
 		return errors.New("delivered after its context had ended")
 	}
-	return nil
+	got, err := f.Received()
+	if err == nil && len(got) > 0 {
+		return errors.New("something arrived after its context had ended, and it says that it failed")
+	}
+	if err != nil || f.Hang == nil {
+		return err
+	}
+	f.Hang()
+	limited, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	done := make(chan error, 1)
+	go func() { done <- f.Notifier.Notify(limited, sample()) }()
+	select {
+	case err := <-done:
+		if err == nil {
+			return errors.New("the receiver hangs, and no error")
+		}
+		return nil
+	case <-time.After(grace):
+		return errors.New("it goes on after its context has ended")
+	}
 }

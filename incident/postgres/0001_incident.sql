@@ -6,20 +6,25 @@ CREATE TABLE art32.incident_cases (
 	id          uuid PRIMARY KEY,
 	aware_at    bigint NOT NULL,
 	opened_at   bigint NOT NULL,
-	notified_at bigint, -- when notices were first put into the queue
+	notified_at bigint, -- when somebody first had notices written
+	closed_at   bigint, -- when somebody closed it with a reason
 	body        bytea NOT NULL
 );
 
--- One row per affected tenant; without a body as long as it has no contact.
+-- One row per tenant that is affected or may be. Without a body, wants is what
+-- is missing: 'count', 'contact', or '' where counting showed that it is not
+-- affected after all.
 CREATE TABLE art32.incident_notices (
 	id              uuid PRIMARY KEY,
 	case_id         uuid NOT NULL REFERENCES art32.incident_cases (id),
 	tenant_id       uuid NOT NULL,
 	number          bigint NOT NULL,
 	found_at        bigint NOT NULL,
+	wants           text NOT NULL,
 	made_at         bigint,
 	body            bytea,
 	acknowledged_at bigint,
+	closed_at       bigint,
 	UNIQUE (case_id, tenant_id, number)
 );
 

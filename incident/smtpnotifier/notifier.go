@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wneessen/go-mail/smtp"
 
@@ -25,6 +26,9 @@ var ErrPlaintext = errors.New("smtpnotifier: the server offers no STARTTLS, noth
 type Notifier struct{ o Options }
 
 var _ incident.Notifier = (*Notifier)(nil)
+
+// quitTime is for the farewell, which changes nothing any more.
+const quitTime = 2 * time.Second
 
 // New makes a notifier. It does not touch the server.
 func New(o *Options) (*Notifier, error) {
@@ -57,22 +61,27 @@ func (n *Notifier) Notify(ctx context.Context, x incident.Notice) error {
 }
 
 func (n *Notifier) deliver(ctx context.Context, to string, m []byte) error {
-	conn, err := n.dial(ctx)
+	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(n.o.Host, strconv.Itoa(n.o.Port)))
 	if err != nil {
 		return failed("connect", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // also while a reply is awaited
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() }) // also while a reply is awaited
 	defer stop()
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = raw.Close() }()
+	conn, err := n.secure(ctx, &bounded{Conn: raw, left: maxReplies})
+	if err != nil {
+		return failed("connect", err)
+	}
 	return n.talk(conn, to, m)
 }
 
-func (n *Notifier) dial(ctx context.Context) (net.Conn, error) {
-	address := net.JoinHostPort(n.o.Host, strconv.Itoa(n.o.Port))
-	if n.o.TLS == Implicit {
-		return (&tls.Dialer{Config: n.o.tls()}).DialContext(ctx, "tcp", address)
+// secure encrypts from the first byte where that is meant.
+func (n *Notifier) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
+	if n.o.TLS != Implicit {
+		return conn, nil
 	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	c := tls.Client(conn, n.o.tls())
+	return c, c.HandshakeContext(ctx)
 }
 
 // talk says nothing of the notice before the connection is encrypted.
@@ -86,6 +95,7 @@ func (n *Notifier) talk(conn net.Conn, to string, m []byte) error {
 	}
 	if n.o.TLS == STARTTLS {
 		if ok, _ := c.Extension("STARTTLS"); !ok {
+			_ = conn.SetDeadline(time.Now().Add(quitTime))
 			_ = c.Quit()
 			return &incident.DeliveryError{Code: "plaintext", Err: ErrPlaintext}
 		}
@@ -99,6 +109,7 @@ func (n *Notifier) talk(conn net.Conn, to string, m []byte) error {
 	if err := n.send(c, to, m); err != nil {
 		return err
 	}
+	_ = conn.SetDeadline(time.Now().Add(quitTime))
 	_ = c.Quit() // the server has the mail already
 	return nil
 }

@@ -84,14 +84,15 @@ func TestNotifier(t *testing.T) {
 			return incidenttest.Fixture{
 				Notifier: open(t, o),
 				Break:    func() { s.atRcpt = &smtp.SMTPError{Code: 550, Message: "no mailbox kanarienvogel@example.org"} },
+				Hang:     func() { s.hang = true },
 				Received: func() (got []incidenttest.Received, err error) {
 					for _, l := range s.received() {
-						h, text, _, err := read(l.data)
+						h, text, attached, err := read(l.data)
 						if err != nil {
 							return nil, err
 						}
 						id, _, _ := strings.Cut(strings.Trim(h.Get("Message-Id"), "<>"), "@")
-						got = append(got, incidenttest.Received{ID: uuid.MustParse(id), Text: text})
+						got = append(got, incidenttest.Received{ID: uuid.MustParse(id), To: l.to, Text: text, JSON: attached})
 					}
 					return got, nil
 				},

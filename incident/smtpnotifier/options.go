@@ -3,6 +3,7 @@ package smtpnotifier
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ const (
 )
 
 // Options are the choices of a [Notifier]; zero fields mean the defaults. For
-// package fmt and loggers they show the host only.
+// package fmt, loggers and encoding/json they show the host only.
 type Options struct {
 	// Host is the server's name, which its certificate must hold. Required.
 	Host string
@@ -82,6 +83,12 @@ func (o Options) GoString() string { return o.String() }
 
 // Format implements [fmt.Formatter]: every verb shows the server's name only.
 func (o Options) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, o.String()) }
+
+// MarshalText is the server's name.
+func (o Options) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// MarshalJSON is the server's name.
+func (o Options) MarshalJSON() ([]byte, error) { return json.Marshal(o.String()) }
 
 // LogValue implements [slog.LogValuer].
 func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }

@@ -6,20 +6,25 @@ CREATE TABLE art32_incident_cases (
 	id          TEXT PRIMARY KEY NOT NULL,
 	aware_at    INTEGER NOT NULL,
 	opened_at   INTEGER NOT NULL,
-	notified_at INTEGER, -- when notices were first put into the queue
+	notified_at INTEGER, -- when somebody first had notices written
+	closed_at   INTEGER, -- when somebody closed it with a reason
 	body        BLOB NOT NULL
 ) STRICT;
 
--- One row per affected tenant; without a body as long as it has no contact.
+-- One row per tenant that is affected or may be. Without a body, wants is what
+-- is missing: 'count', 'contact', or '' where counting showed that it is not
+-- affected after all.
 CREATE TABLE art32_incident_notices (
 	id              TEXT PRIMARY KEY NOT NULL,
 	case_id         TEXT NOT NULL REFERENCES art32_incident_cases (id),
 	tenant_id       TEXT NOT NULL,
 	number          INTEGER NOT NULL,
 	found_at        INTEGER NOT NULL,
+	wants           TEXT NOT NULL,
 	made_at         INTEGER,
 	body            BLOB,
 	acknowledged_at INTEGER,
+	closed_at       INTEGER,
 	UNIQUE (case_id, tenant_id, number)
 ) STRICT;
 

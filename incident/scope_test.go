@@ -1,0 +1,118 @@
+package incident_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/art32/art32/incident"
+	"github.com/art32/art32/tenancy"
+)
+
+// A tenant that is named without a scope is told alone, and what was deleted
+// before anybody was aware counts as what was there.
+func TestNamedAlone(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.contacts(t)
+		w.people(t, w.b, 2)
+		for _, p := range w.people(t, w.a, 5) {
+			must(t, customers.Delete(tenancy.WithActor(w.in(t.Context(), w.a), intruder), w.db, p.ID))
+		}
+		r := report()
+		r.Scope, r.Tenants = tenancy.TraceQuery{}, []tenancy.ID{w.a}
+		c, err := w.desk.Open(w.as(t.Context()), r)
+		must(t, err)
+		got, err := w.desk.Affected(t.Context(), c.ID)
+		must(t, err)
+		if len(got) != 1 || got[0].Tenant != w.a || got[0].Events != 0 || got[0].Records != (incident.Range{AtMost: 5}) || got[0].Subjects != (incident.Range{AtMost: 5}) {
+			t.Errorf("affected %+v", got)
+		}
+		again, err := w.desk.Affected(t.Context(), c.ID)
+		must(t, err)
+		notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		if len(notices) != 1 || !strings.Contains(notices[0].Text, "keiner, Ihr Mandant wurde benannt") || again[0].Digest != got[0].Digest {
+			t.Errorf("notices %v", notices)
+		}
+	})
+}
+
+// Callers' SQL deletes without an event: no number claims to be exact.
+func TestNothingIsExact(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.contacts(t)
+		all := w.people(t, w.a, 10)
+		w.tamper(t, w.a, all[0])
+		must(t, w.db.InSQL(tenancy.WithActor(w.in(t.Context(), w.a), intruder), func(ctx context.Context, tx *tenancy.SQLTx) error {
+			_, err := tx.SQLX().ExecContext(ctx, "DELETE FROM customers WHERE id <> '"+all[0].ID.String()+"'")
+			return err
+		}))
+		c, err := w.desk.Open(w.as(t.Context()), report())
+		must(t, err)
+		notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		if text := notices[0].Text + string(notices[0].JSON); strings.Contains(text, "genau /") || strings.Contains(text, `"exact"`) ||
+			!strings.Contains(text, "at least 1 – höchstens / at most 1 (soweit im Protokoll / as far as logged)") {
+			t.Errorf("the notice says:\n%s", text)
+		}
+	})
+}
+
+// A case that touches nobody is no case that is done.
+func TestNobodyFound(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.contacts(t)
+		w.people(t, w.a, 1)
+		c, err := w.desk.Open(w.as(t.Context()), report())
+		must(t, err)
+		for range 2 {
+			notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
+			wantErr(t, err, incident.ErrNobody)
+			if len(notices) != 0 {
+				t.Errorf("notices %v", notices)
+			}
+			wantTasks(t, w, "scope")
+		}
+		wantErr(t, w.desk.Close(t.Context(), c.ID), tenancy.ErrNoActor)
+		wantErr(t, w.desk.Close(tenancy.WithActor(t.Context(), operator), c.ID), incident.ErrNoReason)
+		wantErr(t, w.desk.Close(w.as(t.Context()), w.a.UUID()), incident.ErrNoCase)
+		wantErr(t, w.desk.CloseTenant(w.as(t.Context()), c.ID, w.a), incident.ErrNoCase)
+		must(t, w.desk.Close(w.as(t.Context()), c.ID))
+		wantTasks(t, w)
+		if got := strings.Join(w.entries(t, tenancy.ID{}), " "); !strings.HasSuffix(got, "incident.close") {
+			t.Errorf("recorded %s", got)
+		}
+		_, err = w.desk.Notify(w.as(t.Context()), c.ID) // somebody is not sure any more
+		wantErr(t, err, incident.ErrNobody)
+		wantTasks(t, w, "scope")
+	})
+}
+
+// A tenant that nobody can count any more is told another way.
+func TestCloseTenant(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.contacts(t)
+		r := report()
+		r.Scope, r.Tenants = tenancy.TraceQuery{}, []tenancy.ID{w.a, w.b}
+		c, err := w.desk.Open(w.as(t.Context()), r)
+		must(t, err)
+		w.shut(t, w.a, true)
+		if _, err := w.desk.Notify(w.as(t.Context()), c.ID); err == nil {
+			t.Error("no error")
+		}
+		w.acknowledgeAll(t)
+		wantTasks(t, w, "count")
+		must(t, w.desk.CloseTenant(w.as(t.Context()), c.ID, w.a))
+		wantTasks(t, w)
+		_, err = w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		wantTasks(t, w)
+		w.shut(t, w.a, false) // restored: now it can be told after all
+		_, err = w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		w.acknowledgeAll(t)
+		if got := w.notifier.Notices(); len(got) != 2 {
+			t.Errorf("%d notices", len(got))
+		}
+	})
+}
