@@ -24,20 +24,25 @@
 // awareness, the kind of breach, a title and a scope. What Art. 33(3) asks for and
 // nobody knows yet is printed as "to follow".
 //
-// Numbers are ranges: at least what the log shows, at most what the tables hold.
-// They stand with the checkpoint of the log that they rest on, and a digest that
-// counting the same span again yields again.
+// Numbers are ranges and never exact: at least what the log shows, at most what the
+// tables hold and what the log shows to be deleted. They stand with the checkpoint
+// of the log that they rest on, and a digest that counting the same span again
+// yields again.
 //
 // A notice is built from the tenant's own log, tables and name and from the text
 // of the report, nothing else; its text is encrypted under the tenant's key. It is
 // stored as it is sent: every attempt carries the same bytes under the same id,
 // which follows from case, tenant and number. A notice and its place in the queue
 // commit together. Wherever the process dies, no notice is lost, and none arrives
-// twice under two ids. What cannot be delivered, has nobody to go to or is not
-// acknowledged stays a [Task] in [Desk.Status].
+// twice under two ids. What a channel has taken over is marked also while the
+// process is being stopped. A tenant that cannot be counted, a notice that cannot
+// be delivered, has nobody to go to or is not acknowledged, and a case that touches
+// nobody stay a [Task] in [Desk.Status] until they are served or [Desk.Close] ends
+// them with a reason. A damaged row or a closed tenant holds up nobody else.
 //
-// Opening, notifying, delivering, acknowledging and changing a contact are
-// recorded; without the record they do not happen.
+// Opening, notifying, delivering, acknowledging, closing and changing a contact are
+// recorded; without the record they do not happen. Where the log of a tenant takes
+// nothing any more, the platform's log does.
 //
 // # Not covered
 //
@@ -45,8 +50,9 @@
 // severity, later notices in the same case (Art. 33(4) GDPR), letters to data
 // subjects, the register, reminders. Who read without changing, where the log
 // keeps no reads: name such tenants in [Report].Tenants. The text of a report goes
-// to every affected controller: it must name none of them. Rows that were deleted
-// since are missing from the upper bound unless the log shows that they changed.
+// to every affected controller: it must name none of them. Rows that callers' SQL
+// wrote or deleted leave no event: they are missing from the bounds, unless the
+// tables still hold them.
 //
 // # Compatibility
 //
