@@ -47,7 +47,7 @@ func TestPlanted(t *testing.T) {
 	for _, r := range results {
 		found += len(r.Action.Diagnostics)
 	}
-	if found < 80 {
+	if found < 120 {
 		t.Errorf("%d findings", found)
 	}
 }

@@ -4,196 +4,217 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/cfg"
 )
 
-// flow knows which variables of a declaration hold a revealed value at some
-// point. It takes no note of the order of statements.
+// flow follows revealed values through the statements of a declaration, along
+// the ways that control can take.
 type flow struct {
-	info    *types.Info
-	held    map[held]bool
-	changed bool
+	info *types.Info
+	sink func(f *flow, call *ast.CallExpr) // sees each call once, with what is held then
+	last bool                              // the pass that calls sink
+
+	lit  *ast.FuncLit // that is looked at; nil in the declaration itself
+	held state        // at the point that is looked at
+	ever state        // at any point: what a function literal may find
+	late state        // set by a function literal, which may run at any time
 }
 
-// held is a variable, or a field or element of it by its path.
-type held struct {
-	root types.Object
-	path string
-}
-
-// newFlow reads the assignments of a declaration until nothing new comes.
-func newFlow(info *types.Info, decl ast.Decl) *flow {
-	f := &flow{info: info, held: map[held]bool{}, changed: true}
-	for f.changed {
-		f.changed = false
-		ast.Inspect(decl, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.AssignStmt:
-				f.assign(n.Lhs, n.Rhs)
-			case *ast.ValueSpec:
-				names := make([]ast.Expr, len(n.Names))
-				for i, name := range n.Names {
-					names[i] = name
-				}
-				f.assign(names, n.Values)
-			case *ast.RangeStmt:
-				if n.Value != nil && f.revealed(n.X) {
-					f.mark(n.Value)
-				}
-			}
-			return true
-		})
+// follow calls sink for each call in a declaration.
+func follow(info *types.Info, decl ast.Decl, sink func(f *flow, call *ast.CallExpr)) {
+	f := &flow{info: info, sink: sink, ever: state{}, late: state{}}
+	for known := -1; known != len(f.ever)+len(f.late); { // literals can pass values to each other
+		known = len(f.ever) + len(f.late)
+		f.read(decl)
 	}
-	return f
+	f.last = true
+	f.read(decl)
 }
 
-func (f *flow) assign(left, right []ast.Expr) {
-	if len(left) == len(right) {
-		for i := range left {
-			if f.revealed(right[i]) {
-				f.mark(left[i])
+func (f *flow) read(decl ast.Decl) {
+	f.lit, f.held = nil, state{}
+	switch decl := decl.(type) {
+	case *ast.FuncDecl:
+		if decl.Body != nil {
+			f.body(decl.Body)
+		}
+	case *ast.GenDecl:
+		for _, spec := range decl.Specs {
+			f.node(spec)
+		}
+	}
+	ast.Inspect(decl, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.FuncLit); ok {
+			f.lit, f.held = lit, maps.Clone(f.ever)
+			maps.DeleteFunc(f.held, func(h held, _ bool) bool { return f.own(h) })
+			f.body(lit.Body)
+		}
+		return true
+	})
+}
+
+// body follows the blocks of a function until nothing new comes.
+func (f *flow) body(body *ast.BlockStmt) {
+	blocks := cfg.New(body, func(call *ast.CallExpr) bool { return !ends(f.info, call) }).Blocks
+	in := make([]state, len(blocks))
+	for i := range in {
+		in[i] = state{}
+	}
+	in[0] = f.held
+	last := f.last
+	f.last = false
+	for grown := true; grown; {
+		grown = false
+		for _, b := range blocks {
+			f.block(b, in[b.Index])
+			for _, next := range b.Succs {
+				n := len(in[next.Index])
+				maps.Copy(in[next.Index], f.held)
+				grown = grown || len(in[next.Index]) > n
 			}
 		}
-		return
 	}
-	if len(right) == 1 && f.revealed(right[0]) {
-		f.spread(left, right[0])
+	if f.last = last; last {
+		for _, b := range blocks {
+			f.block(b, in[b.Index])
+		}
 	}
 }
 
-// spread assigns several results of one expression: the first of Reveal or of
-// `v, ok :=`, else those that can hold content.
-func (f *flow) spread(left []ast.Expr, right ast.Expr) {
+// block leaves in f.held what is held behind a block.
+func (f *flow) block(b *cfg.Block, in state) {
+	f.held = maps.Clone(in)
+	if s, ok := b.Stmt.(*ast.RangeStmt); ok && b.Kind == cfg.KindRangeBody {
+		f.element(s)
+	}
+	for _, n := range b.Nodes {
+		f.node(n)
+	}
+}
+
+// element assigns the variables of a range statement. The key is content where
+// the values come from a function or a channel.
+func (f *flow) element(s *ast.RangeStmt) {
+	told := f.revealed(s.X)
+	if s.Value != nil {
+		f.set(s.Value, told)
+	}
+	if s.Key != nil {
+		switch f.info.TypeOf(s.X).Underlying().(type) {
+		case *types.Signature, *types.Chan:
+			f.set(s.Key, told)
+		default:
+			f.set(s.Key, false)
+		}
+	}
+}
+
+func (f *flow) node(n ast.Node) {
+	ast.Inspect(n, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok {
+			if f.last {
+				f.sink(f, call)
+			}
+			f.writes(call)
+		}
+		_, lit := n.(*ast.FuncLit)
+		return !lit // looked at by itself
+	})
+	switch n := n.(type) {
+	case *ast.AssignStmt:
+		f.assign(n.Lhs, n.Rhs, n.Tok == token.ASSIGN || n.Tok == token.DEFINE)
+	case *ast.ValueSpec:
+		names := make([]ast.Expr, len(n.Names))
+		for i, name := range n.Names {
+			names[i] = name
+		}
+		f.assign(names, n.Values, true)
+	}
+}
+
+// assign sets places; without anew they also keep what they hold, as += does.
+func (f *flow) assign(left, right []ast.Expr, anew bool) {
+	told := make([]bool, len(left))
+	switch {
+	case len(left) == len(right):
+		for i, e := range right {
+			told[i] = f.revealed(e)
+		}
+	case len(right) == 1:
+		f.spread(told, right[0])
+	}
+	for i, e := range left {
+		if told[i] || anew {
+			f.set(e, told[i])
+		}
+		if len(left) == len(right) && f.isRevealMethod(right[i]) {
+			if k, ok := f.place(e); ok {
+				f.mark(k.method())
+			}
+		}
+	}
+}
+
+// spread says which of several results of one expression tell: the first of
+// Reveal or of `v, ok :=`, else those that can hold content.
+func (f *flow) spread(told []bool, right ast.Expr) {
+	if !f.revealed(right) {
+		return
+	}
 	call, ok := ast.Unparen(right).(*ast.CallExpr)
 	if !ok || f.isReveal(call) {
-		f.mark(left[0])
+		told[0] = true
 		return
 	}
+	fn := callee(f.info, call)
 	results, ok := f.info.TypeOf(call).(*types.Tuple)
-	for i := 0; ok && i < min(len(left), results.Len()); i++ {
-		if carries(results.At(i).Type()) {
-			f.mark(left[i])
-		}
+	for i := 0; ok && i < min(len(told), results.Len()); i++ {
+		told[i] = carries(results.At(i).Type()) || fn != nil && fn.Pkg() != nil && parses(fn)
 	}
 }
 
-// mark notes that a place holds a revealed value.
-func (f *flow) mark(e ast.Expr) {
-	if k, ok := f.place(e); ok && !f.held[k] {
-		f.held[k] = true
-		f.changed = true
-	}
-}
-
-func (f *flow) place(e ast.Expr) (held, bool) {
-	root := rootOf(e)
-	if root == nil || root.Name == "_" {
-		return held{}, false
-	}
-	obj := f.info.ObjectOf(root)
-	if _, ok := obj.(*types.Var); !ok {
-		return held{}, false
-	}
-	return held{obj, types.ExprString(ast.Unparen(e))}, true
-}
-
-// revealed reports whether an expression holds a revealed value, or part of one.
-func (f *flow) revealed(e ast.Expr) bool {
-	e = ast.Unparen(e)
-	if k, ok := f.place(e); ok && f.held[k] {
-		return true
-	}
-	switch e := e.(type) {
-	case *ast.BinaryExpr:
-		return computes(e.Op) && (f.revealed(e.X) || f.revealed(e.Y))
-	case *ast.UnaryExpr:
-		return e.Op == token.AND && f.revealed(e.X)
-	case *ast.StarExpr:
-		return f.revealed(e.X)
-	case *ast.IndexExpr:
-		return f.revealed(e.X)
-	case *ast.SliceExpr:
-		return f.revealed(e.X)
-	case *ast.TypeAssertExpr:
-		return f.revealed(e.X)
-	case *ast.CompositeLit:
-		return slices.ContainsFunc(e.Elts, f.revealedElement)
-	case *ast.CallExpr:
-		return f.revealedCall(e)
-	}
-	return false
-}
-
-func (f *flow) revealedElement(e ast.Expr) bool {
-	if kv, ok := e.(*ast.KeyValueExpr); ok {
-		e = kv.Value
-	}
-	return f.revealed(e)
-}
-
-// revealedCall reports whether the result of a call holds what was revealed.
-func (f *flow) revealedCall(call *ast.CallExpr) bool {
-	if f.isReveal(call) {
-		return true
-	}
-	anyArg := slices.ContainsFunc(call.Args, f.revealed)
-	if tv := f.info.Types[call.Fun]; tv.IsType() {
-		return anyArg
-	} else if tv.IsBuiltin() {
-		return anyArg && carries(f.info.TypeOf(call))
-	}
+// writes notes what a call leaves in a strings.Builder or bytes.Buffer.
+func (f *flow) writes(call *ast.CallExpr) {
 	fn := callee(f.info, call)
-	switch {
-	case fn == nil || fn.Pkg() == nil || !f.resultCarries(call):
-		return false
-	case fn.Signature().Recv() != nil:
-		sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
-		return ok && f.revealed(sel.X)
-	case len(call.Args) == 1 && f.isRevealExpr(call.Args[0]): // must(c.Name.Reveal())
-		return true
+	if fn == nil || fn.Pkg() == nil {
+		return
 	}
-	switch fn.Pkg().Path() {
-	case "fmt", "strings", "bytes", "strconv":
-		return anyArg
+	var into ast.Expr
+	if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && fn.Signature().Recv() != nil {
+		into = sel.X
+	} else if len(call.Args) > 0 && (fn.FullName() == "io.WriteString" || fn.Pkg().Path() == "fmt" && strings.HasPrefix(fn.Name(), "Fprint")) {
+		into = call.Args[0]
 	}
-	return false
+	if into == nil || !isBuffer(f.info.TypeOf(into)) {
+		return
+	}
+	if u, ok := ast.Unparen(into).(*ast.UnaryExpr); ok {
+		into = u.X
+	}
+	if slices.ContainsFunc(told(f.info, call), f.revealed) {
+		f.set(into, true)
+	} else if fn.Name() == "Reset" {
+		f.set(into, false)
+	}
 }
 
-func (f *flow) isRevealExpr(e ast.Expr) bool {
-	call, ok := ast.Unparen(e).(*ast.CallExpr)
-	return ok && f.isReveal(call)
-}
-
-// computes reports an operator whose result tells its operands; a comparison
-// tells a verdict.
-func computes(op token.Token) bool { return op >= token.ADD && op <= token.AND_NOT }
-
-// isReveal reports a call of Reveal or RevealAny.
-func (f *flow) isReveal(call *ast.CallExpr) bool {
-	fn := callee(f.info, call)
-	return fn != nil && fn.Pkg() != nil && fn.Pkg().Path() == fieldPkg && (fn.Name() == "Reveal" || fn.Name() == "RevealAny")
-}
-
-// resultCarries reports whether any result of a call can hold content.
-func (f *flow) resultCarries(call *ast.CallExpr) bool {
-	t := f.info.TypeOf(call)
-	if results, ok := t.(*types.Tuple); ok {
-		for v := range results.Variables() {
-			if carries(v.Type()) {
-				return true
-			}
-		}
-		return false
+func isBuffer(t types.Type) bool {
+	if p, ok := types.Unalias(t).(*types.Pointer); ok {
+		t = p.Elem()
 	}
-	return carries(t)
+	return isNamed(t, "strings", "Builder") || isNamed(t, "bytes", "Buffer")
 }
 
-// carries reports whether a value of the type tells content: numbers that are
-// computed from it (a length, a position), verdicts and errors do not.
-func carries(t types.Type) bool {
-	if t == nil || types.Identical(t, types.Universe.Lookup("error").Type()) {
-		return false
+// ends reports a call after which the function does not go on.
+func ends(info *types.Info, call *ast.CallExpr) bool {
+	fn := callee(info, call)
+	if fn == nil {
+		return builtin(info, call) == "panic"
 	}
-	b, ok := t.Underlying().(*types.Basic)
-	return !ok || b.Info()&types.IsString != 0
+	name := fn.FullName()
+	return name == "os.Exit" || strings.HasPrefix(name, "log.Fatal") || strings.HasPrefix(name, "log.Panic")
 }

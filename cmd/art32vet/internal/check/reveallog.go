@@ -15,12 +15,16 @@ var RevealLog = &analysis.Analyzer{
 
 What field.Encrypted.Reveal returns must not reach a log: logs are kept for long,
 read by many and survive the erasure of a person. Followed are the result itself,
-variables of the function, conversions, concatenation, composite literals, what
-the packages fmt, strings, bytes and strconv make of it, and methods of it, unless
-the result is a number or a bool. Reported are arguments of log/slog and log, of
-fmt.Print and its like, of fmt.Fprint to os.Stdout and os.Stderr, and of
-fmt.Errorf and errors.New, whose texts end in logs. Log the field itself, which
-prints as [encrypted], or an id. Tests are not looked at.`,
+variables of the function from where they are set to where they are set anew,
+conversions, concatenation, composite literals, a strings.Builder or bytes.Buffer,
+what the packages fmt, strings, bytes and strconv make of it, and methods of it,
+unless the result is a number or a bool; and all results of strconv.Atoi and of
+the functions Parse of strconv, time, net/url and net/netip, whose errors quote
+the value. Reported are arguments of log/slog and log, of fmt.Print and its like,
+of what writes to os.Stdout and os.Stderr, of panic, and of fmt.Errorf and
+errors.New, whose texts end in logs; also a variable that has the value in a field,
+unless its type prints itself. What the verb %T prints is let pass. Log the field
+itself, which prints as [encrypted], or an id. Tests are not looked at.`,
 	URL: "https://" + module,
 	Run: revealLog,
 }
@@ -32,25 +36,20 @@ func revealLog(pass *analysis.Pass) (any, error) {
 			continue
 		}
 		for _, decl := range f.Decls {
-			flow := newFlow(pass.TypesInfo, decl)
-			ast.Inspect(decl, func(n ast.Node) bool {
-				if call, ok := n.(*ast.CallExpr); ok {
-					reportSink(r, flow, call)
-				}
-				return true
-			})
+			follow(pass.TypesInfo, decl, func(f *flow, call *ast.CallExpr) { reportSink(r, f, call) })
 		}
 	}
 	return nil, nil //nolint:nilnil // no result
 }
 
+// reportSink reports the arguments of a call that a log would show.
 func reportSink(r *reporter, flow *flow, call *ast.CallExpr) {
 	where := sink(flow.info, call)
 	if where == "" {
 		return
 	}
-	for _, arg := range call.Args {
-		if flow.revealed(arg) {
+	for _, arg := range told(flow.info, call) {
+		if flow.shown(arg) {
 			r.reportf(arg, "a revealed value reaches %s: pass the field itself, which shows as [encrypted], or an id", where)
 		}
 	}
@@ -60,7 +59,13 @@ func reportSink(r *reporter, flow *flow, call *ast.CallExpr) {
 func sink(info *types.Info, call *ast.CallExpr) string {
 	fn := callee(info, call)
 	if fn == nil {
-		return builtinPrint(info, call)
+		switch builtin(info, call) {
+		case "print", "println":
+			return "standard output"
+		case "panic":
+			return "a panic's text"
+		}
+		return ""
 	}
 	if fn.Pkg() == nil {
 		return ""
@@ -71,6 +76,14 @@ func sink(info *types.Info, call *ast.CallExpr) string {
 	case "errors":
 		if name == "New" {
 			return "an error's text"
+		}
+	case "io":
+		if name == "WriteString" && standardStream(info, call.Args[0]) {
+			return "standard output"
+		}
+	case "os":
+		if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && strings.HasPrefix(name, "Write") && standardStream(info, sel.X) {
+			return "standard output"
 		}
 	case "fmt":
 		switch {
@@ -85,13 +98,14 @@ func sink(info *types.Info, call *ast.CallExpr) string {
 	return ""
 }
 
-func builtinPrint(info *types.Info, call *ast.CallExpr) string {
+// builtin is the name of the builtin function that a call names, or "".
+func builtin(info *types.Info, call *ast.CallExpr) string {
 	id, ok := ast.Unparen(call.Fun).(*ast.Ident)
 	if !ok {
 		return ""
 	}
-	if b, ok := info.Uses[id].(*types.Builtin); ok && strings.HasPrefix(b.Name(), "print") {
-		return "standard output"
+	if b, ok := info.Uses[id].(*types.Builtin); ok {
+		return b.Name()
 	}
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,6 +116,45 @@ func reveals(out io.Writer, logger *slog.Logger, c *customer) error {
 	other := struct{ Reveal func() string }{func() string { return "" }}
 	fmt.Println(other.Reveal())
 	return send(name)
+}
+
+// account prints itself.
+type account struct{ name string }
+
+func (account) String() string { return "account" }
+
+func ordered(c *customer) error {
+	name := "none"
+	log.Print(name)
+	name, err := c.Name.Reveal()
+	log.Print(err)
+	log.Printf("%T, %d letters, %-3T", name, len(name), name)
+	slog.Info(fmt.Sprintf("%T", name))
+	var out strings.Builder
+	log.Print(out.String())
+	out.WriteString(name)
+	if err := send(out.String()); err != nil {
+		log.Print(err)
+	}
+	out.Reset()
+	log.Print(out.String(), out.Len())
+	if _, err := strconv.Atoi(name); err != nil {
+		return errors.New("no number")
+	}
+	_, err = strconv.Atoi(name)
+	log.Print(err == nil)
+	err = send(name)
+	log.Print(err)
+	a := account{}
+	a.name = name
+	log.Print(a)
+	if err != nil {
+		panic(err)
+	}
+	for name = range strings.SplitSeq("a b", " ") {
+		log.Print(name)
+	}
+	return nil
 }
 
 func greet(string) string { return "hello" }

@@ -1,14 +1,18 @@
 package planted
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/art32/art32/crypto/field"
 )
@@ -99,6 +103,112 @@ func ways(p *person) {
 	func() { log.Print(name) }() // want `reaches the log`
 	//art32:allow reveallog // want `excuses nothing without a reason`
 	log.Print(name) // want `reaches the log`
+}
+
+func parsed(p *person) {
+	name, _ := p.Name.Reveal()
+	n, err := strconv.Atoi(name)
+	log.Print(n)                   // want `reaches the log`
+	log.Print(err)                 // want `reaches the log`
+	_ = fmt.Errorf("age: %w", err) // want `reaches an error's text`
+	if _, err := strconv.ParseBool(name); err != nil {
+		slog.Error("no bool", "err", err) // want `reaches the log`
+	}
+	born, err := time.Parse(time.DateOnly, name)
+	log.Print(born)        // want `reaches the log`
+	log.Print(err.Error()) // want `reaches the log`
+	_, err = url.Parse(name)
+	defer log.Print(err) // want `reaches the log`
+}
+
+func buffers(p *person) {
+	name, _ := p.Name.Reveal()
+	var b strings.Builder
+	b.WriteString(name)
+	log.Print(b.String()) // want `reaches the log`
+	var f bytes.Buffer
+	fmt.Fprintf(&f, "name=%s", name)
+	log.Print(f.String())                  // want `reaches the log`
+	log.Printf("%s", f.Bytes())            // want `reaches the log`
+	log.Print(bytes.NewBufferString(name)) // want `reaches the log`
+	heap := &strings.Builder{}
+	io.WriteString(heap, name)
+	log.Print(heap)                                        // want `reaches the log`
+	log.Print(strings.NewReplacer("a", "b").Replace(name)) // want `reaches the log`
+	for part := range strings.SplitSeq(name, " ") {
+		log.Print(part) // want `reaches the log`
+	}
+}
+
+func panics(p *person) {
+	name, _ := p.Name.Reveal()
+	if name == "" {
+		panic(name) // want `reaches a panic's text`
+	}
+	os.Stderr.WriteString(name)     // want `reaches standard output`
+	os.Stdout.Write([]byte(name))   // want `reaches standard output`
+	io.WriteString(os.Stderr, name) // want `reaches standard output`
+	panic("no mail for " + name)    // want `reaches a panic's text`
+}
+
+func methods(p *person) {
+	reveal := p.Name.Reveal
+	name, _ := reveal()
+	log.Print(name) // want `reaches the log`
+	any := p.Salary.RevealAny
+	log.Print(any()) // want `reaches the log`
+}
+
+func order(p *person, again bool) {
+	name := "none"
+	var err error
+	if again {
+		name, err = p.Name.Reveal()
+		log.Print(err)
+	} else {
+		log.Print(name)
+	}
+	log.Print(name) // want `reaches the log`
+	name = "none"
+	log.Print(name)
+	_, err = strconv.Atoi(must(p.Name.Reveal()))
+	log.Print(err) // want `reaches the log`
+	err = errors.New("full")
+	log.Print(err)
+retry:
+	log.Print(name) // want `reaches the log`
+	if again {
+		name, _ = p.Name.Reveal()
+		goto retry
+	}
+	kept := ""
+	later := func() { log.Print(kept) } // want `reaches the log`
+	kept = name
+	later()
+	set := ""
+	func() { set = name }()
+	log.Print(set) // want `reaches the log`
+}
+
+func formats(p *person) {
+	name, _ := p.Name.Reveal()
+	log.Printf("%T %s", name, name)             // want `reaches the log`
+	log.Printf("%T %[1]s", name)                // want `reaches the log`
+	log.Printf("%d%% %T %-5.3s", 1, name, name) // want `reaches the log`
+	log.Print(fmt.Sprintf("%T %T", name), name) // want `reaches the log`
+}
+
+func parts(p *person) {
+	var n named
+	log.Print(n)
+	n.Name, _ = p.Name.Reveal()
+	log.Printf("%+v", n) // want `reaches the log`
+	log.Print(&n)        // want `reaches the log`
+	m := map[string]string{}
+	m["name"] = n.Name
+	log.Print(m) // want `reaches the log`
+	n = named{}
+	log.Print(n)
 }
 
 func must[T any](v T, err error) T {
