@@ -25,10 +25,11 @@
 // By name, [OuterCtx] does not find a context that a function literal or method
 // without a context of its own has caught outside and uses in a transaction.
 // [RevealLog] does not find a function of a log that is kept in a variable
-// (info := slog.Info), a standard stream that is (w := os.Stderr), the variable of a type switch, keys of a map,
-// writers other than strings.Builder and bytes.Buffer, attributes of telemetry,
-// and errors of other packages that quote what they were given. What a function
-// literal sets it takes to be set at any time.
+// (info := slog.Info), a standard stream that is (w := os.Stderr), the variable
+// of a type switch, keys of a map, writers other than strings.Builder and
+// bytes.Buffer, attributes of telemetry, and errors of other packages that quote
+// what they were given. What a function literal sets it takes to be set at any
+// time.
 //
 // # Compatibility
 //
