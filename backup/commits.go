@@ -2,7 +2,6 @@ package backup
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -108,74 +107,12 @@ func (f *folder) commit(run string, s *signer) (*commit, error) {
 	return &c, nil
 }
 
-// drop removes what the vault holds of a run.
+// drop removes what the vault holds of a run, the note last.
 func (v *Vault) drop(run string) error {
-	for _, name := range []string{commitPath(run, commitEnd), commitPath(run, commitSignatureEnd), keystoreName(run)} {
+	for _, name := range []string{keystoreName(run), commitPath(run, commitEnd), commitPath(run, commitSignatureEnd)} {
 		if err := v.removeAll(name); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// history is what target and vault know of the runs before.
-type history struct {
-	runs  []Run    // of the target, as [List] gives them
-	known []commit // of the vault, of all targets
-	own   []commit // of this target
-}
-
-// history reads both. A run that was committed and then died before the vault
-// was told is noted now, as long as its copy of the keystore is there.
-func (j *Job) history(ctx context.Context) (*history, error) {
-	h := &history{}
-	var err error
-	if h.runs, err = List(ctx, j.target); err != nil {
-		return nil, err
-	}
-	return h, j.vault.locked(ctx, func() error {
-		if h.known, err = j.vault.commits(); err != nil {
-			return err
-		}
-		for _, r := range signedBy(h.runs, j.Signer()) {
-			have, err := j.vault.holders(keystoreName(r.Name))
-			if err == nil && len(have) > 0 && !h.knows(r.Name) {
-				err = j.vault.note(j.o.Target, r.Manifest, r.digest)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		h.known, err = j.vault.commits()
-		h.own = slices.DeleteFunc(slices.Clone(h.known), func(c commit) bool { return c.Target != j.o.Target })
-		return err
-	})
-}
-
-func (h *history) knows(run string) bool {
-	return slices.ContainsFunc(h.known, func(c commit) bool { return c.Run == run })
-}
-
-// last is the newest run that target or vault knows; nil for none.
-func (h *history) last(signer string) (c *commit) {
-	if own := signedBy(h.runs, signer); len(own) > 0 {
-		r := own[len(own)-1]
-		c = &commit{Run: r.Name, Number: r.Manifest.Number, Manifest: r.digest, Ledger: r.Manifest.Ledger}
-	}
-	if n := len(h.own); n > 0 && (c == nil || h.own[n-1].Number > c.Number) {
-		c = &h.own[n-1]
-	}
-	return c
-}
-
-// missing are runs of which the vault knows that they were committed, and which
-// the target does not hold as such.
-func (h *history) missing(signer string) (all []string) {
-	own := signedBy(h.runs, signer)
-	for _, c := range h.own {
-		if !slices.ContainsFunc(own, func(r Run) bool { return r.Name == c.Run && r.digest == c.Manifest }) {
-			all = append(all, c.Run)
-		}
-	}
-	return all
 }

@@ -41,7 +41,14 @@
 // [ErrNotCommitted], [ErrSignature], [ErrDamaged], [ErrIdentity], [ErrLedger],
 // [ErrVault] and [ErrNotEmpty], and then leaves nothing. No erasure begins
 // before the ledger holds it in all folders of the vault; a ledger that is older
-// than a backup is refused, by runs and by restores.
+// than a backup is refused, by runs and by restores. Erasures past the ledger are
+// found by the next run, where the source tells of them ([Eraser]).
+//
+// What the vault holds is signed, or bears a code that this system alone can
+// make: somebody who can write to one of its folders can stop its use, and
+// cannot have anything deleted, left out or encrypted to himself. Nor can
+// somebody who writes the target have the vault throw away what opens the copies
+// elsewhere; runs that he removes are missed by the next one.
 //
 // # Not covered
 //

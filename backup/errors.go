@@ -22,7 +22,8 @@ var (
 	// ErrLedger: the ledger of erasures is older than the backup, was cut, or its
 	// copies contradict each other.
 	ErrLedger = errors.New("backup: the ledger of erasures does not hold what it must")
-	// ErrVault: the vault's folders are missing, open to others, or differ.
+	// ErrVault: the vault's folders are missing, open to others, or differ, hold
+	// what this system did not sign, or are older than the last run.
 	ErrVault = errors.New("backup: vault refused")
 	// ErrForgotten: the tenant's backups were given up with [Vault.Forget].
 	ErrForgotten = errors.New("backup: the tenant's backups were forgotten")

@@ -40,7 +40,7 @@ func (v *Vault) readAll(name string) (text []byte, err error) {
 // holders are the folders that have a file.
 func (v *Vault) holders(name string) (all []*folder, err error) {
 	for _, f := range v.open {
-		switch _, err := f.regular(name); {
+		switch err := f.regular(name); {
 		case err == nil:
 			all = append(all, f)
 		case !errors.Is(err, fs.ErrNotExist):
@@ -112,7 +112,7 @@ func (f *folder) write(name string, text []byte) error {
 // appendAt writes text at offset at, behind which nothing that counts lies, and
 // brings it to the disk.
 func (f *folder) appendAt(name string, at int64, text []byte) error {
-	if _, err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	file, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)

@@ -58,29 +58,29 @@ func (f *folder) refuse(name string, err error) error {
 
 // regular refuses what is no plain file. It returns an error around
 // [fs.ErrNotExist] where there is none.
-func (f *folder) regular(name string) (fs.FileInfo, error) {
+func (f *folder) regular(name string) error {
 	st, err := f.root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return err
 	case err == nil && !st.Mode().IsRegular():
 		err = errors.New("it is no plain file")
 	}
 	if err != nil {
-		return nil, f.refuse(name, err)
+		return f.refuse(name, err)
 	}
-	return st, nil
+	return nil
 }
 
 func (f *folder) open(name string) (*os.File, error) {
-	if _, err := f.regular(name); err != nil {
+	if err := f.regular(name); err != nil {
 		return nil, err
 	}
 	return f.root.Open(name)
 }
 
 func (f *folder) read(name string) ([]byte, error) {
-	if _, err := f.regular(name); err != nil {
+	if err := f.regular(name); err != nil {
 		return nil, err
 	}
 	text, err := f.root.ReadFile(name)
@@ -137,7 +137,7 @@ func (f *folder) sweep(sub string) error {
 
 // lock takes the lock of a file of the folder; nil says that somebody has it.
 func (f *folder) lock(name string) (*filelock.Lock, error) {
-	if _, err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.regular(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	l, err := filelock.Try(filepath.Join(f.path, name))
@@ -149,7 +149,7 @@ func (f *folder) lock(name string) (*filelock.Lock, error) {
 
 // wait takes the lock that serializes changes of the folder.
 func (f *folder) wait(ctx context.Context) (*filelock.Lock, error) {
-	if _, err := f.regular(lockName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.regular(lockName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	l, err := filelock.Wait(ctx, filepath.Join(f.path, lockName))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -96,49 +95,6 @@ func (j *Job) begin(ctx context.Context, before *history) (*run, error) {
 	r.manifest.Previous = &Previous{Run: last.Run, Manifest: last.Manifest}
 	return r, j.vault.follows(ctx, last.Ledger, signedBy(before.runs, j.Signer()))
 }
-
-// follows refuses a vault that is older than a run: its ledger, or the tenants'
-// identities.
-func (v *Vault) follows(ctx context.Context, s LedgerState, runs []Run) error {
-	return v.locked(ctx, func() error {
-		if err := v.refresh(); err != nil {
-			return err
-		}
-		if !v.chain.holds(s) {
-			return fmt.Errorf("%w: the last run saw %d entries that it does not hold: restore the vault's folders", ErrLedger, s.Entries)
-		}
-		if len(runs) == 0 {
-			return nil
-		}
-		return v.opens(runs[len(runs)-1].Manifest)
-	})
-}
-
-// opens refuses a vault that does not have the identities of a run's parts: it
-// is an old one, and would make new ones in silence.
-func (v *Vault) opens(m *Manifest) error {
-	for _, p := range m.Parts[1:] {
-		name := tenantOf(p)
-		gone, err := v.forgotten(name)
-		if err != nil {
-			return err
-		}
-		if gone {
-			continue
-		}
-		r, err := v.readRecord(name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err != nil || r.Recipient != p.Recipients[0] {
-			return fmt.Errorf("%w: it does not hold the identity that opens %s of the last run: it is an old one, restore the vault's folders", ErrVault, p.Name)
-		}
-	}
-	return nil
-}
-
-// tenantOf is the pseudonym of the tenant whose part it is.
-func tenantOf(p File) string { return p.Name[len(tenantsDir) : len(p.Name)-len(partSuffix)] }
 
 // note tells the vault that the run was committed.
 func (r *run) note(ctx context.Context) error {
