@@ -14,7 +14,7 @@ import (
 	"github.com/art32/art32/tenancy"
 )
 
-// SignerOfManifest, as the signer that is asked for, takes the one that the
+// SignerOfManifest asks, in the place of a signer, for the one that the
 // backup names itself: a forged backup is believed. It is for somebody who has
 // lost the signer's key and trusts everybody who can write the target.
 const SignerOfManifest = "-"

@@ -122,7 +122,11 @@ func (d *doctor) vaults() {
 	d.note("TOM-7.1", "vault", fmt.Sprintf("%d equal folders", len(d.copies.vault)), found...)
 }
 
-// contents are the digests of the files of a folder, locks and drafts apart.
+// badgeName is the file of a vault's folder that says which of them it is.
+const badgeName = "vault.json"
+
+// contents are the digests of the files of a folder: locks, drafts and what each
+// has for itself apart.
 func contents(dir string) (all map[string][32]byte, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -131,7 +135,7 @@ func contents(dir string) (all map[string][32]byte, err error) {
 	defer func() { err = errors.Join(err, root.Close()) }()
 	all = map[string][32]byte{}
 	return all, fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
+		if err != nil || !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") || name == badgeName {
 			return err
 		}
 		text, err := root.ReadFile(name)
