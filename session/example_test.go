@@ -31,6 +31,10 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ran := make(chan error, 1)
+	go func() { ran <- m.Run(ctx) }()
 	petra := session.Identity{Tenant: tenancy.NewID(), User: uuid.New()}
 
 	mux := http.NewServeMux()
@@ -68,6 +72,8 @@ func Example() {
 		_ = res.Body.Close()
 		fmt.Printf("%s: %d %q\n", step, res.StatusCode, body)
 	}
+	stop()
+	fmt.Println("run:", <-ran)
 	// Output:
 	// GET /app/: 401 "login required\n"
 	// event: session.open []
@@ -76,4 +82,5 @@ func Example() {
 	// event: session.close [reason=logout]
 	// POST /logout: 200 ""
 	// GET /app/: 401 "login required\n"
+	// run: context canceled
 }

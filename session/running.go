@@ -62,15 +62,21 @@ type nobody struct {
 
 type nobodyKey struct{ node *node }
 
+// nobody is ctx where a request without session runs.
 func (n *node) nobody(ctx context.Context, v verdict) context.Context {
-	c := &nobody{Context: ctx, node: n, outer: runningIn(ctx), base: ctx, clear: v.clears()}
-	for run := c.outer; run != nil; run = runningIn(c.base) {
-		c.base = run.Context
-	}
-	if c.outer == nil && !c.clear {
+	outer := runningIn(ctx)
+	if outer == nil && !v.clears() {
 		return ctx
 	}
-	return c
+	return &nobody{Context: ctx, node: n, outer: outer, base: outside(ctx), clear: v.clears()}
+}
+
+// outside is the context in which the outermost request in a session runs.
+func outside(ctx context.Context) context.Context {
+	if run := runningIn(ctx); run != nil {
+		return outside(run.Context)
+	}
+	return ctx
 }
 
 // Value implements [context.Context].

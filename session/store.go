@@ -52,7 +52,9 @@ type Store interface {
 	List(ctx context.Context, s Selector) ([]Session, error)
 
 	// Purge deletes the sessions that were created before the given time,
-	// revoked or not, and returns how many.
+	// revoked or not, and returns how many. It need not be one transaction, and may
+	// leave some for the next time: other work must not wait for it. With an error
+	// it returns how many were deleted before it.
 	Purge(ctx context.Context, before time.Time) (int, error)
 }
 

@@ -16,9 +16,11 @@
 // together. Who must wait waits in order, in a queue of [Options.Queue] places,
 // until the context ends; beyond it [ErrBusy] answers at once. A stored text is
 // judged before any memory is taken for it: one that asks for more than the
-// budget, or for more than a second or so of work, is [ErrHash].
+// budget, or for more than a second or so of work, is [ErrHash] after the work of
+// the preset.
 //
-// Hashes are compared in constant time. No error holds a password, a hash or a
+// Hashes are compared in constant time, and a text that cannot be used takes the
+// time of a user who does not exist. No error holds a password, a hash or a
 // part of either.
 //
 // # Not covered
