@@ -43,8 +43,8 @@ func (e *NoContactError) Error() string {
 }
 
 // TenantError says that tenants could not be counted or served, or that a notice
-// cannot be read. The result for the others stands; after [Desk.Notify] each is a
-// [TaskCount] until it is served.
+// cannot be read. The result for the others stands. After [Desk.Notify] each that
+// has no notice is a [TaskCount] until it is served.
 type TenantError struct {
 	Tenants []tenancy.ID // in the order of their creation
 	Err     error        // what happened at each, joined

@@ -69,6 +69,22 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// A server that has the mail and does not say goodbye holds up nobody.
+func TestFarewell(t *testing.T) {
+	t.Parallel()
+	s := serve(t, implicitTLS)
+	s.lingers.Store(true)
+	o := s.options()
+	o.TLS = smtpnotifier.Implicit
+	start := time.Now()
+	if err := open(t, o).Notify(t.Context(), notice()); err != nil || len(s.received()) != 1 {
+		t.Errorf("%d mails, %v", len(s.received()), err)
+	}
+	if d := time.Since(start); d < time.Second || d > 8*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
 // A server that says little and never ends is left when the context ends.
 func TestDrip(t *testing.T) {
 	t.Parallel()

@@ -84,7 +84,7 @@ func TestNotifier(t *testing.T) {
 			return incidenttest.Fixture{
 				Notifier: open(t, o),
 				Break:    func() { s.atRcpt = &smtp.SMTPError{Code: 550, Message: "no mailbox kanarienvogel@example.org"} },
-				Hang:     func() { s.hang = true },
+				Hang:     func() { s.hang.Store(true) },
 				Received: func() (got []incidenttest.Received, err error) {
 					for _, l := range s.received() {
 						h, text, attached, err := read(l.data)
@@ -165,7 +165,7 @@ func TestServers(t *testing.T) {
 		{name: "wrong password", options: func(o *smtpnotifier.Options) { o.Password = "wrong canary" }, code: "smtp_535"},
 		{name: "no login", server: func(s *server) { s.noAuth = true }, code: "login"},
 		{name: "hangs up in the text", server: func(s *server) { s.cut = true }, code: "cut"},
-		{name: "never answers", server: func(s *server) { s.hang = true }, options: func(o *smtpnotifier.Options) { o.Timeout = 300 * time.Millisecond }, code: "cut"},
+		{name: "never answers", server: func(s *server) { s.hang.Store(true) }, options: func(o *smtpnotifier.Options) { o.Timeout = 300 * time.Millisecond }, code: "cut"},
 		{name: "mailbox busy", server: func(s *server) { s.atRcpt = &smtp.SMTPError{Code: 450, Message: "canary busy"} }, code: "smtp_450"},
 		{name: "no mailbox", server: func(s *server) { s.atRcpt = &smtp.SMTPError{Code: 550, Message: "canary unknown"} }, code: "smtp_550", permanent: true},
 		{name: "disk full", server: func(s *server) { s.atData = &smtp.SMTPError{Code: 452, Message: "canary full"} }, code: "smtp_452"},
@@ -203,7 +203,7 @@ func TestServers(t *testing.T) {
 func TestStoppedFromOutside(t *testing.T) {
 	t.Parallel()
 	s := serve(t, withSTARTTLS)
-	s.hang = true
+	s.hang.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	err := open(t, s.options()).Notify(ctx, notice())

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,9 +35,10 @@ type server struct {
 	roots   *x509.CertPool
 	atRcpt  error // how it answers
 	atData  error
-	cut     bool // it hangs up in the middle of the text
-	hang    bool // it never answers to the text
-	noAuth  bool // it offers no login
+	cut     bool        // it hangs up in the middle of the text
+	hang    atomic.Bool // it never answers to the text
+	noAuth  bool        // it offers no login
+	lingers atomic.Bool // with implicit TLS: it never answers to the farewell
 	mu      sync.Mutex
 	letters []letter
 	wire    bytes.Buffer // all that clients have sent
@@ -71,7 +73,7 @@ func serve(tb testing.TB, k kind, names ...string) *server {
 	case withSTARTTLS:
 		srv.TLSConfig = config
 	case implicitTLS:
-		listener = tls.NewListener(listener, config)
+		listener = &farewell{tls.NewListener(listener, config), s}
 	case withoutTLS:
 	}
 	go func() { _ = srv.Serve(listener) }()
@@ -148,6 +150,30 @@ func (c *tappedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// farewell is a listener whose connections may keep the last reply to themselves.
+type farewell struct {
+	net.Listener
+
+	s *server
+}
+
+func (l *farewell) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil || !l.s.lingers.Load() {
+		return c, err
+	}
+	return &lingeringConn{c}, nil
+}
+
+type lingeringConn struct{ net.Conn }
+
+func (c *lingeringConn) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte("221")) {
+		time.Sleep(10 * time.Second) // longer than the client waits
+	}
+	return c.Conn.Write(b)
+}
+
 // session is one connection.
 type session struct {
 	s    *server
@@ -194,7 +220,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if s.s.hang {
+	if s.s.hang.Load() {
 		time.Sleep(5 * time.Second) // longer than the client waits
 	}
 	if s.s.atData != nil {
