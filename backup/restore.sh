@@ -91,6 +91,7 @@ forgotten() {
 	cp "$vault/tenants/$1.forgotten.sig" "$work/forgotten.sig" || die "the tombstone of tenant $1 is not signed: somebody may have laid it there. Take the vault's other folder"
 	ssh-keygen -Y verify -q -f "$work/allowed" -I art32-backup -n art32-vault \
 		-s "$work/forgotten.sig" <"$work/forgotten" || die "the tombstone of tenant $1 is not signed by the signer: take the vault's other folder"
+	grep -q '"format": *"art32-forgotten/v1"' "$work/forgotten" || die "the tombstone of tenant $1 is another record: take the vault's other folder"
 	grep -q "\"tenant\": *\"$1\"" "$work/forgotten" || die "the tombstone of tenant $1 is that of another"
 }
 

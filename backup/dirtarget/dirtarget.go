@@ -70,6 +70,9 @@ func Open(dir string) (*Target, error) {
 	return &Target{root}, nil
 }
 
+// Dir is the directory, so that a vault inside it, or around it, is refused.
+func (t *Target) Dir() string { return t.root.Name() }
+
 // Close gives the directory back. Objects that are open stay usable.
 func (t *Target) Close() error { return t.root.Close() }
 

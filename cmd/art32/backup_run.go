@@ -36,6 +36,7 @@ elsewhere.`,
 			fs.Var(&r.vault, "vault", "a `DIR` of the vault, mode 0700; at least one, better two; repeated")
 			fs.Var(&r.recovery, "recovery", "a `RECIPIENT` of age (\"age1…\") who can recover, or a file that lists some; at least two; repeated")
 			fs.StringVar(&r.migrations, "migrations", "", "PostgreSQL: the `DIR` of the application's own migrations, which the backup carries")
+			fs.StringVar(&r.name, "target-name", "", "a `NAME` for the target where several share the vault; default: none, for the only one")
 			fs.StringVar(&r.reason, "reason", "backup", "why, as a `TEXT` for the platform's log, where it is encrypted")
 			return r.run
 		},
@@ -47,6 +48,7 @@ type backupRun struct {
 	keyed
 	place
 
+	name       string // of the target
 	library    string
 	recovery   values
 	migrations string
@@ -128,7 +130,7 @@ func (r *backupRun) make(
 	if err != nil {
 		return err
 	}
-	job, err := backup.New(source, target, vault, o.keys, o.recorder, nil)
+	job, err := backup.New(source, target, vault, o.keys, o.recorder, &backup.Options{Target: r.name})
 	if err != nil {
 		return err
 	}
@@ -141,7 +143,7 @@ func (r *backupRun) make(
 		v.Warnings = append(v.Warnings, "the vault has one folder: with that disk every backup is lost; name a second with --vault")
 	}
 	if err != nil {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("old remains could not be removed: %v", err))
+		v.Warnings = append(v.Warnings, fmt.Sprintf("the backup stands, but look: %v", err))
 	}
 	v.print(out)
 	if err := out.value(v); err != nil || v.OK {
