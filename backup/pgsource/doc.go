@@ -38,9 +38,26 @@
 // declares, or its keystore lacks the key of a tenant; while the text of an
 // applied migration is not at hand; while there are large objects, tables of
 // extensions with rows of the user's, partitions on other servers, partitions or
-// heirs of a protected table that are not protected themselves, or a table that
-// refers to one that is left out. Tables are locked against TRUNCATE before the
+// heirs of a protected table that are not protected themselves, a table or column
+// that no migration so much as names, a declared table that is none, or a table
+// that refers to one that is left out. Tables are locked against TRUNCATE before the
 // moment that is read, since an emptied table looks empty to older transactions.
+//
+// # A restore
+//
+// The superuser's connection runs statements of this package alone: it makes the
+// roles and a login for the time of the restore, with a random password and the
+// rights of the owner of the tables. All that comes out of the backup is run,
+// loaded and read back with that login, so that neither a text nor what it leaves
+// behind, as a trigger does, has more rights than that; Finish and Abort take
+// the login away. Begin marks the database with the schema art32_restoring: of two
+// restores one begins, and until Finish postgres.Setup, Migrate and Open refuse
+// the database, which may hold people who were erased. If a restore dies, drop
+// the database, and the role that the refusal names. Abort empties the database
+// where the mark is its own, and takes no right that reaches beyond it: where the
+// owner of the tables was there before and has such rights, the database is to be
+// dropped by hand. Partitions that were detached, moved or dropped by hand hang
+// afterwards as they hung.
 //
 // # Guarantees
 //
@@ -52,7 +69,13 @@
 //
 // # Not covered
 //
-// Tables that no migration makes: the restore refuses, naming them. Large
+// Tables and columns that no migration makes: the source refuses those that no
+// migration names, and the restore those that it finds missing, naming them.
+// Migrations that need more rights than those of the owner of the tables, as by
+// RESET ROLE. A foreign key from a table that tenants share to rows of a tenant
+// whose backups were forgotten: it does not hold any more, and stops the restore.
+// A restore by hand with psql runs the texts of the backup with a superuser's
+// rights: check the signature before. Large
 // objects, roles and rights that no migration gives, tablespaces, comments,
 // statistics, subscriptions. A restore into a hosted server without a superuser.
 // Point-in-time recovery is left to pgBackRest or WAL-G.

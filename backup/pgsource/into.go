@@ -102,9 +102,12 @@ func (d *Destination) Begin(ctx context.Context) (err error) {
 // with hands fn a superuser's connection, for statements of this package alone:
 // what the backup made in other schemas is not found by a name without one.
 func (d *Destination) with(ctx context.Context, fn func(*pgx.Conn) error) (err error) {
-	config := d.config.Copy()
-	config.RuntimeParams["search_path"] = "pg_catalog"
-	return connected(ctx, config, fn)
+	return connected(ctx, d.config.Copy(), func(conn *pgx.Conn) error {
+		if err := run(ctx, conn, "SET search_path = pg_catalog"); err != nil {
+			return err
+		}
+		return fn(conn)
+	})
 }
 
 func connected(ctx context.Context, config *pgx.ConnConfig, fn func(*pgx.Conn) error) (err error) {

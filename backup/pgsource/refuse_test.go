@@ -147,6 +147,7 @@ func TestRefused(t *testing.T) {
 		want    []string
 	}{
 		"a declared table is gone":       {"ALTER TABLE customers RENAME TO clients", full, []string{"declares table customers"}},
+		"columns and a table by hand":    {`ALTER TABLE customers ADD COLUMN remark text; CREATE TABLE leftover (remark text); ALTER TABLE ticket_log ADD COLUMN "Größe; --x" int`, full, []string{`column "remark" of table public.customers`, "table public.leftover", `column "Größe; --x" of table public.ticket_log`}},
 		"a declared table is a view":     {"DROP TABLE tickets; CREATE MATERIALIZED VIEW tickets AS SELECT 1 AS n", full, []string{"declares table tickets, which would be left out (a materialized view"}},
 		"a partition with a line end":    {`CREATE TABLE "near" (x int) PARTITION BY LIST (x); CREATE TABLE "a` + "\n" + `b" PARTITION OF near DEFAULT; CREATE SEQUENCE "s` + "\n" + `b"`, full, []string{"name of partition public.\"a?b\"", "name of sequence public.\"s?b\""}},
 		"the keystore is another's":      {"DELETE FROM art32_keys.keys", full, []string{"2 of 2 tenants have no key"}},

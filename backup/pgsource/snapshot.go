@@ -108,6 +108,9 @@ func (s *snapshot) platform(ctx context.Context) (found []finding, err error) {
 	if s.files, found, err = s.source.migrations(ctx, s.conn); err != nil {
 		return nil, err
 	}
+	if len(found) == 0 { // all texts are at hand
+		found = s.catalogue.unmade(s.files)
+	}
 	if s.tenants, err = tenants(ctx, s.conn); err != nil {
 		return nil, err
 	}

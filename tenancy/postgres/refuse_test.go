@@ -25,6 +25,7 @@ type flaw struct {
 }
 
 var flaws = []flaw{
+	{"a restore", "CREATE SCHEMA art32_restoring", "has not finished", "DROP SCHEMA art32_restoring"},
 	{"superuser", "ALTER ROLE ROLE SUPERUSER", "steps over row-level security", "ALTER ROLE ROLE NOSUPERUSER"},
 	{"bypass", "ALTER ROLE LIBRARY BYPASSRLS", "steps over row-level security", "ALTER ROLE LIBRARY NOBYPASSRLS"},
 	{"createrole", "ALTER ROLE ROLE CREATEROLE", "may create roles", "ALTER ROLE ROLE NOCREATEROLE"},

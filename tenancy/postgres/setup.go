@@ -379,10 +379,12 @@ func (s *setup) atOnce(ctx context.Context, stmts []string) error {
 // login gives the statement that creates a login and those that give it a new
 // password and its rights, and sets its DSN.
 func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more []string, err error) {
-	name, verifier := s.role(kind), ""
-	if *dsn, verifier, err = pglogin.New(ownerDSN, name); err != nil {
+	name := s.role(kind)
+	own, verifier, err := pglogin.New(ownerDSN, name)
+	if err != nil {
 		return "", nil, err
 	}
+	*dsn = own
 	more = []string{
 		"ALTER ROLE " + ident(name) + " LOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD " + literal(verifier),
 		"GRANT CONNECT ON DATABASE " + ident(s.database) + " TO " + ident(name),

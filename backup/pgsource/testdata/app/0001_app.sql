@@ -72,3 +72,8 @@ CREATE TABLE "Odd ""Table" (
 	PRIMARY KEY ("tenant-id", n)
 );
 SELECT art32.protect('"Odd ""Table"', 'tenant-id');
+
+/* Tests make by hand, beside the migrations: clients, heirs, near, open, part,
+two and computed of a, b and x, fast, decoy.pg_class of oid, regionsa regionsb regionsc
+regionsd regionse regionsf regionsg of region, "a
+b" */
