@@ -87,7 +87,8 @@ func (d *Destination) Engine() string { return "postgres" }
 // superuser, [backup.ErrNotEmpty] where the database holds anything, or another
 // restore is under way in it, or died in it. It marks the database: until Finish,
 // nobody else opens it.
-func (d *Destination) Begin(ctx context.Context) (err error) {
+func (d *Destination) Begin(ctx context.Context) error {
+	var err error
 	if d.dir, err = os.MkdirTemp(d.options.Temp, "art32-restore-"); err == nil {
 		if err = d.with(ctx, func(conn *pgx.Conn) error { return d.begin(ctx, conn) }); err != nil {
 			err = errors.Join(err, d.drop())
