@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/internal/pglogin"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -107,23 +106,14 @@ func parse(login, dsn string) (*pgx.ConnConfig, error) {
 	if err != nil { // the parser's error would print the password
 		return nil, fmt.Errorf("pgsource: %s login: not a valid postgres:// URL", login)
 	}
-	servers := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
-	for _, s := range servers {
-		if !local(s.Host) && (s.TLSConfig == nil || s.TLSConfig.InsecureSkipVerify) {
-			return nil, fmt.Errorf("pgsource: %s login: %w", login, &refusal{[]finding{{
-				what: "the server is reached over a network and not verified",
-				mend: "add sslmode=verify-full to the DSN", role: true,
-			}}})
-		}
+	if !pglogin.Verified(&c.Config) {
+		return nil, fmt.Errorf("pgsource: %s login: %w", login, &refusal{[]finding{{
+			what: "the server is reached over a network and not verified",
+			mend: "add sslmode=verify-full to the DSN", role: true,
+		}}})
 	}
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	return c, nil
-}
-
-func local(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" ||
-		ip != nil && ip.IsLoopback()
 }
 
 // hangUp closes a connection also when ctx is over.

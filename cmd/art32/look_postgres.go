@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/art32/art32/internal/pglogin"
 )
 
 // pgLook looks at a PostgreSQL database in one transaction that cannot write.
@@ -243,14 +245,14 @@ func (l *pgLook) tables(ctx context.Context) (all tables, guarded map[string]str
 // verified channel nothing may be asked of them: it would carry the password.
 func (d *doctor) channel() (safe bool) {
 	c, err := pgx.ParseConfig(d.dsn)
-	if err != nil || !verifiesAll(c) {
+	if err != nil || !pglogin.Verified(&c.Config) {
 		d.add("TOM-4.1", "channel", bad("the server is reached over a network without verifying it",
 			"add sslmode=verify-full to the URL, and sslrootcert=FILE for an authority of your own (postgres.Open refuses it else)"))
 		d.unchecked("TOM-8.1", "database", "nothing was sent over a channel that is not verified")
 		return false
 	}
 	note := "the server's certificate is verified"
-	if local(c.Host) {
+	if pglogin.Local(c.Host) {
 		note = "loopback or socket"
 	}
 	d.note("TOM-4.1", "channel", note)

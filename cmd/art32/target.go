@@ -1,17 +1,15 @@
 package main
 
 import (
-	"crypto/tls"
 	"flag"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/art32/art32/internal/pglogin"
 )
 
 // The variables that stand in for flags which hold passwords.
@@ -71,7 +69,7 @@ func (t *target) choose() error {
 // (TOM-4.1). It quotes nothing.
 func checkDSN(name, dsn string) error {
 	c, err := parseDSN(name, dsn)
-	if err == nil && !verifiesAll(c) {
+	if err == nil && !pglogin.Verified(&c.Config) {
 		return usagef("%s reaches the server over a network without verifying it: add sslmode=verify-full to the URL", name)
 	}
 	return err
@@ -85,22 +83,6 @@ func parseDSN(name, dsn string) (*pgx.ConnConfig, error) {
 	}
 	return c, nil
 }
-
-// verifiesAll reports whether each server is local or must show its certificate.
-func verifiesAll(c *pgx.ConnConfig) bool {
-	hosts := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
-	return !slices.ContainsFunc(hosts, func(h *pgconn.FallbackConfig) bool {
-		return !local(h.Host) && (h.TLSConfig == nil || !verifies(h.TLSConfig))
-	})
-}
-
-func local(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// verifies reports whether the certificate must fit the name of the host.
-func verifies(c *tls.Config) bool { return !c.InsecureSkipVerify }
 
 // folder opens the application's migrations; "" is none.
 func folder(dir string) (fs.FS, error) {

@@ -1,5 +1,5 @@
 // Package pglogin makes passwords of PostgreSQL logins, of which the server is
-// never sent more than what it keeps.
+// never sent more than what it keeps, and judges whether a login may travel.
 package pglogin
 
 import (

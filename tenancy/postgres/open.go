@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,6 +16,7 @@ import (
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/internal/pglogin"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -106,19 +105,10 @@ func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) 
 // verified refuses a login over a network if one of its servers is not verified
 // (TOM-4.1). Sockets and loopback need no TLS.
 func verified(name string, c *pgconn.Config) error {
-	servers := append([]*pgconn.FallbackConfig{{Host: c.Host, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
-	for _, s := range servers {
-		if !local(s.Host) && (s.TLSConfig == nil || s.TLSConfig.InsecureSkipVerify) {
-			return fmt.Errorf("postgres: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
-		}
+	if !pglogin.Verified(c) {
+		return fmt.Errorf("postgres: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
 	}
 	return nil
-}
-
-func local(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" ||
-		ip != nil && ip.IsLoopback()
 }
 
 // loadSeal reads the newest key of the seal.
