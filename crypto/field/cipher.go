@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/art32/art32/internal/aead"
 )
@@ -49,7 +50,8 @@ type Budget interface {
 // use and takes about 1.7 KiB; the key's bytes cannot be read from it.
 type Cipher struct {
 	aead   *aead.AEAD
-	budget Budget // nil: not counted
+	budget Budget       // nil: not counted
+	older  []*aead.AEAD // retired versions: they open, and seal nothing
 }
 
 // NewCipher returns the cipher of a data key of [KeySize] random bytes, which
@@ -68,6 +70,16 @@ func NewCountedCipher(version uint32, key []byte, b Budget) (*Cipher, error) {
 		return nil, fmt.Errorf("field: new cipher: %w", err)
 	}
 	return &Cipher{aead: a, budget: b}, nil
+}
+
+// With returns a cipher that seals as c does and also opens what the older
+// versions of the key have sealed. c itself does not change.
+func (c *Cipher) With(older ...*Cipher) *Cipher {
+	out := &Cipher{aead: c.aead, budget: c.budget, older: slices.Clone(c.older)}
+	for _, o := range older {
+		out.older = append(append(out.older, o.aead), o.older...)
+	}
+	return out
 }
 
 // Version is the version of the data key.
@@ -95,11 +107,26 @@ func (c *Cipher) Seal(dst, plaintext []byte, s Scope) ([]byte, error) {
 // Open appends the plaintext of ciphertext to dst, or returns [ErrOpen]. The
 // rest of dst's capacity must not overlap ciphertext.
 func (c *Cipher) Open(dst, ciphertext []byte, s Scope) ([]byte, error) {
-	out, err := c.aead.Open(dst, ciphertext, s.Tenant, s.Table, s.Column, s.Row)
+	out, err := c.opener(ciphertext).Open(dst, ciphertext, s.Tenant, s.Table, s.Column, s.Row)
 	if err != nil {
 		return nil, ErrOpen
 	}
 	return out, nil
+}
+
+// opener is the version that a ciphertext names; where it names none that c
+// holds, the newest one refuses it.
+func (c *Cipher) opener(ciphertext []byte) *aead.AEAD {
+	if len(c.older) == 0 {
+		return c.aead
+	}
+	version, _ := aead.KeyVersion(ciphertext)
+	for _, o := range c.older {
+		if o.Version() == version && version != c.aead.Version() {
+			return o
+		}
+	}
+	return c.aead
 }
 
 // KeyVersion reads from a ciphertext, without opening it, the version of the

@@ -7,8 +7,8 @@ import "strings"
 type Sealable interface {
 	// Seal makes the field ready to be written at s under c. New plaintext is
 	// encrypted and stays readable. What is sealed there already is left alone;
-	// what was loaded from elsewhere, under another key or scope, is revealed
-	// and sealed anew, with the errors of Reveal. NULL stays NULL. It returns
+	// what was loaded from elsewhere, under another key, scope or an older
+	// version of the key, is revealed and sealed anew, with the errors of Reveal. NULL stays NULL. It returns
 	// [ErrErased] for a nil c, and an error for a plaintext that is [Redacted].
 	Seal(c *Cipher, s Scope) error
 	// Attach says, after Load or Scan, how Reveal will decrypt. A nil c says that
@@ -37,7 +37,7 @@ func (e *Encrypted[T]) Seal(c *Cipher, s Scope) error {
 		return nil
 	case c == nil:
 		return ErrErased
-	case e.ciphertext != nil && e.scope == s && e.cipher.equal(c):
+	case e.ciphertext != nil && e.scope == s && e.cipher.equal(c) && e.current():
 		return nil
 	}
 	plain, err := e.encoding()
@@ -54,6 +54,12 @@ func (e *Encrypted[T]) Seal(c *Cipher, s Scope) error {
 	}
 	e.ciphertext, e.cipher, e.scope = sealed, c, s
 	return nil
+}
+
+// current reports whether the newest version of the key has sealed the field.
+func (e *Encrypted[T]) current() bool {
+	version, ok := KeyVersion(e.ciphertext)
+	return ok && version == e.cipher.Version()
 }
 
 // Attach implements [Sealable].
