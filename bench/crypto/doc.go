@@ -1,0 +1,2 @@
+// Package crypto compares the encryption of fields with other libraries.
+package crypto
