@@ -17,6 +17,10 @@ import (
 // pageSize is the number of rows that a list holds in memory at once.
 const pageSize = 500
 
+// mostExpected bounds the rows for which a page makes room before it is read:
+// a long list must not make each short one behind it dear.
+const mostExpected = 128
+
 // maxParameters bounds the values in one statement, below the limits of both
 // databases (SQLite 32,766; PostgreSQL 65,535).
 const maxParameters = 32000
@@ -103,7 +107,7 @@ func (r *Repository[T]) page(ctx context.Context, c Conn, after uuid.UUID, filte
 }
 
 func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, filters []Filter) (page[T], error) {
-	var p page[T]
+	p := page[T]{rows: make([]T, 0, r.t.expected.Load())}
 	l := newLoader(r.t)
 	key := quote(r.t.cols[r.t.key].name)
 	tail := fmt.Sprintf(" ORDER BY %s LIMIT %d", key, pageSize)
@@ -116,6 +120,7 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, 
 	if err != nil {
 		return p, err
 	}
+	r.t.expected.Store(int32(min(len(p.rows), mostExpected)))
 	if p.more = len(p.rows) == pageSize; p.more {
 		p.last = r.t.keyOf(reflect.ValueOf(&p.rows[pageSize-1]).Elem())
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,9 @@ type table struct {
 	key     int // index into cols
 	tenant  int
 	subject int // -1 for none
+	// expected is the length of the last page that was read: rows are large, and
+	// a slice that grows copies them again and again.
+	expected atomic.Int32
 }
 
 // column is one field of the struct.
