@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,8 @@ func (k ref) record() string {
 	return k.name
 }
 
-// entry is one opened key. Its fields do not change once it is in the cache.
+// entry is one opened key. What others than the cache read of it does not
+// change once it is in the cache, but for secret, which [cache.secret] copies.
 type entry struct {
 	ref     ref
 	erased  bool
@@ -42,26 +44,36 @@ type entry struct {
 	secret  []byte // index key or named secret
 
 	expires    time.Time
+	uses       int  // how often it was handed out
+	gone       bool // it has left the cache: its secret is zero
 	prev, next *entry
 }
 
+// wipe overwrites what can be: the key schedules of ciphers are out of reach.
+func (e *entry) wipe() {
+	e.gone = true
+	clear(e.secret)
+}
+
 // cache holds opened keys, the least recently used ones leaving first. A
-// tombstone in it is never replaced by a key. Safe for concurrent use.
+// tombstone in it is never replaced by a key, and that of a tenant's KEK stands
+// for all its keys. Safe for concurrent use.
 type cache struct {
 	mu      sync.Mutex
 	entries map[ref]*entry
 	lru     entry // ring: next is the newest
 	max     int
+	uses    int // of one entry; 0: no bound
 	ttl     time.Duration
 }
 
-func newCache(size int, ttl time.Duration) *cache {
-	c := &cache{entries: make(map[ref]*entry), max: size, ttl: ttl}
+func newCache(size, uses int, ttl time.Duration) *cache {
+	c := &cache{entries: make(map[ref]*entry), max: size, uses: uses, ttl: ttl}
 	c.lru.prev, c.lru.next = &c.lru, &c.lru
 	return c
 }
 
-// get returns the entry, or nil when there is none or it is too old.
+// get returns the entry, or nil when there is none, or it is too old or used up.
 func (c *cache) get(k ref) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,32 +81,59 @@ func (c *cache) get(k ref) *entry {
 	if e == nil {
 		return nil
 	}
-	if !time.Now().Before(e.expires) {
+	if e.old() || c.usedUp(e) {
 		c.remove(e)
 		return nil
 	}
+	e.uses++
 	e.unlink()
 	e.linkAfter(&c.lru)
 	return e
 }
 
-// put keeps e and returns what then stands: e, or the tombstone in its way.
+// put keeps e, whose first use is the caller's, and returns what then stands:
+// e, or the tombstone in its way.
 func (c *cache) put(e *entry) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if stone := c.tombstone(e); stone != nil {
+		e.wipe()
+		return stone
+	}
 	if old := c.entries[e.ref]; old != nil {
-		if old.erased && !e.erased && time.Now().Before(old.expires) {
-			return old
-		}
 		c.remove(old)
 	}
-	e.expires = time.Now().Add(c.ttl)
+	if e.erased && e.ref.name == nameTenant {
+		c.removeTenant(e.ref.tenant)
+	}
+	e.expires, e.uses = time.Now().Add(c.ttl), 1
 	c.entries[e.ref] = e
 	e.linkAfter(&c.lru)
-	for len(c.entries) > c.max {
-		c.remove(c.lru.prev)
+	for last := c.lru.prev; last != e && (len(c.entries) > c.max || last.old()); last = c.lru.prev {
+		c.remove(last)
 	}
 	return e
+}
+
+// tombstone returns what keeps the key e out, if anything does.
+func (c *cache) tombstone(e *entry) *entry {
+	if e.erased {
+		return nil
+	}
+	for _, k := range [...]ref{e.ref, {tenant: e.ref.tenant, name: nameTenant}} {
+		if stone := c.entries[k]; stone != nil && stone.erased && !stone.old() {
+			return stone
+		}
+	}
+	return nil
+}
+
+// secret returns a copy of the secret of e, or false when e has left the cache
+// since the caller got it: then it must be read again.
+func (c *cache) secret(e *entry) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(e.secret), !e.gone
 }
 
 func (c *cache) drop(k ref) {
@@ -102,6 +141,23 @@ func (c *cache) drop(k ref) {
 	defer c.mu.Unlock()
 	if e := c.entries[k]; e != nil {
 		c.remove(e)
+	}
+}
+
+// dropTenant drops all keys of the tenant, its KEK too. It looks at every
+// entry, for a tenant is dropped seldom. The tombstone of a tenant's KEK does
+// the same when it is put.
+func (c *cache) dropTenant(tenant uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removeTenant(tenant)
+}
+
+func (c *cache) removeTenant(tenant uuid.UUID) {
+	for k, e := range c.entries {
+		if k.tenant == tenant {
+			c.remove(e)
+		}
 	}
 }
 
@@ -114,7 +170,14 @@ func (c *cache) size() int {
 func (c *cache) remove(e *entry) {
 	delete(c.entries, e.ref)
 	e.unlink()
+	e.wipe()
 }
+
+// usedUp never holds for a tombstone: it says the same however often it is read.
+func (c *cache) usedUp(e *entry) bool { return c.uses > 0 && e.uses >= c.uses && !e.erased }
+
+// old goes by the monotonic clock, which a wrong or changed clock does not move.
+func (e *entry) old() bool { return !time.Now().Before(e.expires) }
 
 func (e *entry) unlink() {
 	e.prev.next, e.next.prev = e.next, e.prev

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +44,11 @@ type Options struct {
 	// and so how long other instances may still read what was shredded here;
 	// default five minutes.
 	TTL time.Duration
+	// MaxUses is how often an opened key is handed out before it is read from
+	// the keystore again; those who wait for one read share it. Default: no
+	// bound, since TTL ends what was destroyed elsewhere, and messages are
+	// counted in the keystore where a key could see too many.
+	MaxUses int
 }
 
 // Ring hands out the keys of tenants and data subjects. It is safe for
@@ -70,7 +74,7 @@ func New(root Wrapper, store Store, o *Options) (*Ring, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	if o.MaxKeys < 0 || o.TTL < 0 {
+	if o.MaxKeys < 0 || o.TTL < 0 || o.MaxUses < 0 {
 		return nil, errors.New("keyring: new ring: negative option")
 	}
 	size, ttl := o.MaxKeys, o.TTL
@@ -80,7 +84,7 @@ func New(root Wrapper, store Store, o *Options) (*Ring, error) {
 	if ttl == 0 {
 		ttl = defaultTTL
 	}
-	return &Ring{root: root, store: store, cache: newCache(size, ttl), budgets: make(map[uuid.UUID]*budget)}, nil
+	return &Ring{root: root, store: store, cache: newCache(size, o.MaxUses, ttl), budgets: make(map[uuid.UUID]*budget)}, nil
 }
 
 // TTL is how long a key may be used after it was read.
@@ -174,11 +178,7 @@ func (r *Ring) TenantCipher(ctx context.Context, tenant uuid.UUID) (*field.Ciphe
 
 // IndexKey returns the tenant's key for blind indexes; the caller may clear it.
 func (r *Ring) IndexKey(ctx context.Context, tenant uuid.UUID) ([]byte, error) {
-	e, err := r.one(ctx, ref{tenant: tenant, name: nameIndex})
-	if err != nil {
-		return nil, err
-	}
-	return slices.Clone(e.secret), nil
+	return r.secret(ctx, ref{tenant: tenant, name: nameIndex})
 }
 
 var secretName = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,99}$`)
@@ -191,11 +191,7 @@ func (r *Ring) Secret(ctx context.Context, tenant uuid.UUID, name string) ([]byt
 	if !secretName.MatchString(name) {
 		return nil, fmt.Errorf("keyring: secret: name %q is not of lower-case letters, digits and . _ / -", name)
 	}
-	e, err := r.one(ctx, ref{tenant: tenant, name: prefixSecret + name})
-	if err != nil {
-		return nil, err
-	}
-	return slices.Clone(e.secret), nil
+	return r.secret(ctx, ref{tenant: tenant, name: prefixSecret + name})
 }
 
 // one returns a key of the tenant itself, created on first use.

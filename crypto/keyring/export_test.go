@@ -1,0 +1,28 @@
+package keyring
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// DropTenant drops what r has opened of the tenant's keys.
+func DropTenant(r *Ring, tenant uuid.UUID) { r.cache.dropTenant(tenant) }
+
+// PutErasedTenant puts the tombstone of the tenant's KEK into the cache.
+func PutErasedTenant(r *Ring, tenant uuid.UUID) {
+	r.cache.put(&entry{ref: ref{tenant: tenant, name: nameTenant}, erased: true})
+}
+
+// CachedSecret is the cache's own copy of a secret, and how long it is kept.
+func CachedSecret(ctx context.Context, r *Ring, tenant uuid.UUID, name string) ([]byte, time.Time, error) {
+	e, err := r.one(ctx, ref{tenant: tenant, name: prefixSecret + name})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return e.secret, e.expires, nil
+}
+
+// Cached counts what is in the cache.
+func Cached(r *Ring) int { return r.cache.size() }
