@@ -33,16 +33,18 @@ func (k ref) record() string {
 	return k.name
 }
 
-// entry is one opened key. What others than the cache read of it does not
-// change once it is in the cache, but for secret, which [cache.secret] copies.
+// entry is one opened key with all its versions. What others than the cache
+// read of it does not change once it is in the cache, but for secret, which
+// [cache.secret] copies.
 type entry struct {
-	ref     ref
-	erased  bool
-	version uint32
-	cipher  *field.Cipher // of a data subject or the tenant
-	kek     *aead.AEAD
-	secret  []byte // index key or named secret
+	ref      ref
+	erased   bool
+	versions []uint32      // those that have bytes: what seals first, then the others in order
+	cipher   *field.Cipher // of a data subject or the tenant
+	keks     []*aead.AEAD  // one for each of versions
+	secret   []byte        // named secret, or the index keys of versions one after the other
 
+	asked      time.Time // when the keystore was asked for it; zero: now
 	expires    time.Time
 	uses       int  // how often it was handed out
 	gone       bool // it has left the cache: its secret is zero
@@ -92,7 +94,9 @@ func (c *cache) get(k ref) *entry {
 }
 
 // put keeps e, whose first use is the caller's, and returns what then stands:
-// e, or the tombstone in its way.
+// e, the tombstone in its way, or what was read later. The time that e may be
+// used begins when the keystore was asked: an answer that took long is older
+// than it looks.
 func (c *cache) put(e *entry) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,13 +104,20 @@ func (c *cache) put(e *entry) *entry {
 		e.wipe()
 		return stone
 	}
+	if e.asked.IsZero() {
+		e.asked = time.Now()
+	}
 	if old := c.entries[e.ref]; old != nil {
+		if old.asked.After(e.asked) && !e.erased {
+			e.wipe()
+			return old
+		}
 		c.remove(old)
 	}
 	if e.erased && e.ref.name == nameTenant {
 		c.removeTenant(e.ref.tenant)
 	}
-	e.expires, e.uses = time.Now().Add(c.ttl), 1
+	e.expires, e.uses = e.asked.Add(c.ttl), 1
 	c.entries[e.ref] = e
 	e.linkAfter(&c.lru)
 	for last := c.lru.prev; last != e && (len(c.entries) > c.max || last.old()); last = c.lru.prev {

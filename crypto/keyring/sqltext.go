@@ -11,23 +11,38 @@ type statements struct {
 // On PostgreSQL an insert that finds the key there must not write a new row
 // version, which DO UPDATE would: each one is a copy of the key that outlives
 // shredding until VACUUM. SQLite overwrites in place, and has no INSERT in WITH.
+//
+// Whatever is written under a KEK is written in one statement with the look at
+// that KEK. PostgreSQL holds its row meanwhile, so that whoever destroys it
+// waits; SQLite has one writer.
+const (
+	postgresKEK = `SELECT version FROM art32_keys.keys
+	WHERE tenant_id = $1::uuid AND name = 'tenant' AND state IN ('active', 'retired') ORDER BY version FOR SHARE`
+	sqliteKEK = `EXISTS (SELECT 1 FROM art32_keys k
+	WHERE k.tenant_id = $1 AND k.name = 'tenant' AND k.version = g.under AND k.code < 4)`
+)
+
 var dialects = map[migrate.Dialect]statements{
 	migrate.Postgres: {
 		get: `SELECT name, version, state, wrapped FROM art32_keys.keys
 WHERE tenant_id = $1 AND name = ANY (ARRAY(SELECT json_array_elements_text($2::json)))`,
-		insert: `WITH given (tenant_id, name, version, state, wrapped, created_at) AS (
+		insert: `WITH given (name, version, under, wrapped) AS (
 	VALUES %s
-), won AS (
+), kek AS (` + postgresKEK + `), won AS (
 	INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at, changed_at)
-	SELECT tenant_id, name, version, state, wrapped, created_at, created_at FROM given ORDER BY name
+	SELECT $1::uuid, g.name, g.version, 'active', g.wrapped, $2::bigint, $2::bigint FROM given g
+	WHERE g.under IS NULL OR EXISTS (SELECT 1 FROM kek WHERE kek.version = g.under)
+	OR EXISTS (SELECT 1 FROM given t WHERE t.name = 'tenant' AND t.version = g.under)
+		AND NOT EXISTS (SELECT 1 FROM art32_keys.keys t WHERE t.tenant_id = $1::uuid AND t.name = 'tenant')
+	ORDER BY g.name
 	ON CONFLICT DO NOTHING
 	RETURNING name, version, state, wrapped
 )
 SELECT name, version, state, wrapped FROM won
 UNION ALL
 SELECT k.name, k.version, k.state, k.wrapped
-FROM art32_keys.keys k JOIN given g ON k.tenant_id = g.tenant_id AND k.name = g.name AND k.version = g.version`,
-		row: `($1::uuid, $%d::text, $%d::integer, 'active', $%d::bytea, $2::bigint)`,
+FROM art32_keys.keys k JOIN given g ON k.tenant_id = $1::uuid AND k.name = g.name`,
+		row: `($%d::text, $%d::integer, $%d::bigint, $%d::bytea)`,
 		shred: `INSERT INTO art32_keys.keys (tenant_id, name, version, state, created_at, changed_at)
 SELECT $1::uuid, $2::text, v.version, 'erased', $3::bigint, $3::bigint
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys.keys WHERE tenant_id = $1::uuid AND name = $2::text) v
@@ -37,7 +52,7 @@ SET state = 'erased', wrapped = NULL, changed_at = excluded.changed_at
 WHERE keys.state <> 'erased'`,
 		reserve: `INSERT INTO art32_keys.uses (tenant_id, name, version, uses)
 SELECT tenant_id, name, version, $4::bigint FROM art32_keys.keys
-WHERE tenant_id = $1::uuid AND name = $2::text AND version = $3::integer AND state = 'active'
+WHERE tenant_id = $1::uuid AND name = $2::text AND version = $3::integer AND state IN ('active', 'retired')
 ON CONFLICT (tenant_id, name, version) DO UPDATE SET uses = uses.uses + excluded.uses
 WHERE uses.uses <= $5::bigint
 RETURNING uses`,
@@ -47,11 +62,17 @@ FROM art32_keys.keys ORDER BY tenant_id, name, version`,
 	migrate.SQLite: {
 		get: `SELECT name, version, state, CASE WHEN code < 4 THEN wrapped END FROM art32_keys
 WHERE tenant_id = $1 AND name IN (SELECT value FROM json_each($2))`,
-		insert: `INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
-VALUES %s
+		insert: `WITH given (name, version, under, wrapped) AS (
+	VALUES %s
+)
+INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
+SELECT $1, g.name, g.version, 2, g.wrapped, $2, $2 FROM given g
+WHERE g.under IS NULL OR ` + sqliteKEK + `
+OR EXISTS (SELECT 1 FROM given t WHERE t.name = 'tenant' AND t.version = g.under)
+	AND NOT EXISTS (SELECT 1 FROM art32_keys t WHERE t.tenant_id = $1 AND t.name = 'tenant')
 ON CONFLICT (tenant_id, name, version) DO UPDATE SET code = art32_keys.code
 RETURNING name, version, state, CASE WHEN code < 4 THEN wrapped END`,
-		row: `($1, $%d, $%d, 2, $%d, $2, $2)`,
+		row: `($%d, $%d, $%d, $%d)`,
 		shred: `INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
 SELECT $1, $2, v.version, 5, x'', $3, $3
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys WHERE tenant_id = $1 AND name = $2) v
@@ -61,7 +82,7 @@ SET code = 5, wrapped = zeroblob(length(art32_keys.wrapped)), changed_at = exclu
 WHERE art32_keys.code <> 5`,
 		reserve: `INSERT INTO art32_key_uses (tenant_id, name, version, uses)
 SELECT tenant_id, name, version, $4 FROM art32_keys
-WHERE tenant_id = $1 AND name = $2 AND version = $3 AND code = 2
+WHERE tenant_id = $1 AND name = $2 AND version = $3 AND code < 4
 ON CONFLICT (tenant_id, name, version) DO UPDATE SET uses = art32_key_uses.uses + excluded.uses
 WHERE art32_key_uses.uses <= $5
 RETURNING uses`,

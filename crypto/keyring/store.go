@@ -43,10 +43,15 @@ type Store interface {
 	Get(ctx context.Context, tenant uuid.UUID, names []string) ([]Record, error)
 
 	// Insert stores those records of which no version exists, atomically, as
-	// active, and returns for each name the version of that number which stands
-	// afterwards, the winner's or a tombstone: concurrent callers agree on one
-	// key. It takes one round trip unless callers collide. All records are of
-	// one tenant and their names distinct.
+	// active, and returns for each name all versions which stand afterwards, the
+	// winner's or tombstones: concurrent callers agree on one key. It takes one
+	// round trip unless callers collide. All records are of one tenant and their
+	// names distinct.
+	//
+	// A key whose bytes name a KEK that does not stand, neither before nor as one
+	// of records, is not stored, decided in the same statement; nothing is
+	// returned for it unless it stood before. The KEK was destroyed, and must be
+	// read again.
 	Insert(ctx context.Context, records []Record) ([]Record, error)
 
 	// Shred turns all versions of a key into tombstones and removes their bytes
@@ -55,8 +60,9 @@ type Store interface {
 	// the caller repeats it until it returns nil.
 	Shred(ctx context.Context, tenant uuid.UUID, name string, at time.Time) error
 
-	// Reserve adds n to the messages counted for an active key version unless
-	// that exceeds limit, and reports whether it did.
+	// Reserve adds n to the messages counted for a key version that has bytes
+	// unless that exceeds limit, and reports whether it did. A retired version
+	// counts on: who has not heard of it still seals.
 	Reserve(ctx context.Context, tenant uuid.UUID, name string, version uint32, n, limit int64) (bool, error)
 }
 

@@ -1,0 +1,61 @@
+package keyring
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Rotator is what a [Store] may offer beyond: [Ring.Rotate], [Ring.RotateRoot]
+// and [Ring.Retired] need it. Each method changes only what still is as the
+// caller has seen it, so that two who do the same do it once.
+type Rotator interface {
+	// Page returns all versions of the tenant's keys whose names begin with
+	// prefix and follow after, in the order of names, a key never in part: about
+	// limit records, and the name to go on after, empty at the end. The order is
+	// the keystore's own.
+	Page(ctx context.Context, tenant uuid.UUID, prefix, after string, limit int) (records []Record, next string, err error)
+
+	// Introduce adds to existing keys of one tenant a version each, as active,
+	// where the version before it is active, the key is not erased and no
+	// version of that number exists. It returns how many it added.
+	Introduce(ctx context.Context, records []Record) (int64, error)
+
+	// Retire retires versions of the tenant's keys, given by name and version,
+	// that are active and have a later active one. It returns how many.
+	Retire(ctx context.Context, tenant uuid.UUID, records []Record, at time.Time) (int64, error)
+
+	// Rewrap replaces the bytes of versions of the tenant's keys where they are
+	// what the caller has seen, and returns how many. SQLite returns [ErrSize]
+	// for bytes of another length.
+	Rewrap(ctx context.Context, tenant uuid.UUID, list []Rewrap) (int64, error)
+}
+
+// Rewrap is one version of a key with the bytes that it has and shall have.
+type Rewrap struct {
+	Name     string
+	Version  uint32
+	Old, New []byte
+}
+
+// Destroyer is what a [Store] may offer beyond: [Ring.Destroy] and
+// [Ring.ShredTenant] need it.
+type Destroyer interface {
+	// Destroy removes the bytes of a version that was retired no later than
+	// retired, for ever. It returns [ErrNoKey], [ErrTooEarly] or [ErrInUse] and
+	// changes nothing where it may not; a KEK is in use while a key of the
+	// tenant is wrapped by it, decided against every Insert, Introduce and
+	// Rewrap that runs at the same time. It is idempotent, as [Store.Shred] is.
+	Destroy(ctx context.Context, tenant uuid.UUID, name string, version uint32, retired, at time.Time) error
+
+	// Clear removes the bytes of up to limit versions of keys of a tenant whose
+	// KEK is erased, and returns how many: they are then destroyed, since nobody
+	// has asked for each of them to be erased. What is erased stays erased.
+	Clear(ctx context.Context, tenant uuid.UUID, limit int, at time.Time) (int64, error)
+
+	// Settle makes sure that nothing which was overwritten or removed is left in
+	// the keystore's files: SQLite empties the write-ahead log, or returns
+	// [ErrResidue].
+	Settle(ctx context.Context) error
+}
