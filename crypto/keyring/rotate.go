@@ -35,7 +35,8 @@ type RotateOptions struct {
 	Progress func(Rotation)
 }
 
-// ErrNoRotation says that the store cannot rotate keys: it is no [Rotator].
+// ErrNoRotation says that the store cannot rotate or destroy keys: it is no
+// [Rotator], or no [Destroyer].
 var ErrNoRotation = errors.New("keyring: the store cannot rotate keys")
 
 // Rotate gives every key of that kind which was created before the time before

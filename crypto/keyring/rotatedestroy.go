@@ -31,13 +31,13 @@ func (r *Ring) Retired(ctx context.Context, tenant uuid.UUID) iter.Seq2[Version,
 	return func(yield func(Version, error) bool) { yield(Version{}, ErrNoRotation) }
 }
 
-// Destroy destroys a retired version for ever; [Version.Since] is not looked
-// at. For index, data and subject keys the caller must have found, while nobody
-// could write, that nothing is sealed with it. It returns [ErrTooEarly] before
-// [Options.Grace] has passed since it was retired, [ErrInUse] for a version
-// that still seals and for a KEK by which a key of the tenant is still wrapped,
-// [ErrNoKey] for one that never was. It is idempotent; after [ErrResidue] the
-// caller must repeat it.
-func (r *Ring) Destroy(ctx context.Context, tenant uuid.UUID, v Version) error {
+// Destroy destroys retired versions for ever; [Version.Since] is not looked at.
+// For index, data and subject keys the caller must have found, while nobody
+// could write, that nothing is sealed with them. Each is decided for itself. For
+// one that may not be destroyed it returns [ErrTooEarly] before [Options.Grace]
+// has passed since it was retired, [ErrInUse] for a version that still seals and
+// for a KEK by which a key of the tenant is still wrapped, [ErrNoKey] for one
+// that never was. It is idempotent; after [ErrResidue] the caller must repeat it.
+func (r *Ring) Destroy(ctx context.Context, tenant uuid.UUID, list ...Version) error {
 	return ErrNoRotation
 }
