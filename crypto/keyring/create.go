@@ -54,6 +54,10 @@ func (r *Ring) insertMissing(ctx context.Context, kek *entry, keys []ref, out []
 		if out[i] != nil || fresh[k] {
 			continue
 		}
+		if kek.erased {
+			out[i] = kek
+			continue
+		}
 		fresh[k] = true
 		rec, err := wrapNew(kek, k.tenant, k.record(), firstVersion)
 		if err != nil {
@@ -85,9 +89,6 @@ func (r *Ring) insertMissing(ctx context.Context, kek *entry, keys []ref, out []
 // wrapNew returns a new random key under the tenant's KEK. The key's bytes do
 // not leave it: whoever wins is opened from what the keystore holds.
 func wrapNew(kek *entry, tenant uuid.UUID, name string, version uint32) (Record, error) {
-	if kek.erased {
-		return Record{}, ErrErased
-	}
 	key := randomKey()
 	defer clear(key)
 	wrapped, err := kek.wrap(key, tenant, name, version)
@@ -105,16 +106,24 @@ func newRecord(tenant uuid.UUID, name string, version uint32, wrapped []byte) Re
 	return Record{Tenant: tenant, Name: name, Version: version, State: Active, Wrapped: wrapped, Created: time.Now()}
 }
 
+func (r *Ring) wrapKEK(ctx context.Context, key []byte, tenant uuid.UUID, version uint32) (Record, error) {
+	wrapped, err := r.root.Wrap(ctx, key, rootAAD(tenant, nameTenant, version))
+	if err != nil {
+		return Record{}, fmt.Errorf("keyring: wrap tenant key: %w", err)
+	}
+	return newRecord(tenant, nameTenant, version, wrapped), nil
+}
+
 // insertTenant writes the tenant's keys in one step, so that all of them are
 // of the same winner.
 func (r *Ring) insertTenant(ctx context.Context, tenant uuid.UUID) error {
 	key := randomKey()
 	defer clear(key)
-	wrapped, err := r.root.Wrap(ctx, key, rootAAD(tenant, nameTenant, firstVersion))
+	kek, err := r.wrapKEK(ctx, key, tenant, firstVersion)
 	if err != nil {
-		return fmt.Errorf("keyring: wrap tenant key: %w", err)
+		return err
 	}
-	records := []Record{newRecord(tenant, nameTenant, firstVersion, wrapped)}
+	records := []Record{kek}
 	a, err := aead.New(aead.LabelWrap, firstVersion, key)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,14 +55,120 @@ var ErrNoRotation = errors.New("keyring: the store cannot rotate keys")
 // It returns [ErrNoTenant], [ErrErased] for a tenant that was shredded, and
 // [ErrNoRotation].
 func (r *Ring) Rotate(ctx context.Context, tenant uuid.UUID, kind Kind, before time.Time, o *RotateOptions) (Rotation, error) {
-	return Rotation{}, ErrNoRotation
+	store, ok := r.store.(Rotator)
+	if !ok {
+		return Rotation{}, ErrNoRotation
+	}
+	name, ok := recordsOf[kind]
+	if !ok {
+		return Rotation{}, fmt.Errorf("keyring: rotate: no kind of keys is called %q", string(kind))
+	}
+	if before.After(time.Now()) {
+		return Rotation{}, errors.New("keyring: rotate: the time before which keys were created lies in the future")
+	}
+	j := &rotation{r: r, store: store, tenant: tenant, name: name, before: before, progress: o.progress()}
+	err := j.replace(ctx)
+	if err == nil && kind == KEK {
+		err = j.rewrap(ctx)
+	}
+	return j.done, err
 }
 
-// RotateRoot wraps every KEK and the keystore's check value anew under the
-// current root of [Roots], and looks at the end whether the current root alone
-// opens all of them. When it returns Left 0 and no error, and every process has
-// the new root in front, nothing needs the old root any more: it can be
-// destroyed, when the copies of the keystore that need it have ended.
-func (r *Ring) RotateRoot(ctx context.Context, o *RotateOptions) (Rotation, error) {
-	return Rotation{}, ErrNoRotation
+// recordsOf tells how the records of a kind are named, as [Rotator.Page] takes it.
+var recordsOf = map[Kind]string{KEK: nameTenant, IndexKeys: nameIndex, DataKey: nameData, SubjectKeys: prefixSubject}
+
+func (o *RotateOptions) progress() func(Rotation) {
+	if o == nil || o.Progress == nil {
+		return func(Rotation) {}
+	}
+	return o.Progress
+}
+
+const (
+	rotatePage = 1000
+	// attempts bounds how often one call begins anew with what has come in
+	// meanwhile under an old version.
+	attempts = 3
+	// clockSkew is by how much the clocks of those who rotate one after the other
+	// may differ. It shortens nobody's wait.
+	clockSkew = 10 * time.Second
+)
+
+// rotation is one call of Rotate.
+type rotation struct {
+	r        *Ring
+	store    Rotator
+	tenant   uuid.UUID
+	name     string
+	before   time.Time
+	progress func(Rotation)
+	done     Rotation
+}
+
+// replace introduces, waits and retires, for all keys of a kind at once.
+func (j *rotation) replace(ctx context.Context) error {
+	for range attempts {
+		wait, due, err := j.introduce(ctx)
+		if err != nil {
+			return err
+		}
+		if j.done.Left = due; due == 0 {
+			return nil
+		}
+		known := time.Now()
+		if err := j.wait(ctx, wait); err != nil {
+			return err
+		}
+		if err := j.retire(ctx, known); err != nil || j.done.Left == 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait lets every entry of every cache end that was read before now. The clocks
+// of two machines may run one percent apart.
+func (j *rotation) wait(ctx context.Context, d time.Duration) error {
+	j.progress(j.done)
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// known is how long it takes until everybody has read what is new.
+func (r *Ring) known() time.Duration { return r.TTL() + r.TTL()/100 }
+
+// unknown is how much of that is left after a change that the keystore dates. A
+// date in the future is that of a wrong clock and says nothing.
+func (r *Ring) unknown(changed time.Time) time.Duration {
+	age := time.Since(changed)
+	if age < 0 {
+		return r.known()
+	}
+	return min(max(r.known()+clockSkew-age, 0), r.known())
+}
+
+// pages hands out the keys of the kind, each with all its versions.
+func (j *rotation) pages(ctx context.Context, name string, each func(keys versions) error) error {
+	for after := ""; ; {
+		records, next, err := j.store.Page(ctx, j.tenant, name, after, rotatePage)
+		if err != nil {
+			return err
+		}
+		if err := each(byName(records)); err != nil {
+			return err
+		}
+		if j.progress(j.done); next == "" {
+			return nil
+		}
+		after = next
+	}
 }

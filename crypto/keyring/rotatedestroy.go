@@ -3,7 +3,9 @@ package keyring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,7 +30,55 @@ type Version struct {
 // Retired yields the tenant's versions that open but seal no longer, which are
 // destroyed when nothing needs them any more. It reads in pages.
 func (r *Ring) Retired(ctx context.Context, tenant uuid.UUID) iter.Seq2[Version, error] {
-	return func(yield func(Version, error) bool) { yield(Version{}, ErrNoRotation) }
+	return func(yield func(Version, error) bool) {
+		store, ok := r.store.(Rotator)
+		if !ok {
+			yield(Version{}, ErrNoRotation)
+			return
+		}
+		for after, more := "", true; more; {
+			records, next, err := store.Page(ctx, tenant, "", after, rotatePage)
+			if err != nil {
+				yield(Version{}, err)
+				return
+			}
+			for _, rec := range records {
+				if v, ok := versionOf(rec); ok && rec.State == Retired && !yield(v, nil) {
+					return
+				}
+			}
+			after, more = next, next != ""
+		}
+	}
+}
+
+// versionOf is false for what is never rotated.
+func versionOf(rec Record) (Version, bool) {
+	v := Version{Version: rec.Version, Since: rec.Changed}
+	for kind, name := range recordsOf {
+		if rec.Name == name {
+			v.Kind = kind
+			return v, true
+		}
+	}
+	id, ok := strings.CutPrefix(rec.Name, prefixSubject)
+	if !ok {
+		return v, false
+	}
+	var err error
+	v.Kind = SubjectKeys
+	v.Subject, err = uuid.Parse(id)
+	return v, err == nil
+}
+
+// ref is false for a kind that there is not, and for a data subject's key
+// without one.
+func (v Version) ref(tenant uuid.UUID) (ref, bool) {
+	if v.Kind == SubjectKeys {
+		return ref{tenant: tenant, subject: v.Subject}, v.Subject != uuid.Nil
+	}
+	name, ok := recordsOf[v.Kind]
+	return ref{tenant: tenant, name: name}, ok && v.Subject == uuid.Nil
 }
 
 // Destroy destroys retired versions for ever; [Version.Since] is not looked at.
@@ -39,5 +89,28 @@ func (r *Ring) Retired(ctx context.Context, tenant uuid.UUID) iter.Seq2[Version,
 // for a KEK by which a key of the tenant is still wrapped, [ErrNoKey] for one
 // that never was. It is idempotent; after [ErrResidue] the caller must repeat it.
 func (r *Ring) Destroy(ctx context.Context, tenant uuid.UUID, list ...Version) error {
-	return ErrNoRotation
+	store, ok := r.store.(Destroyer)
+	if !ok {
+		return ErrNoRotation
+	}
+	records := make([]Record, len(list))
+	for i, v := range list {
+		k, ok := v.ref(tenant)
+		if !ok || v.Version == 0 {
+			return fmt.Errorf("keyring: destroy: %q is no version of a key", v.Kind)
+		}
+		records[i] = Record{Tenant: tenant, Name: k.record(), Version: v.Version}
+		r.cache.drop(k)
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	now := time.Now()
+	err := store.Destroy(ctx, tenant, records, now.Add(-r.grace), now)
+	for _, v := range list { // what was read meanwhile
+		if k, ok := v.ref(tenant); ok {
+			r.cache.drop(k)
+		}
+	}
+	return err
 }

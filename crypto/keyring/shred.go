@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 )
+
+// clearPage bounds the keys that one statement clears.
+const clearPage = 5000
 
 // Shred destroys the data subject's key, for ever: the tombstone and the
 // removal of the key's bytes are one statement, and from then on nothing that
@@ -39,37 +41,27 @@ func (r *Ring) Erased(ctx context.Context, tenant, subject uuid.UUID) (bool, err
 }
 
 // Check opens the root's check value and the KEK of every tenant, and returns
-// the figures of the keystore (TOM-7.2). It needs a store that is a [Lister].
+// the figures of the keystore (TOM-7.2): its tenants, data subjects with a key
+// and erased ones, secrets; how many versions of keys seal or will seal, open
+// only, and are destroyed; and when the oldest version was created with which
+// somebody seals or wraps, which tells whether keys are rotated. It needs a
+// store that is a [Lister].
 func (r *Ring) Check(ctx context.Context) ([]slog.Attr, error) {
 	lister, ok := r.store.(Lister)
 	if !ok {
 		return nil, errors.New("keyring: check: the store cannot list its keys")
 	}
-	var tenants []uuid.UUID
-	var subjects, erased, secrets, all int64
+	var c census
 	for rec, err := range lister.List(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		all++
-		switch subject := strings.HasPrefix(rec.Name, prefixSubject); {
-		case rec.Name == nameTenant && rec.State == Active: // the platform too
-			tenants = append(tenants, rec.Tenant)
-		case subject && rec.State == Active:
-			subjects++
-		case subject && rec.State == Erased:
-			erased++
-		case strings.HasPrefix(rec.Name, prefixSecret) && rec.State == Active:
-			secrets++
-		}
+		c.add(rec)
 	}
-	if err := r.checkAll(ctx, tenants, all); err != nil {
+	if err := r.checkAll(ctx, c.tenants, c.records); err != nil {
 		return nil, err
 	}
-	return []slog.Attr{
-		slog.Int("tenants", len(tenants)), slog.Int64("subjects", subjects), slog.Int64("erased", erased),
-		slog.Int64("secrets", secrets), slog.Duration("cache_ttl", r.TTL()), slog.Int("cached", r.cache.size()),
-	}, nil
+	return append(c.attrs(), slog.Duration("cache_ttl", r.TTL()), slog.Int("cached", r.cache.size())), nil
 }
 
 func (r *Ring) checkAll(ctx context.Context, tenants []uuid.UUID, records int64) error {
@@ -99,5 +91,25 @@ func (r *Ring) checkAll(ctx context.Context, tenants []uuid.UUID, records int64)
 // an error the caller must repeat it until it returns nil. The platform, the
 // zero tenant, is refused.
 func (r *Ring) ShredTenant(ctx context.Context, tenant uuid.UUID) error {
-	return ErrNoRotation
+	store, ok := r.store.(Destroyer)
+	switch {
+	case !ok:
+		return ErrNoRotation
+	case tenant == uuid.Nil:
+		return errors.New("keyring: shred tenant: the platform has no keys to do without")
+	}
+	k := ref{tenant: tenant, name: nameTenant}
+	r.cache.dropTenant(tenant)
+	err := r.store.Shred(ctx, tenant, nameTenant, time.Now())
+	if err != nil && !errors.Is(err, ErrResidue) { // the tombstone may stand all the same
+		r.cache.dropTenant(tenant)
+		return err
+	}
+	r.cache.put(&entry{ref: k, erased: true})
+	for after, more := "", true; more; more = after != "" {
+		if after, err = store.Clear(ctx, tenant, after, clearPage, time.Now()); err != nil {
+			return err
+		}
+	}
+	return store.Settle(ctx)
 }

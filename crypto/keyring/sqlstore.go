@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/art32/art32/internal/aead"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -39,6 +38,7 @@ type sqlStore struct {
 	db   *sql.DB
 	lite bool
 	text statements
+	more rotations
 }
 
 var (
@@ -51,7 +51,7 @@ var (
 // destroyed key can come back. The caller keeps db and closes it. On SQLite
 // Shred needs the right to set secure_delete and to checkpoint the WAL.
 func SQLStore(db *sql.DB, d migrate.Dialect) Store {
-	return &sqlStore{db: db, lite: d == migrate.SQLite, text: dialects[d]}
+	return &sqlStore{db: db, lite: d == migrate.SQLite, text: dialects[d], more: rotationTexts[d]}
 }
 
 func (s *sqlStore) Get(ctx context.Context, tenant uuid.UUID, names []string) (out []Record, err error) {
@@ -70,9 +70,7 @@ func (s *sqlStore) Get(ctx context.Context, tenant uuid.UUID, names []string) (o
 }
 
 func (s *sqlStore) Insert(ctx context.Context, records []Record) (out []Record, err error) {
-	sorted := slices.SortedFunc(slices.Values(records), // all callers lock in one order
-		func(a, b Record) int { return strings.Compare(a.Name, b.Name) })
-	for part := range slices.Chunk(sorted, batch) {
+	for part := range slices.Chunk(ordered(records), batch) {
 		got, err := s.insert(ctx, part)
 		if err != nil {
 			return nil, err
@@ -84,35 +82,19 @@ func (s *sqlStore) Insert(ctx context.Context, records []Record) (out []Record, 
 
 func (s *sqlStore) insert(ctx context.Context, part []Record) ([]Record, error) {
 	tenant := part[0].Tenant
-	args := []any{tenant.String(), part[0].Created.UnixMilli()}
-	var values strings.Builder
-	for i, r := range part {
-		if i > 0 {
-			values.WriteString(", ")
-		}
-		n := len(args)
-		fmt.Fprintf(&values, s.text.row, n+1, n+2, n+3, n+4)
-		args = append(args, r.Name, int64(r.Version), under(r), r.Wrapped)
+	g := s.given(tenant.String(), part[0].Created.UnixMilli())
+	for _, r := range part {
+		g.add(r.Name, int64(r.Version), r.Wrapped, under(r.Name, r.Wrapped))
 	}
 	conn, err := s.writer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	got, err := query(ctx, conn, tenant, fmt.Sprintf(s.text.insert, values.String()), args...)
+	got, err := query(ctx, conn, tenant, g.into(s.text.insert), g.args...)
 	if err = errors.Join(err, conn.Close()); err != nil {
 		return nil, err
 	}
 	return s.standing(ctx, part, got)
-}
-
-// under is the version of the KEK by which a key is wrapped, as its bytes name
-// it; 0, which no KEK has, where they name none, and NULL under the root.
-func under(r Record) any {
-	if rootWrapped(r.Name) {
-		return nil
-	}
-	version, _ := aead.KeyVersion(r.Wrapped)
-	return int64(version)
 }
 
 // standing returns all versions of the keys of part. Those in got need not be
@@ -129,8 +111,9 @@ func (s *sqlStore) standing(ctx context.Context, part, got []Record) ([]Record, 
 	if len(names) == 0 {
 		return got, nil
 	}
-	got = slices.DeleteFunc(got, func(r Record) bool { return slices.Contains(names, r.Name) })
 	more, err := s.Get(ctx, part[0].Tenant, names)
+	again := byName(more)
+	got = slices.DeleteFunc(got, func(r Record) bool { return len(again.of(r.Name)) > 0 })
 	return append(got, more...), err
 }
 

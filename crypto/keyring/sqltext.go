@@ -2,10 +2,10 @@ package keyring
 
 import "github.com/art32/art32/internal/migrate"
 
-// statements are the texts of one dialect. Insert takes rows as %s; a row takes
-// the numbers of its parameters for name, version and bytes.
+// statements are the texts of one dialect. Insert takes its records as %s, see
+// [given].
 type statements struct {
-	get, insert, row, shred, reserve, list string
+	get, insert, shred, reserve, list string
 }
 
 // On PostgreSQL an insert that finds the key there must not write a new row
@@ -18,15 +18,15 @@ type statements struct {
 const (
 	postgresKEK = `SELECT version FROM art32_keys.keys
 	WHERE tenant_id = $1::uuid AND name = 'tenant' AND state IN ('active', 'retired') ORDER BY version FOR SHARE`
-	sqliteKEK = `EXISTS (SELECT 1 FROM art32_keys k
-	WHERE k.tenant_id = $1 AND k.name = 'tenant' AND k.version = g.under AND k.code < 4)`
+	sqliteKEK = `EXISTS (SELECT 1 FROM art32_keys kek
+	WHERE kek.tenant_id = $1 AND kek.name = 'tenant' AND kek.version = g.under AND kek.code < 4)`
 )
 
 var dialects = map[migrate.Dialect]statements{
 	migrate.Postgres: {
 		get: `SELECT name, version, state, wrapped FROM art32_keys.keys
 WHERE tenant_id = $1 AND name = ANY (ARRAY(SELECT json_array_elements_text($2::json)))`,
-		insert: `WITH given (name, version, under, wrapped) AS (
+		insert: `WITH given (name, version, wrapped, under) AS (
 	VALUES %s
 ), kek AS (` + postgresKEK + `), won AS (
 	INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at, changed_at)
@@ -42,7 +42,6 @@ SELECT name, version, state, wrapped FROM won
 UNION ALL
 SELECT k.name, k.version, k.state, k.wrapped
 FROM art32_keys.keys k JOIN given g ON k.tenant_id = $1::uuid AND k.name = g.name`,
-		row: `($%d::text, $%d::integer, $%d::bigint, $%d::bytea)`,
 		shred: `INSERT INTO art32_keys.keys (tenant_id, name, version, state, created_at, changed_at)
 SELECT $1::uuid, $2::text, v.version, 'erased', $3::bigint, $3::bigint
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys.keys WHERE tenant_id = $1::uuid AND name = $2::text) v
@@ -62,7 +61,7 @@ FROM art32_keys.keys ORDER BY tenant_id, name, version`,
 	migrate.SQLite: {
 		get: `SELECT name, version, state, CASE WHEN code < 4 THEN wrapped END FROM art32_keys
 WHERE tenant_id = $1 AND name IN (SELECT value FROM json_each($2))`,
-		insert: `WITH given (name, version, under, wrapped) AS (
+		insert: `WITH given (name, version, wrapped, under) AS (
 	VALUES %s
 )
 INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
@@ -72,7 +71,6 @@ OR EXISTS (SELECT 1 FROM given t WHERE t.name = 'tenant' AND t.version = g.under
 	AND NOT EXISTS (SELECT 1 FROM art32_keys t WHERE t.tenant_id = $1 AND t.name = 'tenant')
 ON CONFLICT (tenant_id, name, version) DO UPDATE SET code = art32_keys.code
 RETURNING name, version, state, CASE WHEN code < 4 THEN wrapped END`,
-		row: `($%d, $%d, $%d, $%d)`,
 		shred: `INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
 SELECT $1, $2, v.version, 5, x'', $3, $3
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys WHERE tenant_id = $1 AND name = $2) v

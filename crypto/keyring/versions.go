@@ -3,6 +3,7 @@ package keyring
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -39,6 +40,18 @@ func (v versions) of(name string) []Record {
 		to++
 	}
 	return v.all[from:to]
+}
+
+// each yields all versions of one key after the other.
+func (v versions) each() iter.Seq[[]Record] {
+	return func(yield func([]Record) bool) {
+		for i := 0; i < len(v.all); {
+			key := v.of(v.all[i].Name)
+			if i += len(key); !yield(key) {
+				return
+			}
+		}
+	}
 }
 
 // tombstone reports whether the key was erased, which rules all its versions.

@@ -20,12 +20,18 @@ import (
 // login and backups of the data do not touch, or better a server of its own.
 type Keystore struct {
 	keyring.Store
+	keyring.Lister
+	keyring.Rotator
+	keyring.Destroyer
 
-	list keyring.Lister
-	db   *sql.DB
+	db *sql.DB
 }
 
-var _ keyring.Lister = (*Keystore)(nil)
+var (
+	_ keyring.Lister    = (*Keystore)(nil)
+	_ keyring.Rotator   = (*Keystore)(nil)
+	_ keyring.Destroyer = (*Keystore)(nil)
+)
 
 // OpenKeystore opens the keystore at dsn, a postgres:// URL of the library
 // login; [Setup] has made its tables. Where the server cannot be reached, or
@@ -42,25 +48,29 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("postgres: open keystore: %w", unreachable(err)), db.Close())
 	}
-	store := plainStore{keyring.SQLStore(db, migrate.Postgres)}
-	return &Keystore{Store: store, list: store, db: db}, nil
-}
-
-// List implements [keyring.Lister].
-func (k *Keystore) List(ctx context.Context) iter.Seq2[keyring.Record, error] {
-	return k.list.List(ctx)
+	inner, ok := keyring.SQLStore(db, migrate.Postgres).(store)
+	if !ok {
+		return nil, errors.Join(errors.New("postgres: open keystore: the store cannot list or rotate"), db.Close())
+	}
+	s := plainStore{inner}
+	return &Keystore{Store: s, Lister: s, Rotator: s, Destroyer: s, db: db}, nil
 }
 
 // Close closes the connections.
 func (k *Keystore) Close() error { return k.db.Close() }
 
-// plainStore keeps the server's messages out of a store's errors.
-type plainStore struct{ s keyring.Store }
+// store is all that a keystore can do.
+type store interface {
+	keyring.Store
+	keyring.Lister
+	keyring.Rotator
+	keyring.Destroyer
+}
 
-var (
-	_ keyring.Store  = plainStore{}
-	_ keyring.Lister = plainStore{}
-)
+// plainStore keeps the server's messages out of a store's errors.
+type plainStore struct{ s store }
+
+var _ store = plainStore{}
 
 func (p plainStore) Get(ctx context.Context, tenant uuid.UUID, names []string) ([]keyring.Record, error) {
 	out, err := p.s.Get(ctx, tenant, names)
@@ -83,17 +93,45 @@ func (p plainStore) Reserve(ctx context.Context, tenant uuid.UUID, name string, 
 
 func (p plainStore) List(ctx context.Context) iter.Seq2[keyring.Record, error] {
 	return func(yield func(keyring.Record, error) bool) {
-		l, ok := p.s.(keyring.Lister)
-		if !ok {
-			yield(keyring.Record{}, errors.New("postgres: keystore: the store does not list"))
-			return
-		}
-		for r, err := range l.List(ctx) {
+		for r, err := range p.s.List(ctx) {
 			if !yield(r, ofKeystore("list", err)) {
 				return
 			}
 		}
 	}
+}
+
+func (p plainStore) Page(ctx context.Context, tenant uuid.UUID, name, after string, limit int) ([]keyring.Record, string, error) {
+	out, next, err := p.s.Page(ctx, tenant, name, after, limit)
+	return out, next, ofKeystore("read", err)
+}
+
+func (p plainStore) Introduce(ctx context.Context, records []keyring.Record) (int64, error) {
+	n, err := p.s.Introduce(ctx, records)
+	return n, ofKeystore("introduce", err)
+}
+
+func (p plainStore) Retire(ctx context.Context, tenant uuid.UUID, records []keyring.Record, at time.Time) (int64, error) {
+	n, err := p.s.Retire(ctx, tenant, records, at)
+	return n, ofKeystore("retire", err)
+}
+
+func (p plainStore) Rewrap(ctx context.Context, tenant uuid.UUID, list []keyring.Rewrap) (int64, error) {
+	n, err := p.s.Rewrap(ctx, tenant, list)
+	return n, ofKeystore("rewrap", err)
+}
+
+func (p plainStore) Destroy(ctx context.Context, tenant uuid.UUID, list []keyring.Record, retired, at time.Time) error {
+	return ofKeystore("destroy", p.s.Destroy(ctx, tenant, list, retired, at))
+}
+
+func (p plainStore) Clear(ctx context.Context, tenant uuid.UUID, after string, limit int, at time.Time) (string, error) {
+	next, err := p.s.Clear(ctx, tenant, after, limit, at)
+	return next, ofKeystore("clear", err)
+}
+
+func (p plainStore) Settle(ctx context.Context) error {
+	return ofKeystore("settle", p.s.Settle(ctx))
 }
 
 // ofKeystore keeps apart a keystore that is not there and one that does not

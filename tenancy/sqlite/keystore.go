@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"path/filepath"
 
@@ -19,15 +18,19 @@ const keystoreName = "keystore.db"
 // concurrent use.
 type Keystore struct {
 	keyring.Store
+	keyring.Lister
+	keyring.Rotator
+	keyring.Destroyer
 
-	list keyring.Lister
 	file *file
 }
 
 var (
-	_ keyring.Store  = (*Keystore)(nil)
-	_ keyring.Lister = (*Keystore)(nil)
-	_ io.Closer      = (*Keystore)(nil)
+	_ keyring.Store     = (*Keystore)(nil)
+	_ keyring.Lister    = (*Keystore)(nil)
+	_ keyring.Rotator   = (*Keystore)(nil)
+	_ keyring.Destroyer = (*Keystore)(nil)
+	_ io.Closer         = (*Keystore)(nil)
 )
 
 // OpenKeystore opens the file keystore.db in the directory dir, which it makes
@@ -52,12 +55,16 @@ func OpenKeystore(ctx context.Context, dir string) (*Keystore, error) {
 	if err := openKeystore(ctx, f); err != nil {
 		return nil, fmt.Errorf("sqlite: open keystore: %w", errors.Join(err, f.close()))
 	}
-	store := keyring.SQLStore(f.db, migrate.SQLite)
-	list, ok := store.(keyring.Lister)
+	store, ok := keyring.SQLStore(f.db, migrate.SQLite).(interface {
+		keyring.Store
+		keyring.Lister
+		keyring.Rotator
+		keyring.Destroyer
+	})
 	if !ok {
-		return nil, errors.Join(errors.New("sqlite: open keystore: the store cannot list"), f.close())
+		return nil, errors.Join(errors.New("sqlite: open keystore: the store cannot list or rotate"), f.close())
 	}
-	return &Keystore{Store: store, list: list, file: f}, nil
+	return &Keystore{Store: store, Lister: store, Rotator: store, Destroyer: store, file: f}, nil
 }
 
 // lost refuses to begin a keystore beside data whose keys were in another one.
@@ -92,11 +99,6 @@ func openKeystore(ctx context.Context, f *file) error {
 		}
 	}
 	return translateMigration(f.migrate(ctx, nil, "FULL", keyring.Migrations()), f.name)
-}
-
-// List implements [keyring.Lister].
-func (k *Keystore) List(ctx context.Context) iter.Seq2[keyring.Record, error] {
-	return k.list.List(ctx)
 }
 
 // Close closes the file. Closing again does nothing.

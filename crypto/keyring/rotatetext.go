@@ -1,0 +1,129 @@
+package keyring
+
+import "github.com/art32/art32/internal/migrate"
+
+// rotations are the texts of one dialect for what a [Rotator] and a [Destroyer]
+// do. Those that change many versions take them as %s, see [given].
+type rotations struct {
+	page, one, introduce, retire, rewrap, lock, destroy, report, last, clear string
+}
+
+// On PostgreSQL the rows of a statement are locked in one order, and what it has
+// waited for is looked at again. The time of a change is not before that of the
+// server, so that Grace does not rest on one client's clock.
+const (
+	postgresClock = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+	postgresRipe  = `k.changed_at <= least($2::bigint, ` + postgresClock + ` - ($3::bigint - $2::bigint))`
+	postgresOne   = `k.tenant_id = $1::uuid AND k.name = g.name AND k.version = g.version`
+	sqliteOne     = `k.tenant_id = $1 AND k.name = g.name AND k.version = g.version`
+)
+
+var rotationTexts = map[migrate.Dialect]rotations{
+	migrate.Postgres: {
+		page: `SELECT k.name, k.version, k.state, k.wrapped, k.created_at, k.changed_at FROM art32_keys.keys k
+WHERE k.tenant_id = $1::uuid AND starts_with(k.name, $2::text) AND k.name > $3::text ORDER BY k.name, k.version LIMIT $4`,
+		one: `SELECT k.name, k.version, k.state, k.wrapped, k.created_at, k.changed_at FROM art32_keys.keys k
+WHERE k.tenant_id = $1::uuid AND k.name = $2::text ORDER BY k.version`,
+		introduce: `WITH given (name, version, wrapped, under) AS (
+	VALUES %s
+), kek AS (` + postgresKEK + `), before AS (
+	SELECT k.name FROM given g JOIN art32_keys.keys k ON k.tenant_id = $1::uuid AND k.name = g.name AND k.version = g.version - 1
+	WHERE k.state = 'active' ORDER BY k.name FOR SHARE OF k
+)
+INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at, changed_at)
+SELECT $1::uuid, g.name, g.version, 'active', g.wrapped, $2::bigint, $2::bigint
+FROM given g JOIN before b ON b.name = g.name
+WHERE (g.under IS NULL OR EXISTS (SELECT 1 FROM kek WHERE kek.version = g.under))
+AND NOT EXISTS (SELECT 1 FROM art32_keys.keys e WHERE e.tenant_id = $1::uuid AND e.name = g.name AND e.state = 'erased')
+ON CONFLICT DO NOTHING`,
+		retire: `WITH given (name, version) AS (
+	VALUES %s
+), due AS (
+	SELECT k.name, k.version FROM given g JOIN art32_keys.keys k ON ` + postgresOne + `
+	WHERE k.state = 'active' AND EXISTS (SELECT 1 FROM art32_keys.keys l
+		WHERE l.tenant_id = k.tenant_id AND l.name = k.name AND l.version > k.version AND l.state = 'active')
+	ORDER BY k.name, k.version FOR NO KEY UPDATE OF k
+)
+UPDATE art32_keys.keys k SET state = 'retired', changed_at = greatest($2::bigint, ` + postgresClock + `)
+FROM due g WHERE ` + postgresOne + ` AND k.state = 'active'`,
+		rewrap: `WITH given (name, version, wrapped, under, old) AS (
+	VALUES %s
+), kek AS (` + postgresKEK + `), due AS (
+	SELECT g.* FROM given g JOIN art32_keys.keys k ON ` + postgresOne + `
+	WHERE k.wrapped = g.old ORDER BY k.name, k.version FOR NO KEY UPDATE OF k
+)
+UPDATE art32_keys.keys k SET wrapped = g.wrapped
+FROM due g WHERE ` + postgresOne + ` AND k.wrapped = g.old
+AND (g.under IS NULL OR EXISTS (SELECT 1 FROM kek WHERE kek.version = g.under))`,
+		lock: `WITH given (name, version) AS (
+	VALUES %s
+)
+SELECT 1 FROM given g JOIN art32_keys.keys k ON ` + postgresOne + `
+ORDER BY k.name, k.version FOR UPDATE OF k`,
+		destroy: `WITH given (name, version, header) AS (
+	VALUES %s
+)
+UPDATE art32_keys.keys k SET state = 'destroyed', wrapped = NULL, changed_at = $3::bigint
+FROM given g WHERE ` + postgresOne + ` AND k.state = 'retired' AND ` + postgresRipe + `
+AND (g.header IS NULL OR NOT EXISTS (SELECT 1 FROM art32_keys.keys w
+	WHERE w.tenant_id = $1::uuid AND w.name NOT IN ('tenant', 'root') AND substring(w.wrapped FROM 1 FOR 5) = g.header))`,
+		report: `WITH given (name, version) AS (
+	VALUES %s
+)
+SELECT k.state, ` + postgresRipe + ` FROM given g LEFT JOIN art32_keys.keys k ON ` + postgresOne + `
+WHERE coalesce(k.state, '') NOT IN ('destroyed', 'erased')`,
+		last: `SELECT coalesce(max(name), '') FROM (SELECT name FROM art32_keys.keys
+	WHERE tenant_id = $1::uuid AND name > $2::text ORDER BY name LIMIT $3) n`,
+		clear: `WITH due AS (
+	SELECT k.name, k.version FROM art32_keys.keys k
+	WHERE k.tenant_id = $1::uuid AND k.name > $2::text AND k.name <= $3::text AND k.state IN ('active', 'retired')
+	AND EXISTS (SELECT 1 FROM art32_keys.keys t WHERE t.tenant_id = $1::uuid AND t.name = 'tenant' AND t.state = 'erased')
+	ORDER BY k.name, k.version FOR NO KEY UPDATE OF k
+)
+UPDATE art32_keys.keys k SET state = 'destroyed', wrapped = NULL, changed_at = $4::bigint
+FROM due g WHERE ` + postgresOne + ` AND k.state IN ('active', 'retired')`,
+	},
+	migrate.SQLite: {
+		page: `SELECT name, version, state, CASE WHEN code < 4 THEN wrapped END, created_at, changed_at FROM art32_keys
+WHERE tenant_id = $1 AND substr(name, 1, length($2)) = $2 AND name > $3 ORDER BY name, version LIMIT $4`,
+		one: `SELECT name, version, state, CASE WHEN code < 4 THEN wrapped END, created_at, changed_at FROM art32_keys
+WHERE tenant_id = $1 AND name = $2 ORDER BY version`,
+		introduce: `WITH given (name, version, wrapped, under) AS (
+	VALUES %s
+)
+INSERT INTO art32_keys (tenant_id, name, version, code, wrapped, created_at, changed_at)
+SELECT $1, g.name, g.version, 2, g.wrapped, $2, $2 FROM given g
+WHERE (g.under IS NULL OR ` + sqliteKEK + `)
+AND EXISTS (SELECT 1 FROM art32_keys b WHERE b.tenant_id = $1 AND b.name = g.name AND b.version = g.version - 1 AND b.code = 2)
+AND NOT EXISTS (SELECT 1 FROM art32_keys e WHERE e.tenant_id = $1 AND e.name = g.name AND e.code = 5)
+ON CONFLICT (tenant_id, name, version) DO NOTHING`,
+		retire: `WITH given (name, version) AS (
+	VALUES %s
+)
+UPDATE art32_keys AS k SET code = 3, changed_at = $2
+FROM given g WHERE ` + sqliteOne + ` AND k.code = 2 AND EXISTS (SELECT 1 FROM art32_keys l
+	WHERE l.tenant_id = $1 AND l.name = g.name AND l.version > g.version AND l.code = 2)`,
+		rewrap: `WITH given (name, version, wrapped, under, old) AS (
+	VALUES %s
+)
+UPDATE art32_keys AS k SET wrapped = g.wrapped
+FROM given g WHERE ` + sqliteOne + ` AND k.wrapped = g.old AND (g.under IS NULL OR ` + sqliteKEK + `)`,
+		destroy: `WITH given (name, version, header) AS (
+	VALUES %s
+)
+UPDATE art32_keys AS k SET code = 4, wrapped = zeroblob(length(k.wrapped)), changed_at = $3
+FROM given g WHERE ` + sqliteOne + ` AND k.code = 3 AND k.changed_at <= $2
+AND (g.header IS NULL OR NOT EXISTS (SELECT 1 FROM art32_keys w
+	WHERE w.tenant_id = $1 AND w.name NOT IN ('tenant', 'root') AND w.code < 4 AND substr(w.wrapped, 1, 5) = g.header))`,
+		report: `WITH given (name, version) AS (
+	VALUES %s
+)
+SELECT k.state, k.changed_at <= $2 FROM given g LEFT JOIN art32_keys k ON ` + sqliteOne + `
+WHERE coalesce(k.code, 0) < 4 AND $3 >= $2`,
+		last: `SELECT coalesce(max(name), '') FROM (SELECT name FROM art32_keys
+	WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3)`,
+		clear: `UPDATE art32_keys SET code = 4, wrapped = zeroblob(length(wrapped)), changed_at = $4
+WHERE tenant_id = $1 AND name > $2 AND name <= $3 AND code < 4
+AND EXISTS (SELECT 1 FROM art32_keys t WHERE t.tenant_id = $1 AND t.name = 'tenant' AND t.code = 5)`,
+	},
+}
