@@ -43,14 +43,23 @@ func openSQLite(tb testing.TB) *sql.DB {
 
 func openFile(tb testing.TB, path string) *sql.DB {
 	tb.Helper()
-	db := open(tb, "sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate")
+	db := open(tb, "sqlite", fileDSN(path))
 	up(tb, db, migrate.SQLite)
 	return db
+}
+
+func fileDSN(path string) string {
+	return "file:" + path + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate"
 }
 
 // openPostgres migrates as the owner and returns a pool of a login that is in
 // the role library and owns nothing.
 func openPostgres(tb testing.TB) *sql.DB {
+	tb.Helper()
+	return open(tb, "pgx", postgresDSN(tb))
+}
+
+func postgresDSN(tb testing.TB) string {
 	tb.Helper()
 	dsn := dbtest.FromTemplate(tb, "keyring", func(ctx context.Context, dsn string) error {
 		db, err := sql.Open("pgx", dsn)
@@ -70,7 +79,7 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`); err != 
 		_, err = migrate.Up(ctx, conn, migrate.Postgres, keyring.Migrations())
 		return err
 	})
-	return open(tb, "pgx", dsn+"&role=art32_library")
+	return dsn + "&role=art32_library"
 }
 
 func open(tb testing.TB, driver, dsn string) *sql.DB {

@@ -69,6 +69,7 @@ type Ring struct {
 	store Store
 	cache *cache
 	grace time.Duration
+	page  int     // keys of one step of a rotation
 	holds []Copy  // as declared
 	keks  flights // opening the KEKs of tenants
 	reads flights // keys being read
@@ -102,7 +103,7 @@ func New(root Wrapper, store Store, o *Options) (*Ring, error) {
 	}
 	return &Ring{
 		root: root, store: store, cache: newCache(size, o.MaxUses, ttl), grace: max(ttl, cmp.Or(o.Grace, defaultGrace)),
-		holds: slices.Clone(o.Copies), budgets: make(map[uuid.UUID]*budget),
+		page: rotatePage, holds: slices.Clone(o.Copies), budgets: make(map[uuid.UUID]*budget),
 	}, nil
 }
 

@@ -159,7 +159,7 @@ func (r *Ring) unknown(changed time.Time) time.Duration {
 // pages hands out the keys of the kind, each with all its versions.
 func (j *rotation) pages(ctx context.Context, name string, each func(keys versions) error) error {
 	for after := ""; ; {
-		records, next, err := j.store.Page(ctx, j.tenant, name, after, rotatePage)
+		records, next, err := j.store.Page(ctx, j.tenant, name, after, j.r.page)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func (r *Ring) Retired(ctx context.Context, tenant uuid.UUID) iter.Seq2[Version,
 			return
 		}
 		for after, more := "", true; more; {
-			records, next, err := store.Page(ctx, tenant, "", after, rotatePage)
+			records, next, err := store.Page(ctx, tenant, "", after, r.page)
 			if err != nil {
 				yield(Version{}, err)
 				return

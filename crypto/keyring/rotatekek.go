@@ -63,7 +63,7 @@ func (j *rotation) rewrapAll(ctx context.Context) (wait time.Duration, left int6
 // keks returns the tenant's KEK as the keystore has it, and which of its
 // versions wrap nothing new any more.
 func (j *rotation) keks(ctx context.Context) (kek *entry, retired map[uint32]bool, wait time.Duration, err error) {
-	records, _, err := j.store.Page(ctx, j.tenant, nameTenant, "", rotatePage)
+	records, _, err := j.store.Page(ctx, j.tenant, nameTenant, "", j.r.page)
 	if err != nil {
 		return nil, nil, 0, err
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// clearPage bounds the keys that one statement clears.
-const clearPage = 5000
-
 // Shred destroys the data subject's key, for ever: the tombstone and the
 // removal of the key's bytes are one statement, and from then on nothing that
 // was sealed with it can be read, no new key is given, and other instances
@@ -107,7 +104,7 @@ func (r *Ring) ShredTenant(ctx context.Context, tenant uuid.UUID) error {
 	}
 	r.cache.put(&entry{ref: k, erased: true})
 	for after, more := "", true; more; more = after != "" {
-		if after, err = store.Clear(ctx, tenant, after, clearPage, time.Now()); err != nil {
+		if after, err = store.Clear(ctx, tenant, after, r.page, time.Now()); err != nil {
 			return err
 		}
 	}
