@@ -1,8 +1,9 @@
 // Package keyring creates, wraps, hands out and destroys the keys of tenants
 // and data subjects (TOM-7.2; Art. 32(1)(a) and Art. 17 GDPR).
 //
-// A root, from [KeyFile], [PassphraseFile] or a [Wrapper] of your own, wraps a
-// random key encryption key (KEK) per tenant, which wraps a random data
+// A root, from [KeyFile], [PassphraseFile], [UnsafeMountedKeyFile] or a
+// [Wrapper] of your own, wraps a random key encryption key (KEK) per tenant,
+// which wraps a random data
 // encryption key (DEK) per data subject. The wrapped keys lie in a keystore,
 // [SQLStore]. [New] puts both together; [Ring.CreateTenant] is called once per
 // tenant, [Ring.CreateCipher] with a new data subject, [Ring.Cipher] and
@@ -24,7 +25,11 @@
 // The keys of many data subjects come with one round trip; a warm one costs no
 // allocation. An error is never cached, a key no longer than [Options.TTL].
 // No key, whole or in part, is in any error. A tenant's data key stops sealing
-// at 2^32 messages, counted over all instances.
+// at 2^32 messages, counted over all instances. Index keys and secrets are
+// overwritten in memory when they leave the cache.
+//
+// Under GODEBUG=fips140=only all works but argon2id, which is refused:
+// [ErrNotApproved].
 //
 // # Not covered
 //
@@ -35,10 +40,12 @@
 // for their own time. Other instances may use a warm key for [Options.TTL]
 // after it was shredded elsewhere. Below the file system: journals and flash
 // keep what was overwritten; encrypt the disk. SQLite keystores need
-// journal_mode WAL or a file system that overwrites deleted journals.
+// journal_mode WAL or a file system that overwrites deleted journals. In
+// memory: the expanded keys of ciphers, which crypto/cipher does not give out,
+// copies that the garbage collector has not yet reused, and what callers were
+// given.
 //
-// Key files on Windows, whose modes say nothing. argon2id runs under
-// GODEBUG=fips140=only but is not an approved function. Rotation of root, KEKs
+// Key files on Windows, whose modes say nothing. Rotation of root, KEKs
 // and DEKs: records have versions and states for it, nothing rotates yet.
 // Whoever executes code in the process has the keys.
 //

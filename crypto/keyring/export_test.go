@@ -26,3 +26,13 @@ func CachedSecret(ctx context.Context, r *Ring, tenant uuid.UUID, name string) (
 
 // Cached counts what is in the cache.
 func Cached(r *Ring) int { return r.cache.size() }
+
+// ParsePassphraseFile reads a passphrase file without opening it, and returns
+// what its kdf line asks for.
+func ParsePassphraseFile(text []byte) (string, error) {
+	f, err := parsePassphraseFile(text)
+	if err != nil {
+		return "", err
+	}
+	return f.kdf.String(), nil
+}

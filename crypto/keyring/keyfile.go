@@ -9,23 +9,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/art32/art32/internal/aead"
 )
 
-// ErrKeyFile says that a key file is refused. The error around it names the
-// file and the mend, never the content.
-var ErrKeyFile = errors.New("keyring: key file refused")
-
 const (
 	keyFileTitle = "art32 root key v1"
 	keyFileCheck = "art32/key-file/v1/check"
 	checkSize    = 8
-	maxKeyFile   = 4 << 10
 )
 
 // CreateKeyFile writes a new random root key to path, which must not exist,
@@ -48,7 +40,26 @@ func CreateKeyFile(path string) error {
 // [ErrKeyFile] a file that others than its owner may read or write, also
 // behind a symbolic link, and one that is no whole key file.
 func KeyFile(path string) (Wrapper, error) {
-	text, err := readFile(path)
+	return openKeyFile(path, ownerOnly)
+}
+
+// UnsafeMountedKeyFile opens a root key where an orchestrator mounts it, as a
+// secret of Kubernetes or a credential of systemd: the same text as of
+// [CreateKeyFile], in a file whose mode and group are not ours to choose, behind
+// symbolic links, in a file system in memory. It is unsafe in one thing: it does
+// not ask who may read the file. Whoever can, in the container, the group or on
+// the node, can read all data, and nothing here would show it.
+//
+// It refuses with [ErrKeyFile] all else that [KeyFile] refuses: a file that
+// others than its owner may write or anybody may run, and one that is no whole
+// key file. The folders above it are not looked at, as an orchestrator's are
+// open to all.
+func UnsafeMountedKeyFile(path string) (Wrapper, error) {
+	return openKeyFile(path, ownerWrites)
+}
+
+func openKeyFile(path string, rule mayNot) (Wrapper, error) {
+	text, err := readFile(path, rule)
 	if err != nil {
 		return nil, err
 	}
@@ -131,71 +142,4 @@ func decode(text string, size int) ([]byte, error) {
 		return nil, errors.New("a value in it has the wrong length or alphabet; restore it from its copy")
 	}
 	return b, nil
-}
-
-// createFile leaves either the whole file or none, unless the machine stops:
-// then the torn file is refused on reading, and nothing was encrypted with it.
-func createFile(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("keyring: create key file: %w", err)
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("keyring: create key file: %w", errors.Join(err, os.Remove(path)))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("keyring: create key file: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("keyring: create key file: %w", err)
-	}
-	return nil
-}
-
-func readFile(path string) ([]byte, error) {
-	if info, err := os.Stat(path); err != nil { // before opening: a pipe would block
-		return nil, fmt.Errorf("keyring: read key file: %w", err)
-	} else if !info.Mode().IsRegular() {
-		return nil, refuse(path, errors.New("it is no regular file"))
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("keyring: read key file: %w", err)
-	}
-	defer f.Close()
-	if err := checkMode(f); err != nil {
-		return nil, refuse(path, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("keyring: read key file: %w", err)
-	}
-	if len(text) > maxKeyFile {
-		return nil, refuse(path, errors.New("it is too long for a key file"))
-	}
-	return text, nil
-}
-
-// checkMode looks at the open file, not at the path: behind a link it is the
-// file that counts, and it cannot be swapped in between.
-func checkMode(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if perm := info.Mode().Perm(); perm&0o177 != 0 {
-		return fmt.Errorf("its mode is %04o, others may use it; chmod 0600, and create a new root if others had access", perm)
-	}
-	return nil
-}
-
-func refuse(path string, err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrKeyFile, path, err)
 }

@@ -3,10 +3,8 @@ package keyring
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"github.com/art32/art32/internal/aead"
-	"golang.org/x/crypto/argon2"
 )
 
 var (
@@ -26,51 +24,80 @@ const (
 	saltSize        = 16
 )
 
-// argonParams are those of argon2id (RFC 9106), in the file's order.
-type argonParams struct {
-	memory  uint32 // KiB
-	time    uint32
-	threads uint8
+// PassphraseOptions of a new passphrase file.
+type PassphraseOptions struct {
+	// KDF makes a key of the passphrase; default [PBKDF2] where FIPS 140 mode is
+	// on (GODEBUG=fips140=on or only), else [Argon2id].
+	KDF KDF
 }
 
-// OWASP's Password Storage Cheat Sheet: argon2id with at least 46 MiB at one
-// pass. What a file may ask for is bounded on both sides: weaker is an attack,
-// and so is a file that exhausts the machine.
-var (
-	argonDefault = argonParams{memory: 47104, time: 1, threads: 1}
-	argonMost    = argonParams{memory: 1 << 20, time: 16, threads: 16}
-)
-
 // CreatePassphraseFile writes a new random root key, wrapped under a key from
-// the passphrase by argon2id, to path, which must not exist. The file alone
-// opens nothing, but with it a weak passphrase can be guessed.
-func CreatePassphraseFile(path string, passphrase []byte) error {
-	if len(passphrase) < MinPassphrase {
+// the passphrase, to path, which must not exist. The file alone opens nothing,
+// but with it a weak passphrase can be guessed. [Argon2id] is refused with
+// [ErrNotApproved] under GODEBUG=fips140=only.
+func CreatePassphraseFile(path string, passphrase []byte, o *PassphraseOptions) error {
+	root := randomKey()
+	defer clear(root)
+	return writePassphraseFile(path, passphrase, root, o)
+}
+
+// PassphraseFile opens a root that [CreatePassphraseFile] wrote. It refuses
+// with [ErrKeyFile] what [KeyFile] refuses, parameters out of bounds, and
+// argon2id under GODEBUG=fips140=only, which is [ErrNotApproved] too. It returns
+// [ErrPassphrase] when the passphrase does not open the file. It neither keeps
+// nor changes the passphrase.
+func PassphraseFile(path string, passphrase []byte) (Wrapper, error) {
+	root, err := openPassphraseFile(path, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(root)
+	return newRootKey(root)
+}
+
+// ChangePassphrase writes the root of the passphrase file path to newPath, which
+// must not exist, under a new passphrase or another function. It opens what the
+// old file opens. The old passphrase opens it too as long as a copy of the old
+// file exists: delete them all.
+func ChangePassphrase(path string, passphrase []byte, newPath string, newPassphrase []byte, o *PassphraseOptions) error {
+	if len(newPassphrase) < MinPassphrase { // before the old one takes its time
 		return ErrWeakPassphrase
 	}
-	secret := make([]byte, saltSize+aead.KeySize)
-	rand.Read(secret)
-	defer clear(secret)
-	salt, root := secret[:saltSize], secret[saltSize:]
-	kdf := argonDefault.String()
-	a, err := argonDefault.derive(passphrase, salt)
+	root, err := openPassphraseFile(path, passphrase)
 	if err != nil {
 		return err
 	}
-	wrapped, err := a.Seal(nil, root, passphraseScope, kdf)
+	defer clear(root)
+	return writePassphraseFile(newPath, newPassphrase, root, o)
+}
+
+func writePassphraseFile(path string, passphrase, root []byte, o *PassphraseOptions) error {
+	if len(passphrase) < MinPassphrase {
+		return ErrWeakPassphrase
+	}
+	if o == nil {
+		o = &PassphraseOptions{}
+	}
+	kdf, err := o.KDF.params()
+	if err != nil {
+		return err
+	}
+	salt := make([]byte, saltSize)
+	rand.Read(salt)
+	a, err := derive(kdf, passphrase, salt)
+	if err != nil {
+		return err
+	}
+	wrapped, err := a.Seal(nil, root, passphraseScope, kdf.String())
 	if err != nil {
 		return err
 	}
 	return createFile(path, formatLines(passphraseTitle,
-		line{"kdf", kdf}, line{"salt", encode(salt)}, line{"root", encode(wrapped)}))
+		line{"kdf", kdf.String()}, line{"salt", encode(salt)}, line{"root", encode(wrapped)}))
 }
 
-// PassphraseFile opens a root that [CreatePassphraseFile] wrote. It refuses
-// with [ErrKeyFile] what [KeyFile] refuses, and parameters out of bounds, and
-// returns [ErrPassphrase] when the passphrase does not open it. It neither
-// keeps nor changes the passphrase.
-func PassphraseFile(path string, passphrase []byte) (Wrapper, error) {
-	text, err := readFile(path)
+func openPassphraseFile(path string, passphrase []byte) ([]byte, error) {
+	text, err := readFile(path, ownerOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -78,20 +105,19 @@ func PassphraseFile(path string, passphrase []byte) (Wrapper, error) {
 	if err != nil {
 		return nil, refuse(path, err)
 	}
-	a, err := file.params.derive(passphrase, file.salt)
+	a, err := derive(file.kdf, passphrase, file.salt)
 	if err != nil {
 		return nil, err
 	}
-	root, err := a.Open(nil, file.root, passphraseScope, file.params.String())
+	root, err := a.Open(nil, file.root, passphraseScope, file.kdf.String())
 	if err != nil {
 		return nil, ErrPassphrase
 	}
-	defer clear(root)
-	return newRootKey(root)
+	return root, nil
 }
 
 type passphraseFile struct {
-	params     argonParams
+	kdf        kdfParams
 	salt, root []byte
 }
 
@@ -100,7 +126,7 @@ func parsePassphraseFile(text []byte) (f passphraseFile, err error) {
 	if err != nil {
 		return f, err
 	}
-	if f.params, err = parseArgon(values[0]); err != nil {
+	if f.kdf, err = parseKDF(values[0]); err != nil {
 		return f, err
 	}
 	if f.salt, err = decode(values[1], saltSize); err != nil {
@@ -108,28 +134,4 @@ func parsePassphraseFile(text []byte) (f passphraseFile, err error) {
 	}
 	f.root, err = decode(values[2], aead.KeySize+aead.Overhead)
 	return f, err
-}
-
-func (p argonParams) String() string {
-	return fmt.Sprintf("argon2id m=%d t=%d p=%d", p.memory, p.time, p.threads)
-}
-
-func parseArgon(text string) (p argonParams, err error) {
-	_, err = fmt.Sscanf(text, "argon2id m=%d t=%d p=%d", &p.memory, &p.time, &p.threads)
-	if err != nil || p.String() != text {
-		return p, errors.New("its kdf line is not of the form argon2id m= t= p=")
-	}
-	if p.memory < argonDefault.memory || p.time < argonDefault.time || p.threads < argonDefault.threads {
-		return p, fmt.Errorf("its parameters are weaker than %s: it was changed", argonDefault)
-	}
-	if p.memory > argonMost.memory || p.time > argonMost.time || p.threads > argonMost.threads {
-		return p, fmt.Errorf("its parameters exceed %s: it was changed", argonMost)
-	}
-	return p, nil
-}
-
-func (p argonParams) derive(passphrase, salt []byte) (*aead.AEAD, error) {
-	key := argon2.IDKey(passphrase, salt, p.time, p.memory, p.threads, aead.KeySize)
-	defer clear(key)
-	return aead.New(aead.LabelWrap, rootVersion, key)
 }
