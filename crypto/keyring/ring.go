@@ -102,7 +102,7 @@ func New(root Wrapper, store Store, o *Options) (*Ring, error) {
 		ttl = defaultTTL
 	}
 	return &Ring{
-		root: root, store: store, cache: newCache(size, o.MaxUses, ttl), grace: max(ttl, cmp.Or(o.Grace, defaultGrace)),
+		root: checked(root), store: store, cache: newCache(size, o.MaxUses, ttl), grace: max(ttl, cmp.Or(o.Grace, defaultGrace)),
 		page: rotatePage, holds: slices.Clone(o.Copies), budgets: make(map[uuid.UUID]*budget),
 	}, nil
 }

@@ -36,6 +36,9 @@ func Roots(current Wrapper, older ...Wrapper) (Wrapper, error) {
 	if slices.Contains(all, nil) {
 		return nil, errors.New("keyring: roots: a root is nil")
 	}
+	for i, root := range all {
+		all[i] = checked(root)
+	}
 	return &roots{all}, nil
 }
 

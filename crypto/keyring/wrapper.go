@@ -17,13 +17,20 @@ var ErrUnwrap = errors.New("keyring: wrapped key does not open")
 
 // Wrapper is the root: a key file, a passphrase, or a key management service.
 // It wraps few keys, one or two per tenant, so it may be slow. It must be safe
-// for concurrent use.
+// for concurrent use. The kit in keyringtest says whether one of your own does
+// what is asked here, and has a service with its Wrapper to read.
+//
+// A root need not be trusted to return the right key: [New] and [Roots] put a
+// check value behind what it returned, and unwrap a key once before its bytes
+// are stored.
 type Wrapper interface {
-	// Wrap encrypts key and binds it to aad.
+	// Wrap encrypts key, which is 32 bytes, and binds it to aad. It keeps and
+	// changes neither, and never returns the same bytes twice.
 	Wrap(ctx context.Context, key, aad []byte) ([]byte, error)
 	// Unwrap returns the key, or an error that wraps [ErrUnwrap] when wrapped
 	// does not open under this root and aad, for whatever reason. Any other
-	// error means that the service did not answer; it must hold no key bytes.
+	// error means that the service did not answer, also that ctx has ended. No
+	// error holds key bytes. The caller clears the key, so it must be a copy.
 	Unwrap(ctx context.Context, wrapped, aad []byte) ([]byte, error)
 }
 
