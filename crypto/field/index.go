@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 
 	"github.com/art32/art32/internal/aead"
 )
@@ -26,9 +27,12 @@ const indexLabel = "art32/index/v1"
 // 2, so that a match is no proof, and √R, so that a search stays selective.
 // The most selective width within is floor(log2(R/2)). Fewer rows than
 // [MinRows] give [ErrFewRows]. Several indexes over one plaintext add up: the
-// rule holds for the sum of their bits.
+// rule holds for the sum of their bits, which [fieldtest.CheckIndexes] tests.
 //
-// Source: CipherSweet, Blind Index Planning, https://ciphersweet.paragonie.com/php/blind-index-planning.
+// Source: CipherSweet, docs/SECURITY.md, "Blind Index Information Leaks",
+// https://github.com/paragonie/ciphersweet.
+//
+// [fieldtest.CheckIndexes]: https://pkg.go.dev/github.com/art32/art32/crypto/field/fieldtest#CheckIndexes
 func Width(expectedRows int) (int, error) {
 	if expectedRows < MinRows {
 		return 0, ErrFewRows
@@ -42,6 +46,7 @@ type Index struct {
 	mac       *aead.MAC
 	transform Transform
 	bits      int
+	others    []*Index // of other versions of the key
 }
 
 // NewIndex returns a truncated index. The key is the tenant's index key of
@@ -64,8 +69,30 @@ func NewUniqueIndex(key []byte, label string, t Transform) (*Index, error) {
 	return newIndex(key, label, t, 8*sha256.Size)
 }
 
-// Sum returns the index value of text: [Index.Width] bits, the rest of the last
-// byte zero.
+// With returns an index that writes as x does and also searches for what indexes
+// of other versions of the key have written. The caller must make them with the
+// label, transform and number of rows of x. x itself does not change.
+func (x *Index) With(others ...*Index) *Index {
+	out := *x
+	out.others = slices.Clone(x.others)
+	for _, o := range others {
+		out.others = append(append(out.others, o), o.others...)
+	}
+	return &out
+}
+
+// Sums returns the values by which text is searched for: first [Index.Sum], then
+// that of each other version.
+func (x *Index) Sums(text string) [][]byte {
+	sums := [][]byte{x.Sum(text)}
+	for _, o := range x.others {
+		sums = append(sums, o.Sum(text))
+	}
+	return sums
+}
+
+// Sum returns the index value of text to be written: [Index.Width] bits, the
+// rest of the last byte zero.
 func (x *Index) Sum(text string) []byte {
 	n := (x.bits + 7) / 8
 	sum, err := x.mac.Append(make([]byte, 0, n), x.Normalize(text), n)

@@ -2,6 +2,7 @@ package field
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -28,13 +29,46 @@ const (
 	Digits Transform = "digits"
 )
 
+// MaxPrefix is the longest prefix that a transform keeps, in characters.
+const MaxPrefix = 64
+
+const prefixName = "prefix:"
+
+// Prefix is Casefold cut to the first n characters (code points), 1 to
+// [MaxPrefix], "prefix:4" in a struct tag: it finds the texts that begin alike,
+// by any text with that beginning. A search for fewer than n characters finds
+// texts of that length alone.
+//
+// It shows more than an index of whole texts. Whoever reads the table sees which
+// rows may begin alike, and beginnings are few and of very unequal frequency:
+// with a list of names, the largest groups can be told, and by n and the sizes of
+// groups much of the rest. The rule of [Width] counts on texts that differ, so
+// that the width does not make up for it. Keep n small where the rows are few,
+// and have no second index on the same text.
+func Prefix(n int) (Transform, error) { return ParseTransform(prefixName + strconv.Itoa(n)) }
+
 // ParseTransform reads the name of a transform as it stands in a struct tag.
 func ParseTransform(s string) (Transform, error) {
-	switch t := Transform(s); t {
+	t := Transform(s)
+	switch t {
 	case Exact, Casefold, Email, Digits:
 		return t, nil
 	}
-	return "", fmt.Errorf("field: unknown transform %q: exact, casefold, email or digits", s)
+	if t.prefix() > 0 {
+		return t, nil
+	}
+	return "", fmt.Errorf("field: unknown transform %q: exact, casefold, email, digits, or prefix:N with N from 1 to %d", s, MaxPrefix)
+}
+
+// prefix is the number of characters that a prefix keeps; 0 for what is none.
+// It has one spelling, since the name is part of the index.
+func (t Transform) prefix() int {
+	digits, ok := strings.CutPrefix(string(t), prefixName)
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 1 || n > MaxPrefix || strconv.Itoa(n) != digits {
+		return 0
+	}
+	return n
 }
 
 // Apply returns the transformed text; an unknown transform changes nothing.
@@ -45,6 +79,21 @@ func (t Transform) Apply(text string) string {
 	case Digits:
 		return keepDigits(text)
 	case Exact:
+		return text
+	}
+	if n := t.prefix(); n > 0 {
+		return cut(foldText(text), n)
+	}
+	return text
+}
+
+// cut keeps the first n code points, without white space at the new end.
+func cut(text string, n int) string {
+	for i := range text {
+		if n == 0 {
+			return strings.TrimSpace(text[:i])
+		}
+		n--
 	}
 	return text
 }
