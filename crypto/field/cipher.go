@@ -1,6 +1,7 @@
 package field
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -46,12 +47,25 @@ type Budget interface {
 	Take() error
 }
 
-// Cipher seals and opens fields under one data key. It is safe for concurrent
-// use and takes about 1.7 KiB; the key's bytes cannot be read from it.
-type Cipher struct {
-	aead   *aead.AEAD
-	budget Budget       // nil: not counted
-	older  []*aead.AEAD // retired versions: they open, and seal nothing
+// Cipher seals and opens fields and streams under one data key. It is safe for
+// concurrent use and takes about 2 KiB; the key's bytes cannot be read from it.
+type Cipher struct{ get hidden[keys] }
+
+type keys struct {
+	aead      *aead.AEAD
+	budget    Budget       // nil: not counted
+	older     []*aead.AEAD // retired versions: they open, and seal nothing
+	migration *Migration   // nil: plaintext is refused
+}
+
+func (k keys) cipher() *Cipher { return &Cipher{get: hide(&k)} }
+
+// NewKey returns [KeySize] random bytes, a data key. The caller keeps them
+// wrapped, by a key management service or package keyring, and clears them.
+func NewKey() []byte {
+	key := make([]byte, KeySize)
+	rand.Read(key)
+	return key
 }
 
 // NewCipher returns the cipher of a data key of [KeySize] random bytes, which
@@ -69,21 +83,31 @@ func NewCountedCipher(version uint32, key []byte, b Budget) (*Cipher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field: new cipher: %w", err)
 	}
-	return &Cipher{aead: a, budget: b}, nil
+	return keys{aead: a, budget: b}.cipher(), nil
 }
 
 // With returns a cipher that seals as c does and also opens what the older
 // versions of the key have sealed. c itself does not change.
 func (c *Cipher) With(older ...*Cipher) *Cipher {
-	out := &Cipher{aead: c.aead, budget: c.budget, older: slices.Clone(c.older)}
+	k := *c.get()
+	k.older = slices.Clone(k.older)
 	for _, o := range older {
-		out.older = append(append(out.older, o.aead), o.older...)
+		k.older = append(append(k.older, o.get().aead), o.get().older...)
 	}
-	return out
+	return k.cipher()
+}
+
+// Accepting returns a cipher that seals and opens as c does, and under which a
+// field may also be read while it still holds plaintext, as far as m allows; see
+// [Migration]. c itself does not change. A nil m allows nothing.
+func (c *Cipher) Accepting(m *Migration) *Cipher {
+	k := *c.get()
+	k.migration = m
+	return k.cipher()
 }
 
 // Version is the version of the data key.
-func (c *Cipher) Version() uint32 { return c.aead.Version() }
+func (c *Cipher) Version() uint32 { return c.get().aead.Version() }
 
 // Seal appends the ciphertext of plaintext to dst; it opens with the same key
 // and scope only. The rest of dst's capacity must not overlap plaintext. It
@@ -92,12 +116,13 @@ func (c *Cipher) Seal(dst, plaintext []byte, s Scope) ([]byte, error) {
 	if !s.valid() {
 		return nil, ErrScope
 	}
-	if c.budget != nil {
-		if err := c.budget.Take(); err != nil {
+	k := c.get()
+	if k.budget != nil {
+		if err := k.budget.Take(); err != nil {
 			return nil, fmt.Errorf("field: seal: %w", err)
 		}
 	}
-	out, err := c.aead.Seal(dst, plaintext, s.Tenant, s.Table, s.Column, s.Row)
+	out, err := k.aead.Seal(dst, plaintext, s.Tenant, s.Table, s.Column, s.Row)
 	if errors.Is(err, aead.ErrScope) {
 		return nil, ErrScope
 	}
@@ -107,26 +132,23 @@ func (c *Cipher) Seal(dst, plaintext []byte, s Scope) ([]byte, error) {
 // Open appends the plaintext of ciphertext to dst, or returns [ErrOpen]. The
 // rest of dst's capacity must not overlap ciphertext.
 func (c *Cipher) Open(dst, ciphertext []byte, s Scope) ([]byte, error) {
-	out, err := c.opener(ciphertext).Open(dst, ciphertext, s.Tenant, s.Table, s.Column, s.Row)
+	version, _ := aead.KeyVersion(ciphertext)
+	out, err := c.get().opener(version).Open(dst, ciphertext, s.Tenant, s.Table, s.Column, s.Row)
 	if err != nil {
 		return nil, ErrOpen
 	}
 	return out, nil
 }
 
-// opener is the version that a ciphertext names; where it names none that c
+// opener is the version that a ciphertext names; where it names none that k
 // holds, the newest one refuses it.
-func (c *Cipher) opener(ciphertext []byte) *aead.AEAD {
-	if len(c.older) == 0 {
-		return c.aead
-	}
-	version, _ := aead.KeyVersion(ciphertext)
-	for _, o := range c.older {
-		if o.Version() == version && version != c.aead.Version() {
+func (k *keys) opener(version uint32) *aead.AEAD {
+	for _, o := range k.older {
+		if o.Version() == version && version != k.aead.Version() {
 			return o
 		}
 	}
-	return c.aead
+	return k.aead
 }
 
 // KeyVersion reads from a ciphertext, without opening it, the version of the
@@ -137,5 +159,5 @@ func KeyVersion(ciphertext []byte) (uint32, bool) { return aead.KeyVersion(ciphe
 func (c Cipher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[key]") }
 
 func (c *Cipher) equal(o *Cipher) bool {
-	return c == o || (c != nil && o != nil && c.aead.Equal(o.aead))
+	return c == o || (c != nil && o != nil && c.get().aead.Equal(o.get().aead))
 }

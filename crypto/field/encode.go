@@ -3,6 +3,7 @@ package field
 import (
 	"encoding"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -12,8 +13,6 @@ import (
 )
 
 var (
-	// ErrType says that a type cannot be stored in a field.
-	ErrType = errors.New("field: type not supported")
 	// ErrNotText says that a blind index was asked of a type that is no text.
 	ErrNotText = errors.New("field: no text to index")
 	// ErrDecode says that a plaintext opened but is no encoding of T: the field
@@ -24,77 +23,8 @@ var (
 const (
 	wordSize = 8  // integers and floats of any width: the length tells nothing
 	timeSize = 12 // seconds since 1970, nanoseconds
+	jsonStep = 64 // JSON is padded to multiples: true and false are not of equal length
 )
-
-// plainTyped is implemented by [Encrypted] of any T.
-type plainTyped interface{ PlainType() reflect.Type }
-
-// Supports reports, as an error that wraps [ErrType], whether T can be stored.
-func Supports[T any]() error { return CheckType(reflect.TypeFor[T]()) }
-
-// CheckType is [Supports] for a type found by reflection: T, or Encrypted[T].
-func CheckType(t reflect.Type) error {
-	if p, ok := reflect.Zero(t).Interface().(plainTyped); ok && t.Kind() == reflect.Struct {
-		t = p.PlainType()
-	}
-	if kindOf(t) == unsupported {
-		return fmt.Errorf("%w: %s", ErrType, t)
-	}
-	return nil
-}
-
-type kind uint8
-
-const (
-	unsupported kind = iota
-	text             // TextMarshaler and TextUnmarshaler
-	stringKind
-	bytesKind
-	boolKind
-	intKind
-	uintKind
-	floatKind
-	timeKind
-)
-
-var (
-	marshaler   = reflect.TypeFor[encoding.TextMarshaler]()
-	unmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
-	timeType    = reflect.TypeFor[time.Time]()
-)
-
-func kindOf(t reflect.Type) kind {
-	switch p := reflect.PointerTo(t); {
-	case t == timeType:
-		return timeKind
-	case t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface:
-		return unsupported
-	case p.Implements(marshaler) && p.Implements(unmarshaler):
-		return text
-	}
-	switch t.Kind() { //nolint:exhaustive // the rest is not supported
-	case reflect.String:
-		return stringKind
-	case reflect.Slice:
-		if t.Elem().Kind() == reflect.Uint8 {
-			return bytesKind
-		}
-	case reflect.Bool:
-		return boolKind
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return intKind
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return uintKind
-	case reflect.Float64:
-		return floatKind
-	}
-	return unsupported
-}
-
-func textual[T any]() bool {
-	k := kindOf(reflect.TypeFor[T]())
-	return k == text || k == stringKind || k == bytesKind
-}
 
 // appendPlain appends the encoding of *v, which docs/formats/field.md specifies.
 func appendPlain[T any](dst []byte, v *T) ([]byte, error) {
@@ -105,9 +35,11 @@ func appendPlain[T any](dst []byte, v *T) ([]byte, error) {
 		return append(dst, *p...), nil
 	}
 	r := reflect.ValueOf(v).Elem()
-	switch kindOf(r.Type()) {
+	switch kindOf[T]() {
 	case text:
 		return appendText(dst, any(v).(encoding.TextMarshaler)) //nolint:forcetypeassert // kindOf has asked
+	case jsonKind:
+		return appendJSON(dst, v)
 	case stringKind:
 		return append(dst, r.String()...), nil
 	case bytesKind:
@@ -127,7 +59,8 @@ func appendPlain[T any](dst []byte, v *T) ([]byte, error) {
 	return nil, fmt.Errorf("%w: %T", ErrType, *v)
 }
 
-// parsePlain is the reverse of appendPlain; v keeps nothing of plain.
+// parsePlain is the reverse of appendPlain; v keeps nothing of plain, and is
+// zero after an error.
 func parsePlain[T any](plain []byte, v *T) error {
 	switch p := any(v).(type) {
 	case *string:
@@ -137,24 +70,34 @@ func parsePlain[T any](plain []byte, v *T) error {
 		*p = append(make([]byte, 0, len(plain)), plain...)
 		return nil
 	}
+	err := parseKind(plain, v, kindOf[T]())
+	if err != nil {
+		*v = *new(T) // half of a value is none
+	}
+	return err
+}
+
+func parseKind[T any](plain []byte, v *T, k kind) error {
 	r := reflect.ValueOf(v).Elem()
-	switch k := kindOf(r.Type()); k {
+	switch k {
 	case text:
 		if any(v).(encoding.TextUnmarshaler).UnmarshalText(plain) != nil { //nolint:forcetypeassert // kindOf has asked
 			return ErrDecode // the type's own error may quote the content
 		}
-		return nil
+	case jsonKind:
+		if json.Unmarshal(plain, v) != nil { // its errors quote the content
+			return ErrDecode
+		}
 	case stringKind:
 		r.SetString(string(plain))
-		return nil
 	case bytesKind:
 		r.SetBytes(append(make([]byte, 0, len(plain)), plain...))
-		return nil
 	case unsupported:
 		return fmt.Errorf("%w: %T", ErrType, *v)
 	default:
 		return parseFixed(plain, r, k)
 	}
+	return nil
 }
 
 func parseFixed(plain []byte, r reflect.Value, k kind) error {
@@ -179,19 +122,42 @@ func setWord(r reflect.Value, k kind, word uint64) error {
 	case k == uintKind && !r.OverflowUint(word):
 		r.SetUint(word)
 	case k == floatKind:
-		r.SetFloat(math.Float64frombits(word))
+		return setFloat(r, math.Float64frombits(word))
 	default:
 		return ErrDecode
 	}
 	return nil
 }
 
+// setFloat refuses what a float32 would have to round.
+func setFloat(r reflect.Value, f float64) error {
+	if r.Kind() == reflect.Float32 && float64(float32(f)) != f && !math.IsNaN(f) {
+		return ErrDecode
+	}
+	r.SetFloat(f)
+	return nil
+}
+
 func appendText(dst []byte, m encoding.TextMarshaler) ([]byte, error) {
 	b, err := m.MarshalText()
 	if err != nil { // its text may quote the content
-		return nil, fmt.Errorf("field: %T does not marshal", m)
+		return nil, fmt.Errorf("field: %s does not marshal", reflect.TypeOf(m).Elem())
 	}
 	return append(dst, b...), nil
+}
+
+// appendJSON appends v as JSON, padded with spaces.
+func appendJSON(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil { // its text may quote the content
+		return nil, fmt.Errorf("field: %s does not marshal", reflect.TypeOf(v).Elem())
+	}
+	defer clear(b)
+	dst = append(dst, b...)
+	for n := len(b); n%jsonStep != 0; n++ {
+		dst = append(dst, ' ')
+	}
+	return dst, nil
 }
 
 func appendTime(dst []byte, t time.Time) []byte {

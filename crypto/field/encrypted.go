@@ -28,6 +28,7 @@ const (
 	fresh          // plain is set; ciphertext once sealed
 	raw            // ciphertext as it came from the database
 	attached       // raw, with cipher and scope
+	legacy         // plain is what the database held in clear, under a Migration
 	erased         // raw, its key destroyed
 )
 
@@ -36,9 +37,16 @@ const (
 // fmt, slog, JSON and text show [Redacted]. Copies are independent; a single
 // one is for one goroutine while it is written.
 //
-// T is a string, []byte, integer, bool, float64, [time.Time], a type of such a
+// T is a string, []byte, integer, bool, float, [time.Time], a type of such a
 // kind, or one that implements both [encoding.TextMarshaler] and
-// [encoding.TextUnmarshaler]; see [CheckType].
+// [encoding.TextUnmarshaler], as [Date] and decimals do. Any other struct or map
+// is stored as JSON, if encoding/json can write and read all that it shows of it:
+// fields that it does not show are not stored, a struct without any is refused,
+// and so are interfaces, which come back as something else. What was stored
+// before a struct changed reads as encoding/json has it: a new field is zero, an
+// unknown one is left out and lost when the value is written anew, a name in the
+// tag json outlives that of the field, and a type that does not fit gives
+// [ErrDecode]. See [CheckType].
 type Encrypted[T any] struct {
 	plain      func() T // no pointer: fmt and other readers by reflection follow those
 	ciphertext []byte
@@ -59,8 +67,8 @@ func New[T any](v T) Encrypted[T] {
 }
 
 // Reveal returns the plaintext, and decrypts it each time: a reveal is a read.
-// NULL gives the zero value. It returns [ErrErased], [ErrUnattached] or
-// [ErrOpen].
+// NULL gives the zero value. It returns [ErrErased], [ErrUnattached], [ErrOpen],
+// or [ErrDecode] where another type was stored.
 func (e Encrypted[T]) Reveal() (T, error) {
 	var v T
 	switch e.state {
@@ -72,6 +80,11 @@ func (e Encrypted[T]) Reveal() (T, error) {
 		return v, ErrUnattached
 	case erased:
 		return v, ErrErased
+	case legacy:
+		if err := e.cipher.get().migration.take(); err != nil {
+			return v, err
+		}
+		return e.plain(), nil
 	case attached:
 		err := e.reveal(&v)
 		return v, err
@@ -102,8 +115,8 @@ func (e Encrypted[T]) Equal(o Encrypted[T]) bool {
 	if e.IsNull() || o.IsNull() {
 		return e.IsNull() && o.IsNull()
 	}
-	a, errA := e.encoding()
-	b, errB := o.encoding()
+	a, errA := e.canonical()
+	b, errB := o.canonical()
 	defer clear(a)
 	defer clear(b)
 	return errA == nil && errB == nil && subtle.ConstantTimeCompare(a, b) == 1
@@ -113,13 +126,13 @@ func (e Encrypted[T]) Equal(o Encrypted[T]) bool {
 // [ErrUnsealed] while the field holds plaintext only, since a Valuer knows
 // neither key nor row.
 func (e Encrypted[T]) Value() (driver.Value, error) {
-	switch {
-	case e.state == null:
+	if e.state == null {
 		return nil, nil //nolint:nilnil // database/sql spells NULL so
-	case e.ciphertext == nil:
-		return nil, ErrUnsealed
 	}
-	return e.ciphertext, nil
+	if c := e.Ciphertext(); c != nil {
+		return c, nil
+	}
+	return nil, ErrUnsealed
 }
 
 // Scan implements [sql.Scanner]: it keeps a copy of the ciphertext, which
@@ -139,10 +152,26 @@ func (e *Encrypted[T]) Scan(src any) error {
 // PlainType is T, for code that finds the field by reflection.
 func (e Encrypted[T]) PlainType() reflect.Type { return reflect.TypeFor[T]() }
 
+// canonical is the encoding as it is written now: JSON of the same value may
+// have been written with its members in another order.
+func (e Encrypted[T]) canonical() ([]byte, error) {
+	if e.state != attached || kindOf[T]() != jsonKind {
+		return e.encoding()
+	}
+	v, err := e.Reveal()
+	if err != nil {
+		return nil, err
+	}
+	return appendPlain(nil, &v)
+}
+
 func (e Encrypted[T]) encoding() ([]byte, error) {
 	switch e.state {
-	case fresh:
-		v := e.plain()
+	case fresh, legacy:
+		v, err := e.Reveal()
+		if err != nil {
+			return nil, err
+		}
 		return appendPlain(nil, &v)
 	case attached:
 		return e.cipher.Open(nil, e.ciphertext, e.scope)

@@ -27,12 +27,11 @@ const indexLabel = "art32/index/v1"
 // 2, so that a match is no proof, and √R, so that a search stays selective.
 // The most selective width within is floor(log2(R/2)). Fewer rows than
 // [MinRows] give [ErrFewRows]. Several indexes over one plaintext add up: the
-// rule holds for the sum of their bits, which [fieldtest.CheckIndexes] tests.
+// rule holds for the sum of their bits, which CheckIndexes of package fieldtest
+// tests.
 //
 // Source: CipherSweet, docs/SECURITY.md, "Blind Index Information Leaks",
 // https://github.com/paragonie/ciphersweet.
-//
-// [fieldtest.CheckIndexes]: https://pkg.go.dev/github.com/art32/art32/crypto/field/fieldtest#CheckIndexes
 func Width(expectedRows int) (int, error) {
 	if expectedRows < MinRows {
 		return 0, ErrFewRows

@@ -3,6 +3,7 @@ package field_test
 import (
 	"errors"
 	"math"
+	"math/big"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -17,6 +18,20 @@ type (
 	blob   []byte
 	level  int16
 )
+
+// decimal is a number of two places, as packages for decimals have them.
+type decimal struct{ rat *big.Rat }
+
+func (d decimal) MarshalText() ([]byte, error) { return []byte(d.rat.FloatString(2)), nil }
+
+func (d *decimal) UnmarshalText(text []byte) error {
+	rat, ok := new(big.Rat).SetString(string(text))
+	if !ok {
+		return errors.New("no decimal: " + string(text))
+	}
+	d.rat = rat
+	return nil
+}
 
 // roundTrip seals v, loads it as from a database and reveals it.
 func roundTrip[T any](t *testing.T, name string, v T, size int) {
@@ -63,10 +78,14 @@ func TestTypes(t *testing.T) {
 	roundTrip(t, "uint", uint(1), 8)
 	roundTrip(t, "uint8", uint8(255), 8)
 	roundTrip(t, "uint64", uint64(math.MaxUint64), 8)
+	roundTrip(t, "float32", float32(-0.1), 8)
+	roundTrip(t, "smallest float32", float32(math.SmallestNonzeroFloat32), 8)
 	roundTrip(t, "float64", -0.1, 8)
 	roundTrip(t, "infinity", math.Inf(-1), 8)
 	roundTrip(t, "time", time.Date(1962, 2, 3, 4, 5, 6, 7, time.UTC), 12)
 	roundTrip(t, "zero time", time.Time{}, 12)
+	roundTrip(t, "date", field.Date{Year: 1985, Month: time.March, Day: 1}, 10)
+	roundTrip(t, "decimal", decimal{big.NewRat(-1234, 100)}, 6)
 	roundTrip(t, "text marshaler", uuid.MustParse("6f1d2c1e-52a5-4a53-9d0e-0f1f4a3f6b01"), 36)
 	roundTrip(t, "text marshaler of a struct", netip.MustParseAddr("2001:db8::1"), 11)
 }
@@ -94,9 +113,9 @@ func loaded[T any](ciphertext []byte) (e field.Encrypted[T]) {
 func TestUnsupportedTypes(t *testing.T) {
 	t.Parallel()
 	for _, typ := range []reflect.Type{
-		reflect.TypeFor[struct{ A string }](), reflect.TypeFor[*string](), reflect.TypeFor[any](), reflect.TypeFor[error](),
-		reflect.TypeFor[map[string]string](), reflect.TypeFor[[]string](), reflect.TypeFor[chan int](), reflect.TypeFor[complex128](),
-		reflect.TypeFor[func()](), reflect.TypeFor[field.Encrypted[string]](), reflect.TypeFor[float32](),
+		reflect.TypeFor[*string](), reflect.TypeFor[any](), reflect.TypeFor[error](),
+		reflect.TypeFor[[]string](), reflect.TypeFor[[4]byte](), reflect.TypeFor[chan int](), reflect.TypeFor[complex128](),
+		reflect.TypeFor[func()](), reflect.TypeFor[uintptr](), reflect.TypeFor[field.Encrypted[string]](), reflect.TypeFor[oneWay](),
 	} {
 		want := field.ErrType
 		if typ == reflect.TypeFor[field.Encrypted[string]]() {
@@ -112,11 +131,16 @@ func TestUnsupportedTypes(t *testing.T) {
 	if err := field.Supports[field.Encrypted[field.Encrypted[string]]](); !errors.Is(err, field.ErrType) {
 		t.Errorf("field of a field: %v", err)
 	}
-	e := field.New(struct{ Name string }{"canary"})
+	e := field.New(struct{ name string }{"canary"})
 	if err := e.Seal(newCipher(t, 1), place); !errors.Is(err, field.ErrType) {
 		t.Errorf("seal: %v", err)
 	}
 }
+
+// oneWay shows itself and cannot be read.
+type oneWay string
+
+func (oneWay) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 func TestOtherType(t *testing.T) {
 	t.Parallel()
@@ -126,8 +150,9 @@ func TestOtherType(t *testing.T) {
 		t.Fatal(err)
 	}
 	narrow, flag := loaded[int8](e.Ciphertext()), loaded[bool](e.Ciphertext())
+	half, person := loaded[float32](e.Ciphertext()), loaded[struct{ Name string }](e.Ciphertext())
 	at, id := loaded[time.Time](e.Ciphertext()), loaded[uuid.UUID](e.Ciphertext())
-	for _, s := range []field.Sealable{&narrow, &flag, &at, &id} {
+	for _, s := range []field.Sealable{&narrow, &flag, &at, &id, &half, &person} {
 		s.Attach(c, place)
 	}
 	for name, reveal := range map[string]func() error{
@@ -135,6 +160,8 @@ func TestOtherType(t *testing.T) {
 		"bool":   func() error { _, err := flag.Reveal(); return err },
 		"time":   func() error { _, err := at.Reveal(); return err },
 		"text":   func() error { _, err := id.Reveal(); return err },
+		"json":   func() error { _, err := person.Reveal(); return err },
+		"float":  func() error { _, err := half.Reveal(); return err },
 	} {
 		if err := reveal(); !errors.Is(err, field.ErrDecode) {
 			t.Errorf("%s: %v", name, err)

@@ -37,15 +37,20 @@ func (v vector) scope() field.Scope {
 	return field.Scope{Tenant: v.Tenant, Table: v.Table, Column: v.Column, Row: v.Row}
 }
 
-func readVectors(tb testing.TB) []vector {
+func readVectors(tb testing.TB) []vector { return readJSON[vector](tb, "testdata/field-v1.json") }
+
+// readJSON reads a file of vectors, and refuses members that nobody looks at.
+func readJSON[V any](tb testing.TB, path string) []V {
 	tb.Helper()
-	text, err := os.ReadFile("testdata/field-v1.json")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var vectors []vector
-	if err := json.Unmarshal(text, &vectors); err != nil || len(vectors) == 0 {
-		tb.Fatalf("%d vectors, %v", len(vectors), err)
+	var vectors []V
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&vectors); err != nil || len(vectors) == 0 {
+		tb.Fatalf("%s: %d vectors, %v", path, len(vectors), err)
 	}
 	return vectors
 }
@@ -85,6 +90,19 @@ func TestVectors(t *testing.T) {
 				t.Errorf("changed: %v", err)
 			}
 		})
+	}
+}
+
+// TestVectorsRefused opens what no reader may open. Their nonce and plaintext are
+// left out, for there is none.
+func TestVectorsRefused(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	for _, v := range readJSON[vector](t, "testdata/field-v1-refused.json") {
+		c := must(field.NewCipher(v.KeyVersion, unhex(t, v.Key)))
+		if got, err := c.Open(nil, unhex(t, v.Ciphertext), v.scope()); !errors.Is(err, field.ErrOpen) || got != nil {
+			t.Errorf("%s: %x, %v", v.Name, got, err)
+		}
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package aead is the committing, scope-bound encryption on which field
-// ciphertexts and wrapped keys stand: AES-256-GCM with a random nonce, and an
-// HMAC-SHA256 commitment to key, nonce and scope that is checked before
-// anything is decrypted. docs/formats/field.md has the layout and the argument.
+// ciphertexts, wrapped keys and streams stand: AES-256-GCM with random nonces,
+// and an HMAC-SHA256 commitment to key and scope that is checked before anything
+// is decrypted. docs/formats/field.md and docs/formats/stream.md have the layouts
+// and the arguments.
 package aead
 
 import (
@@ -19,8 +20,9 @@ const (
 	KeySize = 32
 	// Overhead is by how many bytes a ciphertext is longer than its plaintext.
 	Overhead = headerSize + nonceSize + tagSize + commitSize
+	// FormatVersion is the first byte of a ciphertext.
+	FormatVersion = 1
 
-	formatVersion = 1
 	headerSize    = 1 + 4
 	nonceSize     = 12
 	tagSize       = 16
@@ -45,13 +47,17 @@ var (
 )
 
 // AEAD seals and opens under one key with its version. It is safe for
-// concurrent use and takes about 1.7 KiB.
+// concurrent use and takes about 1.9 KiB.
 type AEAD struct {
 	gcm     cipher.AEAD
-	commit  *macKey // behind a pointer: fmt follows one, for a verb it does not know
-	label   string  // of the commitment
+	macs    *macKeys // behind a pointer: fmt follows one, for a verb it does not know
+	label   string   // of the commitment
 	version uint32
 }
+
+// macKeys are the keys of the HMACs: the key itself, from which streams are
+// derived, and that of the commitments.
+type macKeys struct{ root, commit macKey }
 
 // New expands the 32 bytes of key, which it neither keeps nor changes, into an
 // encryption and a commitment key for one label.
@@ -61,22 +67,31 @@ func New(label string, version uint32, key []byte) (*AEAD, error) {
 	}
 	s := getScratch()
 	defer putScratch(s)
-	enc, com, err := s.expand(key, label)
+	a := &AEAD{macs: new(macKeys), label: commitLabel(label), version: version}
+	if err := s.initMAC(&a.macs.root, key); err != nil {
+		return nil, err
+	}
+	enc, com, err := s.expand(&a.macs.root, label)
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(enc)
+	if err := s.initMAC(&a.macs.commit, com); err != nil {
+		return nil, err
+	}
+	a.gcm, err = newGCM(enc)
+	return a, err
+}
+
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("aead: new cipher: %w", err)
 	}
-	a := &AEAD{commit: new(macKey), label: commitLabel(label), version: version}
-	if err := s.initMAC(a.commit, com); err != nil {
-		return nil, err
-	}
-	if a.gcm, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
 		return nil, fmt.Errorf("aead: new cipher: %w", err)
 	}
-	return a, nil
+	return gcm, nil
 }
 
 // Version is the key version that stands in every ciphertext of a.
@@ -85,7 +100,7 @@ func (a *AEAD) Version() uint32 { return a.version }
 // Equal reports whether both hold the same key, version and label.
 func (a *AEAD) Equal(b *AEAD) bool {
 	return a.version == b.version && a.label == b.label &&
-		subtle.ConstantTimeCompare(a.commit.inner[:], b.commit.inner[:]) == 1
+		subtle.ConstantTimeCompare(a.macs.commit.inner[:], b.macs.commit.inner[:]) == 1
 }
 
 // Seal appends the ciphertext of plaintext, bound to scope, to dst. The rest of
@@ -93,7 +108,8 @@ func (a *AEAD) Equal(b *AEAD) bool {
 func (a *AEAD) Seal(dst, plaintext []byte, scope ...string) ([]byte, error) {
 	s := getScratch()
 	defer putScratch(s)
-	if err := s.setScope(a.version, scope); err != nil {
+	s.setHeader(FormatVersion, a.version)
+	if err := s.addScope(scope); err != nil {
 		return nil, err
 	}
 	start := len(dst)
@@ -116,7 +132,8 @@ func (a *AEAD) Open(dst, ciphertext []byte, scope ...string) ([]byte, error) {
 	}
 	s := getScratch()
 	defer putScratch(s)
-	if err := s.setScope(a.version, scope); err != nil {
+	s.setHeader(FormatVersion, a.version)
+	if err := s.addScope(scope); err != nil {
 		return nil, ErrOpen
 	}
 	body := ciphertext[headerSize : len(ciphertext)-commitSize]
@@ -138,10 +155,13 @@ func (a *AEAD) Open(dst, ciphertext []byte, scope ...string) ([]byte, error) {
 	return out, nil
 }
 
+// IsCiphertext reports whether b has the form of a ciphertext.
+func IsCiphertext(b []byte) bool { return len(b) >= Overhead && b[0] == FormatVersion }
+
 // KeyVersion reads the version of the key that sealed ciphertext, without
 // opening it; false when ciphertext is none of this format.
 func KeyVersion(ciphertext []byte) (uint32, bool) {
-	if len(ciphertext) < Overhead || ciphertext[0] != formatVersion {
+	if !IsCiphertext(ciphertext) {
 		return 0, false
 	}
 	return binary.BigEndian.Uint32(ciphertext[1:]), true

@@ -70,9 +70,13 @@ func putScratch(s *scratch) {
 	}
 }
 
-// setScope writes format version, key version and the length-prefixed parts.
-func (s *scratch) setScope(version uint32, scope []string) error {
-	s.ad = binary.BigEndian.AppendUint32(append(s.ad[:0], formatVersion), version)
+// setHeader begins the associated data with format and key version.
+func (s *scratch) setHeader(format byte, version uint32) {
+	s.ad = binary.BigEndian.AppendUint32(append(s.ad[:0], format), version)
+}
+
+// addScope appends the length-prefixed parts to the associated data.
+func (s *scratch) addScope(scope []string) error {
 	for _, part := range scope {
 		if len(part) > maxPart {
 			return ErrScope
@@ -91,26 +95,23 @@ func (s *scratch) commitment(a *AEAD, nonce, tag []byte) ([]byte, error) {
 	s.msg = append(s.msg, nonce...)
 	s.msg = append(s.msg, tag...)
 	s.msg = append(s.msg, s.ad[headerSize:]...)
-	return s.mac(a.commit, s.msg)
+	return s.mac(&a.macs.commit, s.msg)
 }
 
-// expand is HKDF-Expand (RFC 5869) of 64 bytes: encryption key, commitment key.
-func (s *scratch) expand(key []byte, info string) (enc, com []byte, err error) {
-	var k macKey
-	if err := s.initMAC(&k, key); err != nil {
-		return nil, nil, err
-	}
-	enc, com = s.keys[:KeySize], s.keys[KeySize:]
+// expand is HKDF-Expand (RFC 5869) of 64 bytes, in two halves, which stand until
+// the next use of s.
+func (s *scratch) expand(key *macKey, info string) (first, second []byte, err error) {
+	first, second = s.keys[:KeySize], s.keys[KeySize:]
 	s.msg = append(append(s.msg[:0], info...), 1)
-	if err := s.macInto(enc, &k); err != nil {
+	if err := s.macInto(first, key); err != nil {
 		return nil, nil, err
 	}
-	s.msg = append(append(append(s.msg[:0], enc...), info...), 2)
-	if err := s.macInto(com, &k); err != nil {
+	s.msg = append(append(append(s.msg[:0], first...), info...), 2)
+	if err := s.macInto(second, key); err != nil {
 		return nil, nil, err
 	}
 	clear(s.msg)
-	return enc, com, nil
+	return first, second, nil
 }
 
 func (s *scratch) macInto(dst []byte, k *macKey) error {
