@@ -1,0 +1,4 @@
+package field
+
+// SkipChunks lets the next chunk of w be number n.
+func SkipChunks(w *StreamWriter, n int64) { w.get().chunks = n }
