@@ -77,6 +77,9 @@ func child(t testing.TB, job, root string) {
 	case "erase":
 		w.vault.OnStep(kill)
 		err = w.vault.Ledger().Erased(t.Context(), w.a, uuidOf(ghost))
+	case "forget":
+		w.vault.OnStep(kill)
+		err = w.vault.Forget(t.Context(), w.a)
 	case "restore":
 		committed, _ := w.list(t)
 		_, err = backup.Restore(t.Context(), w.to, committed[0], &dying{Destination: sqlitesource.Into(filepath.Join(root, "restored"), nil), kill: kill}, w.restoreOptions(t))

@@ -3,7 +3,6 @@ package backup
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -28,36 +27,53 @@ type commit struct {
 
 const (
 	commitEnd          = ".json"
-	commitSignatureEnd = ".json.sig"
+	signatureSuffix    = ".sig"
+	commitSignatureEnd = commitEnd + signatureSuffix
 )
 
 func commitPath(run, end string) string { return keystoresDir + "/" + run + end }
 
+// noteOf is the file that says so of a run.
+func noteOf(run string) signed {
+	return signed{commitPath(run, commitEnd), commitPath(run, commitSignatureEnd), func(text []byte) error {
+		_, err := parseCommit(text, run)
+		return err
+	}}
+}
+
+func parseCommit(text []byte, run string) (*commit, error) {
+	var c commit
+	if strictJSON(text, &c) != nil || c.Format != commitFormat || c.Run != run {
+		return nil, errors.New("it is not of this run")
+	}
+	return &c, nil
+}
+
 // note writes down that a run was committed. The caller has the lock.
 func (v *Vault) note(target string, m *Manifest, digest string) error {
-	return v.writeSigned(commitPath(m.Run, commitEnd), commitPath(m.Run, commitSignatureEnd), commit{
+	return noteOf(m.Run).write(v, commit{
 		Format: commitFormat, Target: target, Run: m.Run, Number: m.Number, Ended: m.Ended, Manifest: digest, Ledger: m.Ledger,
 	})
 }
 
-// commits are the runs that the vault knows, of all targets, in their order. The
+// commits are the runs that the vault knows, of all targets, in their order.
+// What a crash left of noting or of dropping one is completed, or removed. The
 // caller has the lock.
 func (v *Vault) commits() ([]commit, error) {
-	var runs []string
-	for _, f := range v.open {
-		names, err := f.names(keystoresDir)
+	runs, err := v.noted()
+	if err != nil {
+		return nil, err
+	}
+	var all []commit
+	for _, run := range runs {
+		text, err := noteOf(run).settle(v)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a signature was all that was left
+		}
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			if run, ok := strings.CutSuffix(name, commitEnd); ok && runName.MatchString(run) {
-				runs = append(runs, run)
-			}
-		}
-	}
-	var all []commit
-	for _, run := range slices.Compact(slices.Sorted(slices.Values(runs))) {
-		c, err := v.commitOf(run)
+		c, err := parseCommit(text, run)
 		if err != nil {
 			return nil, err
 		}
@@ -67,47 +83,25 @@ func (v *Vault) commits() ([]commit, error) {
 	return all, nil
 }
 
-// commitOf reads what the folders say of a run: one suffices, since a crash can
-// have fallen between them; one that is not signed is refused.
-func (v *Vault) commitOf(run string) (c *commit, err error) {
+// noted are the runs of which any folder holds a note, or a signature of one.
+func (v *Vault) noted() (runs []string, err error) {
 	for _, f := range v.open {
-		got, err := f.commit(run, v.signer)
-		switch {
-		case err == nil:
-			c = got
-		case !errors.Is(err, fs.ErrNotExist):
+		names, err := f.names(keystoresDir)
+		if err != nil {
 			return nil, err
 		}
+		for _, name := range names {
+			run, ok := strings.CutSuffix(strings.TrimSuffix(name, signatureSuffix), commitEnd)
+			if ok && runName.MatchString(run) {
+				runs = append(runs, run)
+			}
+		}
 	}
-	if c == nil {
-		return nil, fs.ErrNotExist
-	}
-	return c, nil
+	return slices.Compact(slices.Sorted(slices.Values(runs))), nil
 }
 
-func (f *folder) commit(run string, s *signer) (*commit, error) {
-	text, err := f.read(commitPath(run, commitEnd))
-	if err != nil {
-		return nil, err
-	}
-	sig, err := f.read(commitPath(run, commitSignatureEnd))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("it has no signature: %w", ErrSignature)
-	}
-	if err == nil {
-		err = verify(s.public, namespaceVault, text, sig)
-	}
-	var c commit
-	if err == nil && (strictJSON(text, &c) != nil || c.Format != commitFormat || c.Run != run) {
-		err = errors.New("it is not of this run")
-	}
-	if err != nil {
-		return nil, f.refuse(commitPath(run, commitEnd), err)
-	}
-	return &c, nil
-}
-
-// drop removes what the vault holds of a run, the note last.
+// drop removes what the vault holds of a run: first the copy, so that the note
+// tells of it as long as it is there, and the signature last.
 func (v *Vault) drop(run string) error {
 	for _, name := range []string{keystoreName(run), commitPath(run, commitEnd), commitPath(run, commitSignatureEnd)} {
 		if err := v.removeAll(name); err != nil {

@@ -61,12 +61,17 @@ func (v *Vault) writeAll(name string, text []byte) error {
 	return nil
 }
 
-// removeAll removes a file of the vault from all folders.
+// removeAll removes a file of the vault from all folders that have it.
 func (v *Vault) removeAll(name string) error {
-	for _, f := range v.open {
+	have, err := v.holders(name)
+	if err != nil {
+		return err
+	}
+	for _, f := range have {
 		if err := f.remove(name); err != nil {
 			return fmt.Errorf("backup: remove from vault: %w", err)
 		}
+		v.step("removed")
 	}
 	return nil
 }
@@ -134,6 +139,7 @@ func (f *folder) appendAt(name string, at int64, text []byte) error {
 type copies struct {
 	drafts []*draft
 	ended  bool
+	step   func(name string)
 }
 
 var _ Object = (*copies)(nil)
@@ -143,7 +149,7 @@ func (v *Vault) create(name string) (*copies, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &copies{}
+	c := &copies{step: v.step}
 	for i, f := range folders {
 		d, err := f.draft(name)
 		if err != nil {
@@ -182,6 +188,7 @@ func (c *copies) end(how func(*draft) error) error {
 	for _, d := range c.drafts {
 		errs = append(errs, how(d))
 		d.in.close()
+		c.step("copied")
 	}
 	return errors.Join(errs...)
 }

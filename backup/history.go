@@ -15,8 +15,9 @@ type history struct {
 	own   []commit // of this target
 }
 
-// history reads both. A run that was committed and then died before the vault
-// was told is noted now, as long as its copy of the keystore is there.
+// history mends what a crash left of the vault, also of another process since the
+// opening, and reads both. A run that was committed and then died before the
+// vault was told is noted now, as long as its copy of the keystore is there.
 func (j *Job) history(ctx context.Context) (*history, error) {
 	h := &history{}
 	var err error
@@ -24,6 +25,9 @@ func (j *Job) history(ctx context.Context) (*history, error) {
 		return nil, err
 	}
 	return h, j.vault.locked(ctx, func() error {
+		if err := j.vault.reconcile(); err != nil {
+			return err
+		}
 		if h.known, err = j.vault.commits(); err != nil {
 			return err
 		}

@@ -162,9 +162,6 @@ func (j *Job) Check(ctx context.Context) ([]slog.Attr, error) {
 // keystore that all folders hold.
 func (v *Vault) look(ctx context.Context) (stale, keystores int, err error) {
 	err = v.locked(ctx, func() error {
-		if err := v.reconcile(); err != nil {
-			return err
-		}
 		if stale, err = v.stale(); err != nil {
 			return err
 		}

@@ -2,9 +2,7 @@ package backup
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"time"
 
@@ -22,6 +20,17 @@ type tombstone struct {
 	At     time.Time `json:"at"`
 }
 
+// tombstoneOf is the file that says so of a tenant.
+func tombstoneOf(name string) signed {
+	return signed{recordPath(name, tombstoneEnd), recordPath(name, tombstoneSignatureEnd), func(text []byte) error {
+		var t tombstone
+		if strictJSON(text, &t) != nil || t.Format != forgottenFormat || t.Tenant != name {
+			return errors.New("it is none of this tenant")
+		}
+		return nil
+	}}
+}
+
 // Forget deletes a tenant's identity from all folders: from then on no copy of
 // the tenant's backups can be opened by anybody, wherever it lies. Later runs
 // leave the tenant out and say so. It cannot be taken back; the caller must
@@ -33,62 +42,23 @@ func (v *Vault) Forget(ctx context.Context, tenant tenancy.ID) error {
 			return err
 		}
 		t := tombstone{Format: forgottenFormat, Tenant: name, At: time.Now().UTC().Truncate(time.Second)}
-		if err := v.writeSigned(recordPath(name, tombstoneEnd), recordPath(name, tombstoneSignatureEnd), t); err != nil {
+		if err := tombstoneOf(name).write(v, t); err != nil {
 			return err
 		}
 		return v.removeRecord(name)
 	})
 }
 
-// writeSigned writes a value and before it its signature: without the signature
-// the value does not count.
-func (v *Vault) writeSigned(name, sigName string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	sig, err := sign(v.signer.key, namespaceVault, text)
-	if err != nil {
-		return err
-	}
-	if err := v.writeAll(sigName, sig); err != nil {
-		return err
-	}
-	return v.writeAll(name, text)
-}
-
-// tombstone reads that of a tenant in a folder. Anybody can lay a file there:
-// only one that is signed by by counts, and any other is refused. It returns an
-// error around [fs.ErrNotExist] where there is none.
+// tombstone reads that of a tenant in a folder.
 func (f *folder) tombstone(name string, by ssh.PublicKey) (text, sig []byte, err error) {
-	path := recordPath(name, tombstoneEnd)
-	if text, err = f.read(path); err != nil {
-		return nil, nil, err
-	}
-	sig, err = f.read(recordPath(name, tombstoneSignatureEnd))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("it has no signature: %w", ErrSignature)
-	}
-	if err == nil {
-		err = verify(by, namespaceVault, text, sig)
-	}
-	var t tombstone
-	if err == nil && (strictJSON(text, &t) != nil || t.Format != forgottenFormat || t.Tenant != name) {
-		err = errors.New("it is none of this tenant")
-	}
-	if err != nil {
-		return nil, nil, f.refuse(path, err)
-	}
-	return text, sig, nil
+	return tombstoneOf(name).read(f, by)
 }
 
 // forgotten reports whether a tenant was forgotten, as any folder says. The
 // caller has the lock.
 func (v *Vault) forgotten(name string) (gone bool, err error) {
 	for _, f := range v.open {
-		_, _, err := f.tombstone(name, v.signer.public)
-		switch {
+		switch _, _, err := f.tombstone(name, v.signer.public); {
 		case err == nil:
 			gone = true
 		case !errors.Is(err, fs.ErrNotExist):
@@ -99,32 +69,14 @@ func (v *Vault) forgotten(name string) (gone bool, err error) {
 }
 
 // finishForgetting ends what a crash stopped, and reports whether there is a
-// tombstone at all. Each is checked before anything is removed.
+// tombstone at all.
 func (v *Vault) finishForgetting(name string) (gone bool, err error) {
-	var text, sig []byte
-	whole := true
-	for _, f := range v.open {
-		t, s, err := f.tombstone(name, v.signer.public)
-		switch {
-		case err == nil:
-			text, sig = t, s
-		case errors.Is(err, fs.ErrNotExist):
-			whole = false
-		default:
-			return false, err
-		}
-	}
-	if text == nil {
-		return false, nil
-	}
-	if whole {
+	switch _, err := tombstoneOf(name).settle(v); {
+	case err == nil:
 		return true, v.removeRecord(name)
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	default:
+		return false, err
 	}
-	if err := v.writeAll(recordPath(name, tombstoneSignatureEnd), sig); err != nil {
-		return true, err
-	}
-	if err := v.writeAll(recordPath(name, tombstoneEnd), text); err != nil {
-		return true, err
-	}
-	return true, v.removeRecord(name)
 }

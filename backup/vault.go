@@ -128,7 +128,11 @@ func (v *Vault) reconcile() error {
 	if err := v.readLedger(); err != nil {
 		return err
 	}
-	return v.reconcileRecords()
+	if err := v.reconcileRecords(); err != nil {
+		return err
+	}
+	_, err := v.commits()
+	return err
 }
 
 // openAll opens the folders, which must be those that were opened first: the

@@ -67,6 +67,15 @@ func TestVaultComparesItsFolders(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
 	w := filled(t)
 	a := w.vault.Pseudonym(w.a)
+	committed, _ := w.list(t)
+	note := "/keystores/" + committed[0] + ".json"
+	remove := func(names ...string) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			for _, name := range names {
+				must(t, os.Remove(dir+name))
+			}
+		}
+	}
 	for name, c := range map[string]struct {
 		spoil func(t *testing.T, dir string)
 		want  error // nil: mended
@@ -75,18 +84,28 @@ func TestVaultComparesItsFolders(t *testing.T) {
 		"the last entry": {ledger(lines(1)), nil},
 		"a torn entry":   {ledger(func(b []byte) []byte { return b[:len(b)-10] }), nil},
 		"two entries":    {ledger(lines(0)), backup.ErrVault},
-		"no ledger":      {func(t *testing.T, dir string) { must(t, os.Remove(dir+"/erasures.jsonl")) }, backup.ErrVault},
+		"no ledger":      {remove("/erasures.jsonl"), backup.ErrVault},
 		"another entry": {ledger(func(b []byte) []byte {
 			return append(b[:bytes.IndexByte(b, '\n')+1], bytes.Replace(b[bytes.IndexByte(b, '\n')+1:], []byte(`"at":"2`), []byte(`"at":"3`), 1)...)
 		}), backup.ErrLedger},
 		"an edited entry":    {ledger(flip), backup.ErrLedger},
-		"one record":         {func(t *testing.T, dir string) { must(t, os.Remove(dir+"/tenants/"+a+".json")) }, nil},
+		"one record":         {remove("/tenants/" + a + ".json"), nil},
 		"a draft":            {func(t *testing.T, dir string) { must(t, os.WriteFile(dir+"/tenants/.new-x", nil, 0o600)) }, nil},
 		"both records":       {func(t *testing.T, dir string) { must(t, os.RemoveAll(dir+"/tenants")) }, backup.ErrVault},
 		"another recipient":  {func(t *testing.T, dir string) { spoil(t, dir+"/tenants/"+a+".json", reRecipient(w)) }, backup.ErrVault},
 		"a damaged identity": {func(t *testing.T, dir string) { spoil(t, dir+"/tenants/"+a+".identity.age", flip) }, backup.ErrVault},
-		"no identity":        {func(t *testing.T, dir string) { must(t, os.Remove(dir+"/tenants/"+a+".identity.age")) }, backup.ErrVault},
-		"an empty folder":    {func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)); must(t, os.Mkdir(dir, 0o700)) }, backup.ErrVault},
+		"no identity":        {remove("/tenants/" + a + ".identity.age"), backup.ErrVault},
+		"a note":             {remove(note), nil},
+		"note and signature": {remove(note, note+".sig"), nil},
+		"its signature":      {remove(note + ".sig"), backup.ErrVault},
+		"another note":       {func(t *testing.T, dir string) { spoil(t, dir+note, flip) }, backup.ErrVault},
+		"a signature": {func(t *testing.T, dir string) {
+			must(t, os.WriteFile(dir+"/keystores/20200101T000000Z-00000000.json.sig", nil, 0o600))
+		}, nil},
+		"a signature of a tombstone": {func(t *testing.T, dir string) {
+			must(t, os.WriteFile(dir+"/tenants/"+a+".forgotten.sig", nil, 0o600))
+		}, nil},
+		"an empty folder": {func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)); must(t, os.Mkdir(dir, 0o700)) }, backup.ErrVault},
 	} {
 		for _, which := range []int{0, 1} {
 			t.Run(name, func(t *testing.T) {
@@ -109,6 +128,20 @@ func TestVaultComparesItsFolders(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Another process died since the vault was opened: the next run mends what it
+// left, too.
+func TestARunMendsTheFolders(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.1")
+	w := filled(t)
+	committed, _ := w.list(t)
+	must(t, os.Remove(w.inVault(1, "keystores/"+committed[0]+".json")))
+	must(t, os.Remove(w.tenantFile(1, ".json")))
+	must(t, os.WriteFile(w.inVault(0, "keystores/20200101T000000Z-00000000.json.sig"), nil, 0o600))
+	w.run(t)
+	equalFolders(t, w.vaults)
 }
 
 func equalFolders(t *testing.T, dirs []string) {

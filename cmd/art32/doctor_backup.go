@@ -113,7 +113,7 @@ func (d *doctor) vaults() {
 		}
 		if name, differ := difference(first, other); differ {
 			found = append(found, bad(fmt.Sprintf("%s and %s differ, first in %s", d.copies.vault[0], dir, name),
-				"art32 backup run mends what a crash explains and refuses the rest; else copy the newer folder over the older"))
+				"art32 backup run mends what a crash explains; if they differ after it, copy the newer folder, all but "+badgeName+", over the older"))
 		}
 	}
 	if err != nil {
