@@ -1,10 +1,12 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
-	"strconv"
+	"fmt"
 	"strings"
+	"text/template"
 )
 
 // Names of the texts beside the parts.
@@ -19,12 +21,17 @@ var restoreMD string
 //go:embed restore.sh
 var restoreSH string
 
+var restoreTemplate = template.Must(template.New(restoreText).Option("missingkey=error").Parse(restoreMD))
+
 // Instructor is what a [Snapshot] may offer beyond: the steps of a restore by
 // hand that belong to its engine.
 type Instructor interface {
 	// Instructions are Markdown in German and in English without headings above
-	// the fourth level. They begin where the parts are unpacked: OUT/shared,
-	// OUT/keystore and OUT/tenants/*, a folder for each tenant.
+	// the fourth level. They begin where the parts are unpacked, below the folder
+	// that the shell's variable OUT names: shared, keystore and tenants/*, a
+	// folder for each tenant. They end where the command art32 can open the
+	// database: of "sqlite", that of the folder $NEW, of others, that of the
+	// environment.
 	Instructions() (de, en string)
 }
 
@@ -34,7 +41,11 @@ func (r *run) texts(ctx context.Context, snap Snapshot) error {
 	if i, ok := snap.(Instructor); ok {
 		de, en = i.Instructions()
 	}
-	for _, t := range []struct{ name, text string }{{restoreText, r.instructions(de, en)}, {restoreScript, restoreSH}} {
+	text, err := r.instructions(de, en)
+	if err != nil {
+		return err
+	}
+	for _, t := range []struct{ name, text string }{{restoreText, text}, {restoreScript, restoreSH}} {
 		f, err := r.put(ctx, t.name, []byte(t.text))
 		if err != nil {
 			return err
@@ -45,15 +56,28 @@ func (r *run) texts(ctx context.Context, snap Snapshot) error {
 	return nil
 }
 
-func (r *run) instructions(de, en string) string {
-	m := &r.manifest
-	var excluded []string
-	for _, e := range m.Excluded {
-		excluded = append(excluded, "`"+e.Table+"` ("+e.Reason+")")
+// guided is what the instructions say of a run.
+type guided struct {
+	*Manifest
+
+	DE, EN   string // of the engine
+	Database string // flags that name it to the command art32
+	Left     string // what is left out
+}
+
+func (r *run) instructions(de, en string) (string, error) {
+	g := guided{Manifest: &r.manifest, DE: strings.TrimSpace(de), EN: strings.TrimSpace(en)}
+	if r.manifest.Engine == "sqlite" {
+		g.Database = `--data "$NEW" `
 	}
-	return strings.NewReplacer(
-		"{{RUN}}", m.Run, "{{ENGINE}}", m.Engine, "{{SIGNER}}", m.Signer, "{{KEYSTORE}}", m.Keystore.Name,
-		"{{ENTRIES}}", strconv.FormatInt(m.Ledger.Entries, 10), "{{HEAD}}", m.Ledger.Head,
-		"{{EXCLUDED}}", strings.Join(excluded, ", "), "{{DE}}", strings.TrimSpace(de), "{{EN}}", strings.TrimSpace(en),
-	).Replace(restoreMD)
+	var left []string
+	for _, e := range r.manifest.Excluded {
+		left = append(left, "`"+e.Table+"` ("+e.Reason+")")
+	}
+	g.Left = strings.Join(left, ", ")
+	var b bytes.Buffer
+	if err := restoreTemplate.Execute(&b, g); err != nil {
+		return "", fmt.Errorf("write the instructions: %w", err)
+	}
+	return b.String(), nil
 }
