@@ -36,9 +36,10 @@
 // commit together. Wherever the process dies, no notice is lost, and none arrives
 // twice under two ids. What a channel has taken over is marked also while the
 // process is being stopped. A tenant that cannot be counted, a notice that cannot
-// be delivered, has nobody to go to or is not acknowledged, and a case that touches
-// nobody stay a [Task] in [Desk.Status] until they are served or [Desk.Close] ends
-// them with a reason. A damaged row or a closed tenant holds up nobody else.
+// be delivered, was held by a restore, has nobody to go to or is not acknowledged,
+// and a case that touches nobody stay a [Task] in [Desk.Status] until they are
+// served or [Desk.Close] ends them with a reason. A damaged row or a closed tenant
+// holds up nobody else.
 //
 // Opening, notifying, delivering, acknowledging, closing and changing a contact are
 // recorded; without the record they do not happen. Where the log of a tenant takes

@@ -72,7 +72,7 @@ func (d *Desk) Notify(ctx context.Context, id uuid.UUID) ([]Notice, error) {
 // prepared is what goes into the queue.
 type prepared struct {
 	rows      []noticeRow
-	again     []deliveryRow // given up before
+	again     []deliveryRow // that nothing carries any more
 	noContact []tenancy.ID
 	uncounted int
 }
@@ -176,11 +176,11 @@ func (d *Desk) enqueue(ctx context.Context, c *Case, b *prepared) error {
 	d.step("recorded")
 	return d.inTx(ctx, func(t engine.Tx) error {
 		at := now().UnixMicro()
-		for _, r := range b.rows {
-			d.queueNotice(t, c.ID, r, at)
-		}
 		for _, r := range b.again {
 			d.queueAgain(t, r, at)
+		}
+		for _, r := range b.rows {
+			d.queueNotice(t, c.ID, r, at)
 		}
 		t.Queue(engine.Stmt{
 			SQL:  "UPDATE " + d.table("incident_cases") + " SET notified_at = COALESCE(notified_at, $1), closed_at = NULL WHERE id = $2",
@@ -221,12 +221,12 @@ func (d *Desk) queueNotice(t engine.Tx, id uuid.UUID, r noticeRow, at int64) {
 }
 
 // queueAgain begins another round for what was given up, unless another Notify
-// has begun it.
+// has begun it, or the channel has taken it over after all.
 func (d *Desk) queueAgain(t engine.Tx, r deliveryRow, at int64) {
 	next := messageID(r.notice, r.channel, r.round+1)
 	t.Queue(engine.Stmt{
 		SQL: "UPDATE " + d.table("incident_deliveries") + " SET round = $1, message_id = $2, queued_at = $3, dead_at = NULL" +
-			" WHERE notice_id = $4 AND channel = $5 AND round = $6 AND dead_at IS NOT NULL",
+			" WHERE notice_id = $4 AND channel = $5 AND round = $6 AND delivered_at IS NULL",
 		Args: []any{r.round + 1, next, at, r.notice, r.channel, r.round},
 	})
 	t.Queue(d.message(r.notice, r.channel, r.round+1))

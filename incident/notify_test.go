@@ -382,6 +382,69 @@ func TestPermanentFailureIsATaskAtOnce(t *testing.T) {
 	})
 }
 
+// What a restore has held, or the queue has lost, is a task, and Notify puts it back:
+// under the same id, with the same bytes, and once.
+func TestNoticeThatNothingCarries(t *testing.T) {
+	t.Parallel()
+	for name, query := range map[string]string{
+		"held": "UPDATE OUTBOX SET dead_at = '2026-11-23T08:00:00.000000Z', last_error = 'held by restore' WHERE delivered_at IS NULL AND dead_at IS NULL",
+		"lost": "DELETE FROM OUTBOX",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, w *world) {
+				c := w.attacked(t)
+				first, err := w.desk.Notify(w.as(t.Context()), c.ID)
+				must(t, err)
+				for range 2 { // also when it is not the first round
+					_, err = w.raw(t).ExecContext(t.Context(), strings.Replace(query, "OUTBOX", w.table("outbox"), 1))
+					must(t, err)
+					wantTasks(t, w, "deliver dead overdue")
+					var wg sync.WaitGroup
+					for range 3 {
+						wg.Go(func() {
+							if _, err := w.desk.Notify(w.as(t.Context()), c.ID); err != nil {
+								t.Error(err)
+							}
+						})
+					}
+					wg.Wait()
+					wantTasks(t, w, "deliver")
+				}
+				for range 2 {
+					_, err = w.desk.Deliver(t.Context())
+					must(t, err)
+				}
+				got := w.notifier.Notices()
+				if len(got) != 1 || w.notifier.Tries() != 1 || got[0].ID != first[0].ID || got[0].Text != first[0].Text {
+					t.Errorf("%d notices after %d tries", len(got), w.notifier.Tries())
+				}
+				wantTasks(t, w, "acknowledge")
+			})
+		})
+	}
+}
+
+// A message that was given up although the channel has it is not sent again.
+func TestArrivedAfterItWasGivenUp(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		c := w.attacked(t)
+		_, err := w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		_, err = w.desk.Deliver(t.Context())
+		must(t, err)
+		_, err = w.raw(t).ExecContext(t.Context(), "UPDATE "+w.table("incident_deliveries")+" SET dead_at = 1")
+		must(t, err)
+		_, err = w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		_, err = w.desk.Deliver(t.Context())
+		must(t, err)
+		if w.notifier.Tries() != 1 || !w.status(t).Notices[0].Channels[0].Dead.IsZero() {
+			t.Errorf("sent %d times: %+v", w.notifier.Tries(), w.status(t).Notices[0])
+		}
+	})
+}
+
 func TestDeskWithoutChannel(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		c := w.attacked(t)

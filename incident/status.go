@@ -43,7 +43,7 @@ type ChannelStatus struct {
 	Name      string    // of the channel
 	Queued    time.Time // when its present round began
 	Delivered time.Time // taken over by the channel, which is not acknowledged; zero: not yet
-	Dead      time.Time // given up; zero: not
+	Dead      time.Time // given up, or held by a restore: [Desk.Notify] puts it back; zero: not
 	Attempts  int       // so far; 0 also when the queue has forgotten a delivered message
 	Code      string    // of the last failure, in words of the code; "" for none
 }
@@ -77,7 +77,7 @@ func (d *Desk) noticeStatus(ctx context.Context) (map[uuid.UUID][]NoticeStatus, 
 	out := make(map[uuid.UUID][]NoticeStatus)
 	err := d.read(ctx, engine.Stmt{
 		SQL: "SELECT n.case_id, n.id, n.tenant_id, n.number, n.found_at, n.wants, COALESCE(n.made_at, 0), COALESCE(n.acknowledged_at, 0), COALESCE(n.closed_at, 0)," +
-			" COALESCE(d.channel, ''), COALESCE(d.queued_at, 0), COALESCE(d.delivered_at, 0), COALESCE(d.dead_at, 0)," +
+			" COALESCE(d.channel, ''), COALESCE(d.queued_at, 0), COALESCE(d.delivered_at, 0), COALESCE(d.dead_at, 0), o.dead_at, " + d.stranded() + "," +
 			" COALESCE(o.attempts, 0), COALESCE(o.last_error, '') FROM " + d.table("incident_notices") + " n LEFT JOIN " + d.table("incident_deliveries") +
 			" d ON d.notice_id = n.id LEFT JOIN " + d.table("outbox") + " o ON o.tenant_id = $1 AND o.id = d.message_id" +
 			" WHERE n.made_at IS NOT NULL OR n.wants <> '' ORDER BY n.case_id, n.tenant_id, n.number, d.channel",
@@ -87,8 +87,10 @@ func (d *Desk) noticeStatus(ctx context.Context) (map[uuid.UUID][]NoticeStatus, 
 		var n NoticeStatus
 		var c ChannelStatus
 		var found, made, acknowledged, closed, queued, delivered, dead int64
+		var ended queueTime
+		var stranded bool
 		if err := r.Scan(&id, &n.ID, &tenant, &n.Number, &found, &n.Wants, &made, &acknowledged, &closed,
-			&c.Name, &queued, &delivered, &dead, &c.Attempts, &c.Code); err != nil {
+			&c.Name, &queued, &delivered, &dead, &ended, &stranded, &c.Attempts, &c.Code); err != nil {
 			return err
 		}
 		n.Tenant, n.Found, n.Made, n.Acknowledged = tenancy.ID(tenant), at(found), at(made), at(acknowledged)
@@ -96,11 +98,40 @@ func (d *Desk) noticeStatus(ctx context.Context) (map[uuid.UUID][]NoticeStatus, 
 		if made != 0 {
 			n.Wants = ""
 		}
-		c.Queued, c.Delivered, c.Dead = at(queued), at(delivered), at(dead)
+		c.Queued, c.Delivered = at(queued), at(delivered)
+		if stranded {
+			c.Dead = firstOf(at(dead), time.Time(ended), c.Queued)
+		}
 		out[id] = joined(out[id], n, c)
 		return nil
 	})
 	return out, err
+}
+
+// queueTime is a time as the queue's table holds it in either database. One that
+// cannot be read, as after work by hand, is none: the row is shown all the same.
+type queueTime time.Time
+
+// Scan implements sql.Scanner.
+func (q *queueTime) Scan(v any) error {
+	switch v := v.(type) {
+	case time.Time:
+		*q = queueTime(v.UTC())
+	case string:
+		t, _ := time.Parse(time.RFC3339Nano, v)
+		*q = queueTime(t.UTC())
+	}
+	return nil
+}
+
+// firstOf is the first time that is set.
+func firstOf(times ...time.Time) time.Time {
+	for _, t := range times {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // joined adds a row to what was read: a further channel of the last notice, or

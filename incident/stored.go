@@ -39,14 +39,14 @@ type deliveryRow struct {
 	round   int64
 }
 
-// givenUp are the deliveries of a case whose messages are dead, and that nobody
-// has acknowledged or closed all the same.
+// givenUp are the deliveries of a case that nothing carries any more, and that
+// nobody has acknowledged or closed all the same.
 func (d *Desk) givenUp(ctx context.Context, id uuid.UUID) ([]deliveryRow, error) {
 	var out []deliveryRow
 	err := d.read(ctx, engine.Stmt{
 		SQL: "SELECT d.notice_id, d.channel, d.round FROM " + d.table("incident_deliveries") + " d JOIN " + d.table("incident_notices") +
-			" n ON n.id = d.notice_id WHERE n.case_id = $1 AND d.dead_at IS NOT NULL AND n.acknowledged_at IS NULL AND n.closed_at IS NULL ORDER BY d.notice_id, d.channel",
-		Args: []any{id},
+			" n ON n.id = d.notice_id WHERE n.case_id = $2 AND " + d.stranded() + " AND n.acknowledged_at IS NULL AND n.closed_at IS NULL ORDER BY d.notice_id, d.channel",
+		Args: []any{uuid.Nil, id},
 	}, func(r engine.Row) error {
 		var x deliveryRow
 		err := r.Scan(&x.notice, &x.channel, &x.round)
@@ -54,6 +54,14 @@ func (d *Desk) givenUp(ctx context.Context, id uuid.UUID) ([]deliveryRow, error)
 		return err
 	})
 	return out, err
+}
+
+// stranded is the condition that delivery d has not arrived and that no message
+// in the queue carries it; $1 is the platform. The queue decides and not dead_at:
+// a restore holds messages without knowing whose they are.
+func (d *Desk) stranded() string {
+	return "d.delivered_at IS NULL AND NOT EXISTS (SELECT 1 FROM " + d.table("outbox") +
+		" q WHERE q.tenant_id = $1 AND q.id = d.message_id AND q.delivered_at IS NULL AND q.dead_at IS NULL)"
 }
 
 // sealedNotice is a notice as it is stored.

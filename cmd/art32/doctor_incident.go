@@ -97,19 +97,37 @@ func (d *doctor) contacts(ctx context.Context, src source) {
 }
 
 // outbox looks for messages that do not leave.
-func (d *doctor) outbox(ctx context.Context, src source) {
+func (d *doctor) outbox(ctx context.Context, src source, incidents bool) {
 	s, err := outbox.Worker{DB: src.platform(), Dialect: src.dialect()}.Status(ctx)
 	if err != nil {
 		d.add("TOM-9.2", "outbox", bad(src.explain(uuid.Nil, err).Error(), ""))
 		return
 	}
+	var over int64
+	if s.Dead > 0 && incidents {
+		if over, err = d.over(ctx, src); err != nil {
+			d.add("TOM-9.2", "outbox", bad(err.Error(), ""))
+			return
+		}
+	}
 	var found []fault
-	if s.Dead > 0 {
-		found = append(found, bad(fmt.Sprintf("%d messages were given up", s.Dead), "art32 incident status shows them; mend the channel and notify again"))
+	if lost := int64(s.Dead) - over; lost > 0 {
+		found = append(found, bad(fmt.Sprintf("%d messages were given up", lost), "art32 incident status shows them; mend the channel and notify again"))
 	}
 	if wait := time.Since(s.Oldest); !s.Oldest.IsZero() && wait > messageAge {
 		found = append(found, bad(fmt.Sprintf("%d messages wait, the oldest for %s", s.Pending, wait.Round(time.Second)),
 			"run incident.Desk.Run in the application, or look into its log"))
 	}
 	d.note("TOM-9.2", "outbox", fmt.Sprintf("%d messages wait", s.Pending), found...)
+}
+
+// over counts the messages that were given up and that nobody misses: another one
+// was sent in their place, or the notice was acknowledged or closed.
+func (d *doctor) over(ctx context.Context, src source) (n int64, err error) {
+	table := func(name string) string { return engine.Table(src.dialect(), name) }
+	err = each(ctx, src, uuid.Nil, func(r engine.Row) error { return r.Scan(&n) },
+		`SELECT count(*) FROM `+table("outbox")+` o WHERE o.dead_at IS NOT NULL AND o.kind LIKE 'incident.notice/%' AND NOT EXISTS
+			(SELECT 1 FROM `+table("incident_deliveries")+` d JOIN `+table("incident_notices")+` n ON n.id = d.notice_id JOIN `+table("incident_cases")+` c ON c.id = n.case_id
+			WHERE d.message_id = o.id AND d.delivered_at IS NULL AND n.acknowledged_at IS NULL AND n.closed_at IS NULL AND c.closed_at IS NULL)`)
+	return n, err
 }

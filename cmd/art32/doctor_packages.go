@@ -22,7 +22,7 @@ func (d *doctor) packages(ctx context.Context, src source) {
 	}
 	d.sessions(ctx, src, holds(held, sqlstore.Line()))
 	d.incidents(ctx, src, holds(held, incident.Line()))
-	d.outbox(ctx, src)
+	d.outbox(ctx, src, holds(held, incident.Line()))
 }
 
 // keepEnded is how long a session may stay after its absolute limit: the day

@@ -31,10 +31,10 @@ func incidentNotifyVerb() verb {
 		login: needsKeys,
 		more: `The notices go to the contacts that incident contact has set, into a folder as files
 or by mail, or both; the mail server must offer TLS under a certificate for its name.
-Repeating it is safe: no notice is written twice, what was given up is tried again,
-and each attempt carries the same id. One attempt is made now; incident.Desk.Run in
-the application makes the others, or this verb again; its channels must then have
-the same names, folder and smtp. The exit code is 1 while a
+Repeating it is safe: no notice is written twice, what was given up or held by a
+restore is tried again, and each attempt carries the same id. One attempt is made
+now; incident.Desk.Run in the application makes the others, or this verb again; its
+channels must then have the same names, folder and smtp. The exit code is 1 while a
 tenant could not be counted or has no contact, nobody was found, a notice is not
 delivered, or an acknowledgement is overdue.
 $` + envSMTPUser + ` and $` + envSMTPPassword + ` log in at the mail server.
