@@ -37,15 +37,16 @@ type KMS struct {
 // test.
 func NewKMS(tb testing.TB) *KMS {
 	tb.Helper()
-	k, err := startKMS()
+	k, err := StartKMS()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(k.close)
+	tb.Cleanup(k.Close)
 	return k
 }
 
-func startKMS() (*KMS, error) {
+// StartKMS is [NewKMS] where there is no test. The caller closes the service.
+func StartKMS() (*KMS, error) {
 	k := &KMS{token: uuid.NewString(), done: make(chan struct{}), versions: make(map[uint32]*aead.AEAD)}
 	if err := k.Rotate(); err != nil {
 		return nil, err
@@ -57,7 +58,8 @@ func startKMS() (*KMS, error) {
 	return k, nil
 }
 
-func (k *KMS) close() {
+// Close ends the service, once. Its key is gone.
+func (k *KMS) Close() {
 	close(k.done)
 	k.server.Close()
 }
