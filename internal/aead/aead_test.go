@@ -206,15 +206,20 @@ func TestNothingPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, s, err := a.NewStream(nil, scope...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	hidden := struct { // fmt asks no method of these
 		a *aead.AEAD
 		m *aead.MAC
-	}{a, m}
+		s *aead.Stream
+	}{a, m, s}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%t"} {
 		if got := fmt.Sprintf(format, hidden); strings.Contains(got, "115 104 97") || strings.Contains(got, "736861") || strings.Contains(got, "0x73") {
 			t.Errorf("%s: %s", format, got) // "sha", as hash states begin
 		}
-		if got := fmt.Sprintf(format, a); got != "[key]" {
+		if got := fmt.Sprintf(format+format, a, s); got != "[key][key]" {
 			t.Errorf("%s: %s", format, got)
 		}
 	}
