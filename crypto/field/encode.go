@@ -105,13 +105,20 @@ func parseFixed(plain []byte, r reflect.Value, k kind) error {
 	case k == boolKind && len(plain) == 1 && plain[0] <= 1:
 		r.SetBool(plain[0] == 1)
 	case k == timeKind && len(plain) == timeSize:
-		sec, nsec := binary.BigEndian.Uint64(plain), binary.BigEndian.Uint32(plain[8:])
-		r.Set(reflect.ValueOf(time.Unix(int64(sec), int64(nsec)).UTC()))
+		return setTime(r, int64(binary.BigEndian.Uint64(plain)), binary.BigEndian.Uint32(plain[8:]))
 	case k >= intKind && k <= floatKind && len(plain) == wordSize:
 		return setWord(r, k, binary.BigEndian.Uint64(plain))
 	default:
 		return ErrDecode
 	}
+	return nil
+}
+
+func setTime(r reflect.Value, seconds int64, nanoseconds uint32) error {
+	if nanoseconds >= 1e9 { // has another form
+		return ErrDecode
+	}
+	r.Set(reflect.ValueOf(time.Unix(seconds, int64(nanoseconds)).UTC()))
 	return nil
 }
 

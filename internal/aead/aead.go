@@ -23,11 +23,11 @@ const (
 	// FormatVersion is the first byte of a ciphertext.
 	FormatVersion = 1
 
-	headerSize    = 1 + 4
-	nonceSize     = 12
-	tagSize       = 16
-	commitSize    = hashSize
-	maxPart       = 1 << 16
+	headerSize = 1 + 4
+	nonceSize  = 12
+	tagSize    = 16
+	commitSize = hashSize
+	maxPart    = 1 << 16
 )
 
 // Labels separate the uses of the construction: a ciphertext made under one
