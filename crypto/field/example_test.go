@@ -2,10 +2,14 @@ package field_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
 
 	"github.com/art32/art32/crypto/field"
 )
@@ -16,8 +20,7 @@ func Example() {
 		ID    string
 		Email field.Encrypted[string]
 	}
-	key := make([]byte, field.KeySize) // package keyring keeps and destroys keys
-	rand.Read(key)
+	key := field.NewKey() // package keyring keeps and destroys keys
 	cipher, err := field.NewCipher(1, key)
 	if err != nil {
 		fmt.Println(err)
@@ -77,4 +80,85 @@ func ExampleNewIndex() {
 	// 15 bits
 	// true
 	// juergen@example.org
+}
+
+// An attachment is sealed as it comes in, and served from any place of it: only
+// the chunks that a client asks for are decrypted.
+func ExampleCipher_OpenStream() {
+	cipher, err := field.NewCipher(1, field.NewKey())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	scope := field.Scope{Tenant: "acme", Table: "documents", Column: "content", Row: "7"}
+	upload := strings.NewReader(strings.Repeat("Lebenslauf ", 100_000))
+
+	var store bytes.Buffer // a file, or an object of a store
+	w, err := cipher.SealStream(&store, scope)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := io.Copy(w, upload); err != nil {
+		fmt.Println(err) // without Close: what came in so far does not open
+		return
+	}
+	if err := w.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		content, err := cipher.OpenStream(bytes.NewReader(store.Bytes()), int64(store.Len()), scope)
+		if err != nil {
+			http.Error(w, "not found", http.StatusNotFound)
+			return
+		}
+		http.ServeContent(w, r, "cv.txt", time.Time{}, content)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Range", "bytes=1099989-1099998")
+	answer := httptest.NewRecorder()
+	serve(answer, r)
+	fmt.Println(answer.Code, answer.Body)
+
+	store.Truncate(store.Len() - 100_000)
+	answer = httptest.NewRecorder()
+	serve(answer, r)
+	fmt.Println(answer.Code)
+	// Output:
+	// 206 Lebenslauf
+	// 404
+}
+
+// A column is encrypted while the application runs: until the date rows may still
+// hold plaintext, and whoever watches the count knows when none is left.
+func ExampleMigration() {
+	migration, err := field.NewMigration(field.DateOf(time.Now().AddDate(0, 3, 0)))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cipher, err := field.NewCipher(1, field.NewKey())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	scope := field.Scope{Tenant: "acme", Table: "customers", Column: "email", Row: "42"}
+
+	var email field.Encrypted[string]
+	if err := email.Scan([]byte("juergen@example.org")); err != nil { // of an old row
+		fmt.Println(err)
+		return
+	}
+	email.Attach(cipher.Accepting(migration), scope)
+	fmt.Println(email.Reveal())
+	fmt.Println(email.Value())
+	fmt.Println(email.Seal(cipher, scope), len(email.Ciphertext()))
+	fmt.Println(migration.Reads())
+	// Output:
+	// juergen@example.org <nil>
+	// <nil> field: not sealed; write it through a repository or seal it first
+	// <nil> 84
+	// 2
 }
