@@ -137,15 +137,21 @@ func reopened(tb testing.TB, root string) *world {
 func inChild(t *testing.T, from, job string) (root, out string, killed bool) {
 	t.Helper()
 	root = copyDir(t, from)
-	self, err := os.Executable()
-	must(t, err)
-	cmd := exec.CommandContext(t.Context(), self)
+	out, killed = childIn(t, root, job, nil)
+	return root, out, killed
+}
+
+// childIn does a job in a process of its own; as is who it is.
+func childIn(t *testing.T, root, job string, as *syscall.SysProcAttr) (out string, killed bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe") // which anybody reaches
+	cmd.SysProcAttr = as
 	cmd.Env = append(os.Environ(), "ART32_CHILD="+job, "ART32_DIR="+root)
 	var both bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &both, &both
-	err = cmd.Run()
+	err := cmd.Run()
 	if err != nil && !strings.Contains(err.Error(), "signal: killed") {
 		t.Fatalf("%s: %v\n%s", job, err, both.String())
 	}
-	return root, both.String(), err != nil
+	return both.String(), err != nil
 }

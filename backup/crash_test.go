@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"filippo.io/age"
@@ -227,19 +226,4 @@ func TestKilledWhileRestoring(t *testing.T) {
 			t.Errorf("%s: left: %v", step, left)
 		}
 	}
-}
-
-// A file that cannot grow stands in for a full disk.
-func TestDiskIsFull(t *testing.T) {
-	t.Parallel()
-	t.Attr("art32.measure", "TOM-7.1")
-	w := newWorld(t)
-	w.keep(t)
-	first := w.run(t)
-	w.close()
-	root, out, killed := inChild(t, w.root, "limit:20000")
-	if killed || !strings.Contains(out, "not killed: backup: run:") {
-		t.Fatalf("killed: %v, %s", killed, out)
-	}
-	reopened(t, root).stillGood(t, first)
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,69 +251,6 @@ func TestALostSignature(t *testing.T) {
 	if len(committed) != 2 || len(incomplete) != 1 || incomplete[0] != lost.Run {
 		t.Errorf("runs: %v, %v", committed, incomplete)
 	}
-}
-
-func TestTargetIsFull(t *testing.T) {
-	t.Parallel()
-	t.Attr("art32.measure", "TOM-7.1")
-	w := newWorld(t)
-	if err := syscall.Mount("tmpfs", w.target, "tmpfs", 0, "size=512k,mode=700"); err != nil {
-		t.Logf("no file system of our own (%v): the limit of a file's size stands in, see TestDiskIsFull", err)
-		return
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(w.target, syscall.MNT_DETACH) })
-	w.close()
-	w.open(t)
-	first := w.run(t)
-	filler := w.path("filler")
-	f, err := os.Create(filler)
-	must(t, err)
-	for err == nil {
-		_, err = f.Write(make([]byte, 4096))
-	}
-	must(t, f.Truncate(func() int64 { st, _ := f.Stat(); return st.Size() - 16<<10 }()))
-	must(t, f.Close())
-	_, err = w.job.Run(t.Context())
-	wantErr(t, err, syscall.ENOSPC)
-	w.stillGood(t, first)
-	must(t, os.Remove(filler))
-	w.run(t)
-}
-
-// stillGood fails unless a run is the only one, and whole.
-func (w *world) stillGood(t *testing.T, m *backup.Manifest) {
-	t.Helper()
-	committed, incomplete := w.list(t)
-	if len(committed) != 1 || len(incomplete) != 0 || committed[0] != m.Run {
-		t.Errorf("runs: %v, %v", committed, incomplete)
-	}
-	_, err := backup.Verify(t.Context(), w.to, m.Run, &backup.VerifyOptions{Vault: w.vaults, Identities: []age.Identity{w.ops[0]}})
-	must(t, err)
-}
-
-func TestTargetIsReadOnly(t *testing.T) {
-	t.Parallel()
-	t.Attr("art32.measure", "TOM-7.1")
-	w := newWorld(t)
-	first := w.run(t)
-	want := os.ErrPermission
-	if os.Getuid() == 0 { // whom modes do not bind
-		if err := syscall.Mount(w.target, w.target, "", syscall.MS_BIND, ""); err != nil {
-			t.Logf("no mount of our own: %v", err)
-			return
-		}
-		t.Cleanup(func() { _ = syscall.Unmount(w.target, syscall.MNT_DETACH) })
-		must(t, syscall.Mount("", w.target, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
-		want = syscall.EROFS
-	} else {
-		must(t, os.Chmod(w.target, 0o500))
-		t.Cleanup(func() { _ = os.Chmod(w.target, 0o700) })
-	}
-	w.close()
-	w.open(t)
-	_, err := w.job.Run(t.Context())
-	wantErr(t, err, want)
-	w.stillGood(t, first)
 }
 
 func TestRunNeedsNoTenantAndNoActor(t *testing.T) {
