@@ -22,36 +22,51 @@ import (
 
 // safe is what stands around a backup.
 type safe struct {
+	places
+
 	identity *age.X25519Identity
-	folders  []string
 	vault    *backup.Vault
 	target   *dirtarget.Target
 	job      *backup.Job
 }
 
+// places are where a safe lies, and who can open it.
+type places struct {
+	Folders, Recipients []string
+	Target              string
+}
+
 func (w *world) safe(t *testing.T) *safe {
 	t.Helper()
-	s := &safe{folders: []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")}}
-	var recipients []string
+	p := places{Folders: []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")}, Target: filepath.Join(t.TempDir(), "target")}
+	var identity *age.X25519Identity
 	for range 2 {
 		id, err := age.GenerateX25519Identity()
 		must(t, err)
-		s.identity, recipients = id, append(recipients, id.Recipient().String())
+		identity, p.Recipients = id, append(p.Recipients, id.Recipient().String())
 	}
-	target := filepath.Join(t.TempDir(), "target")
-	for _, dir := range append([]string{target}, s.folders...) {
+	for _, dir := range append([]string{p.Target}, p.Folders...) {
 		must(t, os.Mkdir(dir, 0o700))
 	}
-	var err error
-	s.vault, err = backup.OpenVault(t.Context(), w.keys, recipients, s.folders...)
-	must(t, err)
-	s.target, err = dirtarget.Open(target)
-	must(t, err)
-	t.Cleanup(func() { _ = s.target.Close() })
+	s := w.opened(t, p)
+	s.identity = identity
 	recorder, err := audit.NewRecorder(w.log, w.db)
 	must(t, err)
 	s.job, err = backup.New(w.source(t, nil), s.target, s.vault, w.keys, recorder, nil)
 	must(t, err)
+	return s
+}
+
+// opened opens a safe that was laid out.
+func (w *world) opened(t *testing.T, p places) *safe {
+	t.Helper()
+	s := &safe{places: p}
+	var err error
+	s.vault, err = backup.OpenVault(t.Context(), w.keys, p.Recipients, p.Folders...)
+	must(t, err)
+	s.target, err = dirtarget.Open(p.Target)
+	must(t, err)
+	t.Cleanup(func() { _ = s.target.Close() })
 	return s
 }
 
@@ -60,7 +75,7 @@ func (s *safe) restore(t *testing.T, w *world, run string) (*backup.Restored, *w
 	r := &world{owner: dbtest.Postgres(t), root: w.root, a: w.a, b: w.b}
 	d := into(t, r.owner)
 	res, err := backup.Restore(t.Context(), s.target, run, d, &backup.RestoreOptions{
-		Signer: s.job.Signer(), Vault: s.folders, Identities: []age.Identity{s.identity}, Root: w.root,
+		Signer: s.job.Signer(), Vault: s.Folders, Identities: []age.Identity{s.identity}, Root: w.root,
 		Log: func(keys *keyring.Ring) (tenancy.ChangeRecorder, error) { return audit.New(keys, nil) },
 		Recorder: func(l tenancy.ChangeRecorder, db *tenancy.DB) (backup.Recorder, error) {
 			log, ok := l.(*audit.Log)

@@ -54,13 +54,14 @@ func appFiles() fs.FS { return os.DirFS("testdata/app") }
 
 // world is a database with a log and tenants.
 type world struct {
-	owner  string
-	logins postgres.Logins
-	root   keyring.Wrapper
-	keys   *keyring.Ring
-	log    *audit.Log
-	db     *tenancy.DB
-	a, b   tenancy.ID
+	owner   string
+	logins  postgres.Logins
+	keyFile string // of the root; "" where root is given
+	root    keyring.Wrapper
+	keys    *keyring.Ring
+	log     *audit.Log
+	db      *tenancy.DB
+	a, b    tenancy.ID
 }
 
 func must(tb testing.TB, err error) {
@@ -72,12 +73,9 @@ func must(tb testing.TB, err error) {
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	w := &world{owner: dbtest.Postgres(tb)}
-	path := filepath.Join(tb.TempDir(), "root.key")
-	must(tb, keyring.CreateKeyFile(path))
+	w := &world{owner: dbtest.Postgres(tb), keyFile: filepath.Join(tb.TempDir(), "root.key")}
+	must(tb, keyring.CreateKeyFile(w.keyFile))
 	var err error
-	w.root, err = keyring.KeyFile(path)
-	must(tb, err)
 	w.logins, err = postgres.Setup(tb.Context(), w.owner, &postgres.SetupOptions{Migrations: appFiles(), Lines: lines})
 	must(tb, err)
 	w.open(tb)
@@ -90,6 +88,10 @@ func (w *world) open(tb testing.TB) {
 	store, err := postgres.OpenKeystore(tb.Context(), w.logins.Library)
 	must(tb, err)
 	tb.Cleanup(func() { _ = store.Close() })
+	if w.keyFile != "" {
+		w.root, err = keyring.KeyFile(w.keyFile)
+		must(tb, err)
+	}
 	w.keys, err = keyring.New(w.root, store, nil)
 	must(tb, err)
 	w.log, err = audit.New(w.keys, nil)
