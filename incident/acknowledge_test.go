@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,35 @@ func TestNoRecordNoAction(t *testing.T) {
 		s := w.status(t) // of one case
 		if len(s.Notices[0].Channels) != 1 || !s.Notices[0].Acknowledged.IsZero() {
 			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// A notice that arrived and could not be recorded counts as not delivered, and
+// comes again under its id once it can.
+func TestNoRecordNoDelivery(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		box := letterbox(filepath.Join(w.Dir, "box"))
+		c := w.attacked(t)
+		var err error
+		w.desk, err = w.newDesk(box.options())
+		must(t, err)
+		w.desk.Impatient()
+		_, err = w.desk.Notify(w.as(t.Context()), c.ID)
+		must(t, err)
+		mute, err := incident.New(w.db, w.keys, w.log, broken{}, vendor, box.options())
+		must(t, err)
+		mute.Impatient()
+		if n, err := mute.Deliver(t.Context()); n != 0 || err != nil {
+			t.Errorf("delivered %d, %v", n, err)
+		}
+		if got := w.status(t).Notices[0].Channels[0]; !got.Delivered.IsZero() {
+			t.Errorf("delivered, and in no log: %+v", got)
+		}
+		w.deliverAll(t)
+		w.wantRecorded(t)
+		if n, different := box.arrivals(t); n != 2 || different != 1 {
+			t.Errorf("%d arrivals, %d different; want 2 of one", n, different)
 		}
 	})
 }

@@ -108,28 +108,72 @@ func (w *world) kill(tb testing.TB, o order) {
 	_ = cmd.Wait()
 }
 
-// deliverAll runs the desk until nothing waits for delivery.
+// deliverTime is far more than deliveries to a file need, also on a machine that is
+// busy.
+const deliverTime = 2 * time.Minute
+
+// deliverAll runs the desk until nothing waits for delivery. It fails where the
+// desk stops, gives something up, or does not come to an end.
 func (w *world) deliverAll(tb testing.TB) {
 	tb.Helper()
-	ctx, cancel := context.WithCancel(tb.Context())
+	ctx, cancel := context.WithTimeout(tb.Context(), deliverTime)
 	defer cancel()
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = w.desk.Run(ctx) })
+	ended := make(chan error, 1)
+	go func() { ended <- w.desk.Run(ctx) }()
 	for {
 		s := w.status(tb)
-		waits := s.Notified.IsZero()
-		for _, n := range s.Notices {
-			for _, c := range n.Channels {
-				waits = waits || c.Delivered.IsZero()
-			}
-		}
-		if !waits {
+		if waiting(tb, s) == 0 {
 			break
 		}
-		<-time.After(20 * time.Millisecond)
+		select {
+		case err := <-ended:
+			tb.Fatalf("the desk ends with %d of its notices not delivered: %v\n%+v", waiting(tb, s), err, s.Notices)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 	cancel()
-	wg.Wait()
+	<-ended
+}
+
+// waiting counts what of a case waits for delivery.
+func waiting(tb testing.TB, s incident.CaseStatus) (n int) {
+	tb.Helper()
+	if s.Notified.IsZero() {
+		n++
+	}
+	for _, notice := range s.Notices {
+		for _, c := range notice.Channels {
+			if !c.Dead.IsZero() {
+				tb.Fatalf("notice %s was given up after %d attempts: %s", notice.ID, c.Attempts, c.Code)
+			}
+			if c.Delivered.IsZero() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// wantRecorded fails where a notice counts as delivered and its tenant's log does
+// not say so: no entry, no action.
+func (w *world) wantRecorded(tb testing.TB) {
+	tb.Helper()
+	for _, n := range w.status(tb).Notices {
+		recorded := 0
+		for _, action := range w.entries(tb, n.Tenant) {
+			if action == "incident.deliver" {
+				recorded++
+			}
+		}
+		for _, c := range n.Channels {
+			if !c.Delivered.IsZero() {
+				recorded--
+			}
+		}
+		if recorded < 0 {
+			tb.Errorf("notice %s counts as delivered, and stands in no log", n.ID)
+		}
+	}
 }
 
 // Killed wherever it may be: repeated, each tenant has one notice under one id,
@@ -181,7 +225,12 @@ func TestKilledDelivery(t *testing.T) {
 				_, err = w.desk.Notify(w.as(t.Context()), c.ID)
 				must(t, err)
 				w.kill(t, order{Job: "deliver", Step: step, Case: c.ID, Box: string(box)})
+				if delivered := !w.status(t).Notices[0].Channels[0].Delivered.IsZero(); delivered != (step == "marked") {
+					t.Errorf("after the end of the process it counts as delivered: %v", delivered)
+				}
+				w.wantRecorded(t)
 				w.deliverAll(t)
+				w.wantRecorded(t)
 				if n, different := box.arrivals(t); n != want || different != 1 {
 					t.Errorf("%d arrivals, %d different; want %d of one", n, different, want)
 				}
