@@ -22,9 +22,14 @@ import (
 // of the events alone, so that it needs no key and shows nothing of anybody.
 // Refused changes do not count, nor do events that the sealer has rejected;
 // those that wait for it do, and [tenancy.Trace].Pending says how many. Times
-// are those of the writers' clocks. The checkpoint is read last, so that it
-// covers every sealed event that was counted. Without a tenant it returns
-// [tenancy.ErrNoTenant].
+// are those of the writers' clocks. The checkpoint is read after the events, so
+// that it covers every sealed one that was counted.
+//
+// Each entry that the checkpoint covers must be there, once. Where one is missing,
+// or the log contradicts itself in another way that shows without reading all of
+// it, the figures come beside [tenancy.ErrDamagedLog]: they hold what is left.
+// That entries are as they were sealed is for [Verify] to say: edited ones count
+// as what they say now. Without a tenant it returns [tenancy.ErrNoTenant].
 func (l *Log) Trace(ctx context.Context, db *tenancy.DB, q tenancy.TraceQuery) (tenancy.Trace, error) {
 	if db == nil {
 		return tenancy.Trace{}, errors.New("audit: trace: database must not be nil")
@@ -37,16 +42,11 @@ func (l *Log) Trace(ctx context.Context, db *tenancy.DB, q tenancy.TraceQuery) (
 	if err != nil {
 		return tenancy.Trace{}, err
 	}
-	h, err := readHead(ctx, db, id.UUID())
-	if err != nil || h == nil || h.newest.size < 0 {
-		return out, err
-	}
-	c, err := ParseCheckpoint([]byte(h.newest.note), h.vkey)
-	if err != nil {
+	err = groundOf(ctx, db, id.UUID(), &out)
+	if err != nil && !errors.Is(err, tenancy.ErrDamagedLog) {
 		return tenancy.Trace{}, err
 	}
-	out.Log, out.Size, out.Root = c.Origin, c.Size, c.Root[:]
-	return out, nil
+	return out, err
 }
 
 // countTrace has the database count, in one statement and so at one moment. The

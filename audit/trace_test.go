@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,6 +139,73 @@ func TestTraceOfForged(t *testing.T) {
 			}
 			w.seal(t)
 		}
+	})
+}
+
+// A log from which entries were taken, or that contradicts itself, says so beside
+// what is left: nobody is cleared by it.
+func TestTraceOfDamaged(t *testing.T) {
+	const seal = "UPDATE art32.events SET leaf = "
+	tests := []struct {
+		name   string
+		hit    []string
+		events int
+		size   int64
+	}{
+		{"an entry is gone", []string{"DELETE FROM art32.events WHERE leaf = 4 AND tenant_id = TENANT"}, 9, 10},
+		{"the first one", []string{"DELETE FROM art32.events WHERE leaf = 0 AND tenant_id = TENANT"}, 9, 10},
+		{"the last ones", []string{"DELETE FROM art32.events WHERE leaf > 5 AND tenant_id = TENANT"}, 6, 10},
+		{"all entries", []string{"DELETE FROM art32.events WHERE tenant_id = TENANT"}, 0, 10},
+		{"rejected afterwards", []string{seal + "-1 WHERE leaf = 4 AND tenant_id = TENANT"}, 9, 10},
+		{"waits again", []string{seal + "NULL WHERE leaf = 4 AND tenant_id = TENANT"}, 10, 10},
+		{"moved behind the end", []string{seal + "10 WHERE leaf = 4 AND tenant_id = TENANT"}, 10, 10},
+		{"gone, and another twice", []string{
+			"DROP INDEX art32.events_leaf", "DELETE FROM art32.events WHERE leaf = 4 AND tenant_id = TENANT", seal + "6 WHERE leaf = 5 AND tenant_id = TENANT",
+		}, 9, 10},
+		{"the log is gone", []string{"DELETE FROM art32.checkpoints WHERE tenant_id = TENANT", "DELETE FROM art32.tiles WHERE tenant_id = TENANT", "DELETE FROM art32.logs WHERE tenant_id = TENANT"}, 10, 0},
+		{"the checkpoints are gone", []string{"DELETE FROM art32.checkpoints WHERE tenant_id = TENANT"}, 10, 0},
+		{"the checkpoint is forged", []string{"UPDATE art32.checkpoints SET note = 'x' WHERE tenant_id = TENANT"}, 10, 0},
+		{"set back, rows and all", []string{"DELETE FROM art32.events WHERE leaf > 5 AND tenant_id = TENANT", "UPDATE art32.logs SET size = 6 WHERE tenant_id = TENANT"}, 6, 10},
+		{"everything is gone", []string{
+			"DELETE FROM art32.checkpoints WHERE tenant_id = TENANT", "DELETE FROM art32.tiles WHERE tenant_id = TENANT", "DELETE FROM art32.logs WHERE tenant_id = TENANT",
+			"DELETE FROM art32.event_parts WHERE tenant_id = TENANT", "DELETE FROM art32.events WHERE tenant_id = TENANT",
+		}, 0, 0},
+	}
+	onBoth(t, func(t *testing.T, w *world) {
+		for _, tt := range tests {
+			made, err := w.db.CreateTenant(w.as(t.Context()), tenancy.Tenant{Name: tt.name})
+			must(t, err)
+			w.a = made.ID
+			w.sealed(t, 10)
+			w.raw(t, tt.hit...)
+			got, err := w.log.Trace(w.in(t.Context(), w.a), w.db, tenancy.TraceQuery{})
+			if !errors.Is(err, tenancy.ErrDamagedLog) || got.Events != tt.events || got.Size != tt.size {
+				t.Errorf("%s: got %+v, %v", tt.name, got, err)
+			}
+			if w.verify(t, nil).OK() {
+				t.Errorf("%s: Verify finds nothing", tt.name)
+			}
+		}
+	})
+}
+
+// A log that grows while it is traced is no damaged one.
+func TestTraceWhileSealing(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.customers(t, 1)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for range 10 {
+				w.customers(t, 1)
+				w.seal(t)
+			}
+		})
+		for range 50 {
+			if _, err := w.log.Trace(w.in(t.Context(), w.a), w.db, tenancy.TraceQuery{}); err != nil {
+				t.Error(err)
+			}
+		}
+		wg.Wait()
 	})
 }
 

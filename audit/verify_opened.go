@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
 )
 
 // opened demands that the platform's log holds that this log was opened here. A
@@ -50,33 +51,45 @@ func (v *verifier) opened(ctx context.Context) error {
 	return nil
 }
 
-// begun finds a log of which nothing is left, not even what waits: the
-// platform's log still tells that it was opened. Between opening a log and
-// making it a sealer has events at hand that wait.
+// begun finds a log of which nothing is left, not even what waits.
 func (v *verifier) begun(ctx context.Context) error {
+	lost, err := gone(ctx, v.db, v.tenant)
+	if lost {
+		v.findf(KindTailCut, 0, uuid.Nil, "the whole log is gone: the platform's log tells that it was opened")
+	}
+	return err
+}
+
+// gone reports whether a tenant has neither log nor events that wait, although the
+// platform's log tells that its log was opened. Between opening a log and making
+// it a sealer has events at hand that wait.
+func gone(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (bool, error) {
+	d := db.Engine(engine.Library).Dialect()
 	opened := false
-	d := v.db.Engine(engine.Library).Dialect()
-	err := read(ctx, v.db, uuid.Nil, engine.Stmt{
+	err := read(ctx, db, uuid.Nil, engine.Stmt{
 		SQL:  "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.action = '" + actionOpen + "'",
 		Args: []any{uuid.Nil},
 	}, func(r engine.Row) error {
 		row, err := scanEvent(r)
-		if err == nil && row.opens(row.leaf.Object) && row.leaf.Event == openingOf(v.tenant, row.leaf.Object) {
+		if err == nil && row.opens(row.leaf.Object) && row.leaf.Event == openingOf(tenant, row.leaf.Object) {
 			opened = true
 		}
 		return err
 	})
 	if err != nil || !opened {
-		return err
+		return false, err
 	}
 	waiting := false
-	err = v.strays(ctx, "e.leaf IS NULL AND e.seq >= $2", minSeq, func(*row) { waiting = true })
+	err = read(ctx, db, tenant, engine.Stmt{
+		SQL:  "SELECT e.seq FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.leaf IS NULL ORDER BY e.seq LIMIT 1",
+		Args: []any{tenant},
+	}, func(engine.Row) error {
+		waiting = true
+		return nil
+	})
 	if err != nil || waiting {
-		return err
+		return false, err
 	}
-	if now, err := readHead(ctx, v.db, v.tenant); err != nil || now != nil {
-		return err
-	}
-	v.findf(KindTailCut, 0, uuid.Nil, "the whole log is gone: the platform's log tells that it was opened")
-	return nil
+	now, err := readHead(ctx, db, tenant)
+	return now == nil && err == nil, err
 }

@@ -1,10 +1,12 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -33,6 +35,10 @@ type Affected struct {
 	Log      string // origin of the tenant's log; empty when nothing was sealed yet
 	Size     int64  // of its checkpoint that covers the events, in entries
 	Root     []byte // of the same
+	// Damaged says that entries of the tenant's log are missing, or that it
+	// contradicts itself: AtLeast still holds, AtMost may be too low, and which
+	// tables were touched may not show.
+	Damaged bool
 	// Digest is the SHA-256, in hexadecimal, over case, scope and what the log
 	// shows. Counting the same span of an unchanged log again yields it again,
 	// however far log and tables have grown.
@@ -52,7 +58,9 @@ type AffectedTable struct {
 // Affected counts for each tenant what the case touches: those whose log shows a
 // change in the scope and those that the report names, in the order of their
 // creation. It changes nothing. A tenant that cannot be counted is left out, and
-// named in a [*TenantError] beside the others' result.
+// named in a [*TenantError] beside the others' result; so is one whose log is
+// damaged and shows nothing, for that clears nobody. Where it shows something, or
+// the report names the tenant, the tenant stands in both.
 func (d *Desk) Affected(ctx context.Context, id uuid.UUID) ([]Affected, error) {
 	c, err := d.find(ctx, id)
 	if err != nil {
@@ -82,10 +90,10 @@ func (d *Desk) affected(ctx context.Context, c *Case, known *knownTenants) ([]Af
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, wrap("count", ctx.Err())
-		case err != nil && known.closed[t.ID]:
-		case err != nil:
+		case err != nil && !known.closed[t.ID]:
 			failed.add(t.ID, err)
-		case a != nil:
+		}
+		if a != nil {
 			all = append(all, *a)
 		}
 	}
@@ -97,29 +105,31 @@ func (d *Desk) affected(ctx context.Context, c *Case, known *knownTenants) ([]Af
 	return all, failed, nil
 }
 
-// scan counts the context's tenant; nil if it is not affected.
+// scan counts the context's tenant; nil if it is not affected. From a damaged log
+// it counts what is left, and returns it beside the error.
 func (d *Desk) scan(ctx context.Context, c *Case, t tenancy.Tenant) (*Affected, error) {
 	named := slices.Contains(c.Report.Tenants, t.ID)
 	if !named && c.Report.Scope.IsZero() {
 		return nil, nil //nolint:nilnil // others are named
 	}
-	trace, err := d.trail.Trace(ctx, d.db, c.scope())
-	if err != nil {
-		return nil, wrap("trace", err)
-	}
-	if !named && trace.Events == 0 {
-		return nil, nil //nolint:nilnil // not affected
+	trace, damage := d.trail.Trace(ctx, d.db, c.scope())
+	if !left(damage) || !named && trace.Events == 0 {
+		return nil, wrap("trace", damage) // without one it is not affected
 	}
 	n, err := d.count(ctx, c.Report.Scope, trace)
 	if err != nil {
 		return nil, err
 	}
+	damage = cmp.Or(damage, n.damage)
 	return &Affected{
 		Tenant: t.ID, Name: shown(t.Name), Events: trace.Events, Unnamed: trace.Unnamed, Pending: trace.Pending,
 		Records: n.records(), Subjects: n.subjects(), Tables: n.tables(),
-		Log: trace.Log, Size: trace.Size, Root: trace.Root, Digest: digest(c, t.ID, trace),
-	}, nil
+		Log: trace.Log, Size: trace.Size, Root: trace.Root, Damaged: damage != nil, Digest: digest(c, t.ID, trace),
+	}, wrap("trace", damage)
 }
+
+// left reports whether a trace holds figures: all, or what is left of the log.
+func left(err error) bool { return err == nil || errors.Is(err, tenancy.ErrDamagedLog) }
 
 // digested is what [Affected].Digest covers, in the form of docs/formats/notice.md.
 // It leaves out what grows by itself: the head of the log, what is pending, and

@@ -14,6 +14,7 @@ import (
 type bounds struct {
 	shown, gone tenancy.Trace
 	held        tenancy.Census
+	damage      error // of the log, which holds what is left of gone
 }
 
 // count goes back to the beginning for who is named without a scope.
@@ -23,8 +24,11 @@ func (d *Desk) count(ctx context.Context, q tenancy.TraceQuery, shown tenancy.Tr
 	if n.held, err = d.db.Census(ctx, q.Tables...); err != nil {
 		return nil, wrap("census", err)
 	}
-	n.gone, err = d.trail.Trace(ctx, d.db, tenancy.TraceQuery{From: q.From, Tables: q.Tables, Verbs: []string{"delete"}})
-	return n, wrap("trace", err)
+	n.gone, n.damage = d.trail.Trace(ctx, d.db, tenancy.TraceQuery{From: q.From, Tables: q.Tables, Verbs: []string{"delete"}})
+	if !left(n.damage) {
+		return nil, wrap("trace", n.damage)
+	}
+	return n, nil
 }
 
 func (n *bounds) records() Range { return between(n.shown.Records, n.held.Records+n.gone.Records) }

@@ -21,7 +21,9 @@ import (
 // Tracer counts from a log what was done to the rows of the context's tenant;
 // *audit.Log is one.
 type Tracer interface {
-	// Trace counts what matches q in the log of the context's tenant.
+	// Trace counts what matches q in the log of the context's tenant. Where
+	// entries of the log are missing, or it contradicts itself, it returns what is
+	// left beside an error that is tenancy.ErrDamagedLog.
 	Trace(ctx context.Context, db *tenancy.DB, q tenancy.TraceQuery) (tenancy.Trace, error)
 }
 

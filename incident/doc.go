@@ -27,7 +27,9 @@
 // Numbers are ranges and never exact: at least what the log shows, at most what the
 // tables hold and what the log shows to be deleted. They stand with the checkpoint
 // of the log that they rest on, and a digest that counting the same span again
-// yields again.
+// yields again. Each entry that the checkpoint covers must be there: a log with
+// missing ones clears no tenant, who is then a task, and where something is left,
+// or the tenant is named, the notice goes out and says so.
 //
 // A notice is built from the tenant's own log, tables and name and from the text
 // of the report, nothing else; its text is encrypted under the tenant's key. It is
@@ -53,7 +55,9 @@
 // keeps no reads: name such tenants in [Report].Tenants. The text of a report goes
 // to every affected controller: it must name none of them. Rows that callers' SQL
 // wrote or deleted leave no event: they are missing from the bounds, unless the
-// tables still hold them.
+// tables still hold them. Entries that somebody edited in the database count as
+// what they say now, and those that were removed before they were sealed not at
+// all: audit.Verify finds the first, as in `art32 audit verify`; run it before.
 //
 // # Compatibility
 //

@@ -77,6 +77,7 @@ type evidence struct {
 	Size    int64      `json:"size"`
 	Root    []byte     `json:"root"`
 	Digest  string     `json:"digest"`
+	Damaged bool       `json:"damaged,omitempty"`
 }
 
 type clocks struct {
@@ -100,7 +101,7 @@ func (d *Desk) compose(c *Case, a *Affected, number int, made time.Time, ack str
 		Controller: party{a.Tenant.String(), shown(a.Name)}, Processor: processor(d.vendor),
 		Breach:   breach{r.Kind.Words(), r.Title, r.Nature, r.Consequences, r.Measures},
 		ToFollow: toFollow(r), Subjects: bound(a.Subjects), Records: bound(a.Records), Tables: []holding{},
-		Evidence: evidence{nil, q.Until.UTC(), a.Events, a.Unnamed, a.Pending, a.Log, a.Size, a.Root, a.Digest},
+		Evidence: evidence{nil, q.Until.UTC(), a.Events, a.Unnamed, a.Pending, a.Log, a.Size, a.Root, a.Digest, a.Damaged},
 		Clocks:   d.clocks(r.Aware, rule, clock), Ack: ack,
 	}
 	if from := q.From.UTC(); !q.From.IsZero() {

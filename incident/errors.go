@@ -2,6 +2,7 @@ package incident
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -42,9 +43,10 @@ func (e *NoContactError) Error() string {
 	return "incident: " + strconv.Itoa(len(e.Tenants)) + " affected tenants have no contact"
 }
 
-// TenantError says that tenants could not be counted or served, or that a notice
-// cannot be read. The result for the others stands. After [Desk.Notify] each that
-// has no notice is a [TaskCount] until it is served.
+// TenantError says that tenants could not be counted or served, that their logs are
+// damaged (tenancy.ErrDamagedLog), or that a notice cannot be read. The result for
+// the others stands. After [Desk.Notify] each that has no notice is a [TaskCount]
+// until it is served.
 type TenantError struct {
 	Tenants []tenancy.ID // in the order of their creation
 	Err     error        // what happened at each, joined
@@ -52,7 +54,7 @@ type TenantError struct {
 
 // Error counts them and shows what happened.
 func (e *TenantError) Error() string {
-	return "incident: " + strconv.Itoa(len(e.Tenants)) + " tenants not served: " + e.Err.Error()
+	return "incident: " + strconv.Itoa(len(e.Tenants)) + " tenants not served, or not on firm ground: " + e.Err.Error()
 }
 
 // Unwrap returns what happened.
@@ -60,7 +62,10 @@ func (e *TenantError) Unwrap() error { return e.Err }
 
 // add notes that a tenant failed.
 func (e *TenantError) add(id tenancy.ID, err error) {
-	e.Tenants, e.Err = append(e.Tenants, id), errors.Join(e.Err, err)
+	if !slices.Contains(e.Tenants, id) {
+		e.Tenants = append(e.Tenants, id)
+	}
+	e.Err = errors.Join(e.Err, err)
 }
 
 // orNil is e, unless no tenant failed.

@@ -136,9 +136,11 @@ func (d *Desk) prepare(ctx context.Context, c *Case, all []Affected, known *know
 		b.add(c, a.Tenant, "").body = body
 	}
 	for _, id := range failed.Tenants {
-		b.add(c, id, TaskCount)
+		if !slices.ContainsFunc(b.rows, func(r noticeRow) bool { return r.tenant == id }) {
+			b.add(c, id, TaskCount)
+			b.uncounted++
+		}
 	}
-	b.uncounted = len(failed.Tenants)
 	return b, nil
 }
 

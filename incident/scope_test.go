@@ -2,6 +2,7 @@ package incident_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -115,4 +116,83 @@ func TestCloseTenant(t *testing.T) {
 			t.Errorf("%d notices", len(got))
 		}
 	})
+}
+
+// The intruder takes the entries that tell of him out of a log: his victim is not
+// cleared by that, but a task until a person has seen to it.
+func TestDamagedLogClearsNobody(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.contacts(t)
+		w.tamper(t, w.a, w.people(t, w.a, 3)...)
+		w.people(t, w.b, 1)
+		w.seal(t)
+		w.cut(t, w.a, true)
+		c, err := w.desk.Open(w.as(t.Context()), report())
+		must(t, err)
+		all, err := w.desk.Affected(t.Context(), c.ID)
+		wantDamaged(t, err, w.a)
+		if len(all) != 0 {
+			t.Errorf("affected %+v", all)
+		}
+		for range 2 {
+			notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
+			wantDamaged(t, err, w.a)
+			if len(notices) != 0 {
+				t.Errorf("notices %v", notices)
+			}
+			wantTasks(t, w, "count")
+		}
+		must(t, w.desk.CloseTenant(w.as(t.Context()), c.ID, w.a))
+		wantTasks(t, w)
+	})
+}
+
+// Whoever is affected for sure is told at once, and told that it may be more.
+func TestDamagedLogIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, all := range map[string]bool{"some of it left": false, "named": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, w *world) {
+				w.contacts(t)
+				w.tamper(t, w.a, w.people(t, w.a, 3)...)
+				w.seal(t)
+				w.cut(t, w.a, all)
+				r := report()
+				if all {
+					r.Tenants = []tenancy.ID{w.a}
+				}
+				c, err := w.desk.Open(w.as(t.Context()), r)
+				must(t, err)
+				got, err := w.desk.Affected(t.Context(), c.ID)
+				wantDamaged(t, err, w.a)
+				want := incident.Range{AtLeast: 1, AtMost: 3}
+				if all {
+					want.AtLeast = 0
+				}
+				if len(got) != 1 || !got[0].Damaged || got[0].Records != want || got[0].Size != 7 { // with the contact
+					t.Fatalf("affected %+v", got)
+				}
+				notices, err := w.desk.Notify(w.as(t.Context()), c.ID)
+				wantDamaged(t, err, w.a)
+				if len(notices) != 1 || !strings.Contains(notices[0].Text, "Das Protokoll Ihres Mandanten ist beschädigt") ||
+					!strings.Contains(notices[0].Text, "The log of your tenant is damaged") || !strings.Contains(string(notices[0].JSON), `"damaged": true`) {
+					t.Errorf("notices %v", notices)
+				}
+				wantTasks(t, w, "deliver")
+				_, err = w.desk.Notify(w.as(t.Context()), c.ID)
+				must(t, err)
+				w.acknowledgeAll(t)
+				wantTasks(t, w)
+			})
+		})
+	}
+}
+
+func wantDamaged(tb testing.TB, err error, tenant tenancy.ID) {
+	tb.Helper()
+	e, ok := errors.AsType[*incident.TenantError](err)
+	if !ok || !errors.Is(err, tenancy.ErrDamagedLog) || len(e.Tenants) != 1 || e.Tenants[0] != tenant {
+		tb.Errorf("got %v, want that the log of %v is damaged", err, tenant)
+	}
 }

@@ -15,7 +15,7 @@ type TaskKind string
 const (
 	TaskNotify      TaskKind = "notify"      // nobody has called [Desk.Notify] yet
 	TaskScope       TaskKind = "scope"       // the case touches nobody: open one with a wider scope, close this one
-	TaskCount       TaskKind = "count"       // the tenant could not be counted or served: mend that, notify again
+	TaskCount       TaskKind = "count"       // the tenant could not be counted or served, or a damaged log shows nothing: mend that, notify again; or tell it, close
 	TaskContact     TaskKind = "contact"     // the tenant has no contact: set one, notify again
 	TaskDeliver     TaskKind = "deliver"     // a channel has not taken the notice over
 	TaskAcknowledge TaskKind = "acknowledge" // delivered, and not acknowledged

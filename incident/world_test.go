@@ -298,9 +298,28 @@ func (w *world) entries(tb testing.TB, id tenancy.ID) (actions []string) {
 // raw opens the platform's database past all protection.
 func (w *world) raw(tb testing.TB) *sql.DB {
 	tb.Helper()
+	return w.rawFile(tb, "platform.db")
+}
+
+// cut removes from a tenant's log what the intruder did, all of it or all but one
+// event.
+func (w *world) cut(tb testing.TB, id tenancy.ID, all bool) {
+	tb.Helper()
+	from := " FROM " + w.table("events") + " WHERE tenant_id = '" + id.String() + "' AND actor = '" + intruder.String() + "'"
+	query := "DELETE" + from
+	if !all {
+		query += " AND leaf <> (SELECT min(leaf)" + from + ")"
+	}
+	_, err := w.rawFile(tb, "tenants", id.String()+".db").ExecContext(tb.Context(), query)
+	must(tb, err)
+}
+
+// rawFile is raw for one of SQLite's files.
+func (w *world) rawFile(tb testing.TB, path ...string) *sql.DB {
+	tb.Helper()
 	driver, dsn := "pgx", w.owner
 	if w.Engine == "sqlite" {
-		driver, dsn = "sqlite", filepath.Join(w.Dir, "data", "platform.db")+"?_pragma=busy_timeout(5000)"
+		driver, dsn = "sqlite", filepath.Join(append([]string{w.Dir, "data"}, path...)...)+"?_pragma=busy_timeout(5000)"
 	}
 	db, err := sql.Open(driver, dsn)
 	must(tb, err)

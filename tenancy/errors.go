@@ -39,6 +39,9 @@ var (
 	ErrTxDone = errors.New("tenancy: transaction has ended")
 	// ErrTxInUse: a second goroutine used the transaction.
 	ErrTxInUse = errors.New("tenancy: transaction is in use by another goroutine")
+	// ErrDamagedLog: entries of the log are missing, or it contradicts itself. A
+	// [Trace] beside it holds what is left: nothing of it clears anybody.
+	ErrDamagedLog = errors.New("tenancy: the log is damaged, so that it may show too little")
 	// ErrNotIndexed: an encrypted column without blind index cannot be searched.
 	ErrNotIndexed = errors.New("tenancy: encrypted column has no blind index")
 )

@@ -22,9 +22,10 @@ it was reasonably certain that personal data were compromised. The affected tena
 are those in whose log the scope matches a change, and those that --tenant names,
 since the log keeps no reads. The texts go to every affected controller: they must
 name none of them and no person. What is not known yet may be left out. Numbers are
-bounds as far as the log shows: what callers' SQL wrote or deleted is in neither. The
-exit code is 1 if a tenant could not be counted or the case touches nobody; the case
-is open all the same.`,
+bounds as far as the log shows: what callers' SQL wrote or deleted is in neither. A
+log with missing entries clears nobody; that entries were edited shows audit verify
+alone: run it first. The exit code is 1 if a tenant could not be counted, its log is
+damaged, or the case touches nobody; the case is open all the same.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			o := &caseOpening{}
 			o.flags(fs)
@@ -136,6 +137,7 @@ type touched struct {
 	Subjects bounds     `json:"subjects"`
 	Unnamed  int        `json:"unnamed"`
 	Pending  int        `json:"pending"`
+	Damaged  bool       `json:"log_damaged"`
 	Digest   string     `json:"digest"`
 }
 
@@ -162,9 +164,13 @@ func (o *caseOpening) tell(ctx context.Context, out *output, desk *incident.Desk
 	}
 	c.Affected = []touched{}
 	for _, a := range all {
-		out.textf("affected %s %s: %s of %s; %d changes in its log", a.Tenant, a.Name,
-			span(a.Records, "records"), span(a.Subjects, "data subjects"), a.Events)
-		c.Affected = append(c.Affected, touched{a.Tenant, a.Name, a.Events, bounds(a.Records), bounds(a.Subjects), a.Unnamed, a.Pending, a.Digest})
+		more := ""
+		if a.Damaged {
+			more = ", which is damaged: it may be more"
+		}
+		out.textf("affected %s %s: %s of %s; %d changes in its log%s", a.Tenant, a.Name,
+			span(a.Records, "records"), span(a.Subjects, "data subjects"), a.Events, more)
+		c.Affected = append(c.Affected, touched{a.Tenant, a.Name, a.Events, bounds(a.Records), bounds(a.Subjects), a.Unnamed, a.Pending, a.Damaged, a.Digest})
 	}
 	if err == nil && len(all) == 0 {
 		c.Wrong = append(c.Wrong, "affected: no tenant that the log shows: open a case with a wider scope or --tenant, and close this one")

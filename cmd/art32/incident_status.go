@@ -254,7 +254,7 @@ func (t taskValue) text(b *breach) string {
 	case incident.TaskScope:
 		return "nobody found: open a case with a wider scope, and close this one with a reason: art32 incident close" + due
 	case incident.TaskCount:
-		return "tenant " + t.Tenant + " could not be counted or served: mend that and notify again, or tell it another way and close it: art32 incident close" + due
+		return "tenant " + t.Tenant + " could not be counted or served, or its log is damaged: mend that and notify again, or tell it, as by art32 incident open --tenant, and close it: art32 incident close" + due
 	case incident.TaskContact:
 		return "tenant " + t.Tenant + " has no contact: art32 incident contact, then notify" + due
 	case incident.TaskDeliver:
@@ -273,7 +273,7 @@ func failures(e *incident.TenantError) []string {
 	all := []string{}
 	if e != nil {
 		for _, id := range e.Tenants {
-			all = append(all, "tenant "+id.String()+" could not be counted or served")
+			all = append(all, "tenant "+id.String()+" could not be counted or served, or its log is damaged")
 		}
 		all = append(all, e.Err.Error())
 	}
