@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/art32/art32/internal/sshsig"
 )
 
 // describe writes the manifest.
@@ -49,12 +51,8 @@ func (r *run) commit(ctx context.Context) error {
 	if string(text) != string(want) {
 		return damaged(manifestName, "the target does not give back what was written")
 	}
-	sig, err := sign(r.vault.signer.key, namespaceManifest, text)
-	if err != nil {
-		return err
-	}
 	r.digest = digestOf(text)
-	_, err = r.put(ctx, signatureName, sig)
+	_, err = r.put(ctx, signatureName, sshsig.Sign(r.vault.signer.key, namespaceManifest, text))
 	r.step("committed")
 	return err
 }

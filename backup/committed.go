@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"os"
 
 	"filippo.io/age"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/art32/art32/tenancy"
 )
@@ -26,7 +26,7 @@ func look(ctx context.Context, target Target, run, signer string) (*reading, err
 	if target == nil {
 		return nil, errors.New("the target must not be nil")
 	}
-	var by ssh.PublicKey
+	var by ed25519.PublicKey
 	if signer != "" {
 		var err error
 		if by, err = parseSigner(signer); err != nil {
@@ -158,7 +158,7 @@ func (r *reading) unlockOne(p File, ids []age.Identity) (*age.X25519Identity, er
 
 // goneIn is [ErrForgotten] where a folder has the tenant's tombstone, and an
 // error around [fs.ErrNotExist] where it has none.
-func goneIn(dir, name string, by ssh.PublicKey) error {
+func goneIn(dir, name string, by ed25519.PublicKey) error {
 	f, err := openFolder(dir)
 	if err != nil {
 		return err

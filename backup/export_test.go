@@ -1,6 +1,10 @@
 package backup
 
-import "context"
+import (
+	"context"
+
+	"github.com/art32/art32/internal/sshsig"
+)
 
 // OnStep lets a test act, or die, at a step of a run.
 func (o *Options) OnStep(fn func(name string)) *Options {
@@ -40,5 +44,5 @@ func (v *Vault) Pseudonym(id [16]byte) string { return v.names.tenant(id) }
 
 // Resign signs a manifest with the job's key, as only the machine itself can.
 func (j *Job) Resign(_ context.Context, text []byte) ([]byte, error) {
-	return sign(j.vault.signer.key, namespaceManifest, text)
+	return sshsig.Sign(j.vault.signer.key, namespaceManifest, text), nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/sshsig"
 )
 
 // Recorder is the log that each run leaves its trace in; *audit.Recorder is one.
@@ -116,7 +117,7 @@ func within(dir, other string) bool {
 // Signer is the public key that vouches for the runs, as it stands in a file
 // authorized_keys. The operator holds it elsewhere: it tells a backup from one
 // that somebody else put there.
-func (j *Job) Signer() string { return formatSigner(j.vault.signer.public) }
+func (j *Job) Signer() string { return sshsig.FormatSigner(j.vault.signer.public) }
 
 func (j *Job) step(name string) {
 	if j.o.step != nil {

@@ -1,17 +1,15 @@
 package backup
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 	"strings"
-
-	"golang.org/x/crypto/ssh"
 )
 
 // Run is what a target holds under the name of one run.
@@ -90,7 +88,7 @@ func (r *Run) judge(ctx context.Context, target Target) error {
 
 // readManifest reads a run's manifest and checks its signature: against by, or
 // against the key that the manifest names.
-func readManifest(ctx context.Context, target Target, run string, by ssh.PublicKey) (*Manifest, []byte, error) {
+func readManifest(ctx context.Context, target Target, run string, by ed25519.PublicKey) (*Manifest, []byte, error) {
 	if !runName.MatchString(run) {
 		return nil, nil, errors.New("backup: that is no name of a run")
 	}
@@ -113,7 +111,7 @@ func readManifest(ctx context.Context, target Target, run string, by ssh.PublicK
 }
 
 // checkManifest parses nothing that nobody signed.
-func checkManifest(run string, text, sig []byte, by ssh.PublicKey) (*Manifest, []byte, error) {
+func checkManifest(run string, text, sig []byte, by ed25519.PublicKey) (*Manifest, []byte, error) {
 	if by == nil {
 		var err error
 		if by, err = signedWith(sig); err != nil {
@@ -131,7 +129,7 @@ func checkManifest(run string, text, sig []byte, by ssh.PublicKey) (*Manifest, [
 	if err != nil {
 		return nil, nil, damaged(manifestName, "it names no signer")
 	}
-	if !bytes.Equal(own.Marshal(), by.Marshal()) {
+	if !own.Equal(by) {
 		return nil, nil, fmt.Errorf("%w: another key signed than the one that the manifest names", ErrSignature)
 	}
 	if m.Run != run {

@@ -14,6 +14,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/art32/art32/internal/sshsig"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -115,10 +116,7 @@ func (v *Vault) createRecord(name string) (*record, error) {
 		return nil, err
 	}
 	text = append(text, '\n')
-	sig, err := sign(v.signer.key, namespaceVault, text)
-	if err != nil {
-		return nil, err
-	}
+	sig := sshsig.Sign(v.signer.key, namespaceVault, text)
 	for i, content := range [][]byte{sealed, sig, text} {
 		if err := v.writeAll(recordPath(name, recordEnds[i]), content); err != nil {
 			return nil, err

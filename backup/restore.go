@@ -11,6 +11,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/sshsig"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -270,7 +271,7 @@ func (r *restoring) belongs(ctx context.Context, keys *keyring.Ring) error {
 		return err
 	}
 	defer clear(own.key)
-	if formatSigner(own.public) != r.manifest.Signer {
+	if sshsig.FormatSigner(own.public) != r.manifest.Signer {
 		return fmt.Errorf("%w: the restored keystore holds another signer than the one that signed", ErrSignature)
 	}
 	return nil

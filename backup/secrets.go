@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
-	"golang.org/x/crypto/ssh"
 
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
@@ -58,7 +57,7 @@ func code(secret []byte, texts ...[]byte) []byte {
 // signer signs manifests and records of the vault.
 type signer struct {
 	key    ed25519.PrivateKey
-	public ssh.PublicKey
+	public ed25519.PublicKey
 }
 
 func openSigner(ctx context.Context, keys *keyring.Ring) (*signer, error) {
@@ -67,11 +66,8 @@ func openSigner(ctx context.Context, keys *keyring.Ring) (*signer, error) {
 		return nil, fmt.Errorf("backup: open secrets: %w", err)
 	}
 	defer clear(seed)
-	s := &signer{key: ed25519.NewKeyFromSeed(seed)}
-	if s.public, err = ssh.NewPublicKey(s.key.Public()); err != nil {
-		return nil, fmt.Errorf("backup: open secrets: %w", err)
-	}
-	return s, nil
+	key := ed25519.NewKeyFromSeed(seed)
+	return &signer{key: key, public: key.Public().(ed25519.PublicKey)}, nil //nolint:forcetypeassert // documented
 }
 
 func digestOf(text []byte) string {

@@ -2,12 +2,13 @@ package backup
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 
-	"golang.org/x/crypto/ssh"
+	"github.com/art32/art32/internal/sshsig"
 )
 
 // signed is a file of the vault that counts by the signature beside it. The
@@ -26,11 +27,7 @@ func (s signed) write(v *Vault, value any) error {
 		return err
 	}
 	text = append(text, '\n')
-	sig, err := sign(v.signer.key, namespaceVault, text)
-	if err != nil {
-		return err
-	}
-	return s.spread(v, text, sig)
+	return s.spread(v, text, sshsig.Sign(v.signer.key, namespaceVault, text))
 }
 
 func (s signed) spread(v *Vault, text, sig []byte) error {
@@ -43,7 +40,7 @@ func (s signed) spread(v *Vault, text, sig []byte) error {
 // read reads it in a folder. Anybody can lay a file there: only one that is
 // signed by by counts, and any other is refused. It returns an error around
 // [fs.ErrNotExist] where there is none.
-func (s signed) read(f *folder, by ssh.PublicKey) (text, sig []byte, err error) {
+func (s signed) read(f *folder, by ed25519.PublicKey) (text, sig []byte, err error) {
 	if text, err = f.read(s.name); err != nil {
 		return nil, nil, err
 	}

@@ -2,11 +2,10 @@ package backup
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/art32/art32/tenancy"
 )
@@ -50,7 +49,7 @@ func (v *Vault) Forget(ctx context.Context, tenant tenancy.ID) error {
 }
 
 // tombstone reads that of a tenant in a folder.
-func (f *folder) tombstone(name string, by ssh.PublicKey) (text, sig []byte, err error) {
+func (f *folder) tombstone(name string, by ed25519.PublicKey) (text, sig []byte, err error) {
 	return tombstoneOf(name).read(f, by)
 }
 
