@@ -152,7 +152,7 @@ func (b *batch) readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) 
 
 // write is the one step that changes anything.
 func (s *Sealer) write(ctx context.Context, tenant uuid.UUID, b *batch, key *signer) error {
-	return inTx(ctx, s.db, engine.Scope{Tenant: tenant}, func(t engine.Tx) error {
+	return inTx(ctx, s.db, engine.Scope{Tenant: tenant, Closed: true}, func(t engine.Tx) error {
 		if len(b.bad) > 0 {
 			t.Queue(rejectStmt(t.Dialect(), tenant, b.bad))
 		}

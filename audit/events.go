@@ -125,7 +125,7 @@ type storedPart struct {
 
 func (q *query) rows(ctx context.Context, s engine.Stmt) ([]*row, error) {
 	var rows []*row
-	err := read(ctx, q.db, q.tenant, s, func(r engine.Row) error {
+	err := readIn(ctx, q.db, engine.Scope{Tenant: q.tenant}, s, func(r engine.Row) error {
 		row, err := scanEvent(r)
 		rows = append(rows, row)
 		return err

@@ -39,9 +39,15 @@ func inTx(ctx context.Context, db *tenancy.DB, s engine.Scope, fn func(engine.Tx
 }
 
 // read runs one query in a transaction of its own. Long walks through a log
-// consist of many: none keeps a snapshot or a lock for long.
+// consist of many: none keeps a snapshot or a lock for long. The log of a closed
+// tenant is sealed, verified and exported as any.
 func read(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, s engine.Stmt, row func(engine.Row) error) error {
-	t, err := db.Engine(engine.Library).Begin(ctx, engine.Scope{Tenant: tenant})
+	return readIn(ctx, db, engine.Scope{Tenant: tenant, Closed: true}, s, row)
+}
+
+// readIn is read for a scope.
+func readIn(ctx context.Context, db *tenancy.DB, scope engine.Scope, s engine.Stmt, row func(engine.Row) error) error {
+	t, err := db.Engine(engine.Library).Begin(ctx, scope)
 	if err != nil {
 		return dbError("begin", err)
 	}

@@ -54,7 +54,7 @@ func (l *Log) Trace(ctx context.Context, db *tenancy.DB, q tenancy.TraceQuery) (
 // in several tables.
 func countTrace(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, q tenancy.TraceQuery) (tenancy.Trace, error) {
 	var out tenancy.Trace
-	err := read(ctx, db, tenant, traceStmt(db.Engine(engine.Library).Dialect(), tenant, q), func(r engine.Row) error {
+	err := readIn(ctx, db, engine.Scope{Tenant: tenant}, traceStmt(db.Engine(engine.Library).Dialect(), tenant, q), func(r engine.Row) error {
 		var t tenancy.TableTrace
 		var events, records, subjects, unnamed, pending int64
 		if err := r.Scan(&t.Table, &events, &records, &subjects, &unnamed, &pending); err != nil {

@@ -20,7 +20,10 @@ const ledgerName = "erasures.jsonl"
 // Options.Ledger. It is safe for concurrent use, also by several processes.
 type Ledger struct{ vault *Vault }
 
-var _ tenancy.ErasureLedger = (*Ledger)(nil)
+var _ tenancy.TenantLedger = (*Ledger)(nil)
+
+// wholeTenant stands in the ledger for all data subjects of a tenant.
+var wholeTenant = uuid.Nil
 
 // Erased implements [tenancy.ErasureLedger]: it returns nil once the entry is on
 // the disk of every folder of the vault, and does nothing for a subject that has
@@ -34,6 +37,28 @@ func (l *Ledger) Erased(ctx context.Context, tenant tenancy.ID, subject uuid.UUI
 	})
 }
 
+// ErasedTenant implements [tenancy.TenantLedger]: it writes an entry that stands
+// for the whole tenant, and gives up the tenant's backups with [Vault.Forget]. It
+// returns nil once both are on the disk of every folder.
+func (l *Ledger) ErasedTenant(ctx context.Context, tenant tenancy.ID) error {
+	if err := l.Erased(ctx, tenant, wholeTenant); err != nil {
+		return err
+	}
+	return l.vault.Forget(ctx, tenant)
+}
+
+// Told implements [tenancy.LedgerReader].
+func (l *Ledger) Told(ctx context.Context, tenant tenancy.ID, subject uuid.UUID) (told bool, err error) {
+	err = l.vault.locked(ctx, func() error {
+		if err := l.vault.refresh(); err != nil {
+			return err
+		}
+		told = l.vault.listed(tenant, subject)
+		return nil
+	})
+	return told, err
+}
+
 // State says how far the ledger was written, as this process knows it.
 func (l *Ledger) State() LedgerState {
 	l.vault.mu.Lock()
@@ -41,12 +66,17 @@ func (l *Ledger) State() LedgerState {
 	return l.vault.chain.state()
 }
 
+// listed reports whether an entry names the data subject. The caller has the lock.
+func (v *Vault) listed(id tenancy.ID, person uuid.UUID) bool {
+	return v.chain.has(v.names.tenant(id), v.names.subject(id, person))
+}
+
 // append writes an entry into all folders. The caller has the lock.
 func (v *Vault) append(id tenancy.ID, person uuid.UUID) error {
-	tenant, subject := v.names.tenant(id), v.names.subject(id, person)
-	if v.chain.has(tenant, subject) {
+	if v.listed(id, person) {
 		return nil
 	}
+	tenant, subject := v.names.tenant(id), v.names.subject(id, person)
 	line, err := v.chain.next(time.Now(), tenant, subject)
 	if err != nil {
 		return err

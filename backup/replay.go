@@ -154,6 +154,9 @@ func (r *replayer) readStore(ctx context.Context) error {
 
 // tenant erases who is due. The keys go first: they are the point.
 func (r *replayer) tenant(ctx context.Context, t tenancy.ID) error {
+	if r.listed(t, wholeTenant) {
+		return r.whole(ctx, t)
+	}
 	for _, s := range r.stored[t] {
 		if !r.listed(t, s.id) {
 			continue
@@ -175,10 +178,29 @@ func (r *replayer) tenant(ctx context.Context, t tenancy.ID) error {
 	return err
 }
 
+// whole erases a tenant that was erased as a whole.
+func (r *replayer) whole(ctx context.Context, t tenancy.ID) error {
+	if done, err := r.DB.TenantErased(ctx); done || err != nil {
+		return err
+	}
+	if err := r.Keys.ShredTenant(ctx, t.UUID()); err != nil {
+		return err
+	}
+	r.n++
+	return r.DB.EraseTenant(ctx)
+}
+
 // due are the data subjects in the ledger whom the data do not show as erased:
 // key gone, and rows cleared in the transaction that says so. True stands for
 // one of a tenant that is closed: the key is all that is left to go.
 func (r *replayer) due(ctx context.Context, t tenancy.ID) (map[uuid.UUID]bool, error) {
+	if r.listed(t, wholeTenant) {
+		done, err := r.DB.TenantErased(ctx)
+		if done || err != nil {
+			return nil, err
+		}
+		return map[uuid.UUID]bool{wholeTenant: true}, nil
+	}
 	due, keyGone := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
 	for _, s := range r.stored[t] {
 		if r.listed(t, s.id) {

@@ -27,8 +27,9 @@ type run struct {
 
 // Eraser is what a [Snapshot] may offer beyond: it tells who is erased.
 type Eraser interface {
-	// Erased hands on the data subjects whom the view shows as erased. It is
-	// called after Keystore.
+	// Erased hands on the data subjects whom the view shows as erased, and the
+	// tenants, each with the nil id and before its data subjects. It is called
+	// after Keystore.
 	Erased(ctx context.Context, each func(tenant tenancy.ID, subject uuid.UUID) error) error
 }
 
@@ -223,7 +224,7 @@ func (r *run) ledger(ctx context.Context, snap Snapshot) error {
 		}
 		before := r.vault.chain.state().Entries
 		if e, ok := snap.(Eraser); ok {
-			if err := e.Erased(ctx, r.vault.append); err != nil {
+			if err := e.Erased(ctx, r.vault.complete); err != nil {
 				return err
 			}
 		}
@@ -231,6 +232,15 @@ func (r *run) ledger(ctx context.Context, snap Snapshot) error {
 		r.added = int(r.manifest.Ledger.Entries - before)
 		return nil
 	})
+}
+
+// complete writes an entry for a data subject, unless one stands for the whole
+// tenant.
+func (v *Vault) complete(tenant tenancy.ID, subject uuid.UUID) error {
+	if v.listed(tenant, wholeTenant) {
+		return nil
+	}
+	return v.append(tenant, subject)
 }
 
 // unlisted says that the database was erased from without the ledger. At the

@@ -74,3 +74,19 @@ type LineRecorder interface {
 
 // Line is a package's own line of migrations, in both dialects.
 type Line = migrate.Line
+
+// ErasureTeller is what a [SubjectEraser] may offer beyond: what an erasure record
+// says about the log comes from it.
+type ErasureTeller interface {
+	// Remains names what an erasure empties in the log, and what it keeps.
+	Remains() LogRemains
+	// Holds reports whether the log still holds what an erasure of the data
+	// subject removes, or with the nil id, what one of tx's tenant does.
+	Holds(ctx context.Context, tx *Tx, subject uuid.UUID) (bool, error)
+}
+
+// LogRemains names parts of the events of a log, in words of the log's format.
+type LogRemains struct {
+	Emptied []string `json:"emptied"` // that an erasure empties
+	Kept    []string `json:"kept"`    // that stay
+}

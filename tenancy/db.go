@@ -20,6 +20,9 @@ type DB struct {
 	log    ChangeRecorder
 	ledger ErasureLedger // nil for none
 	tel    telemetry
+	step   func(name string) // of an erasure; nil but in tests of crashes
+	// pageRows is how many rows of a tenant one transaction clears; 0: clearPage.
+	pageRows int
 }
 
 // New joins an engine with the tables, the keys, the log and, unless it is nil,
@@ -70,11 +73,7 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 	}
 	ctx, done := db.tel.span(ctx, "tenancy.In")
 	defer func() { done(err) }()
-	tx, err := db.begin(ctx, scope)
-	if err != nil {
-		return err
-	}
-	return tx.do(ctx, func(ctx context.Context) error { return fn(ctx, tx) })
+	return db.inScope(ctx, scope, fn)
 }
 
 // InSQL is [DB.In] for a function that needs SQL of its own. What that SQL
@@ -97,7 +96,7 @@ func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx)
 	defer func() { done(err) }()
 	e, err := db.eng.BeginSQL(ctx, scope)
 	if err != nil {
-		return wrap("begin", "transaction", err)
+		return db.ofErased(ctx, scope, wrap("begin", "transaction", err))
 	}
 	tx := &SQLTx{Tx: &Tx{db: db, eng: e, scope: scope}, sqlx: e.SQLX()}
 	return tx.do(ctx, func(ctx context.Context) error {
@@ -182,6 +181,7 @@ func (tx *Tx) end(ctx context.Context, err error) error {
 	} else if rbErr := tx.eng.Rollback(context.WithoutCancel(ctx)); rbErr != nil {
 		err = errors.Join(err, wrap("roll back", "transaction", rbErr))
 	}
+	err = tx.db.ofErased(ctx, tx.scope, err)
 	tx.db.tel.count(ctx, err, tx.refused)
 	return errors.Join(err, tx.recordRefusals(ctx))
 }

@@ -94,10 +94,10 @@ func (r *Repository[T]) write(ctx context.Context, u *unit, c Change, s engine.S
 	return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
 }
 
-// writeAbout is write for a row about a data subject, refused with [ErrErased]
-// if that was erased.
+// writeAbout is write for a row that may tell of people, refused with [ErrErased]
+// if its data subject, or the whole tenant, was erased.
 func (r *Repository[T]) writeAbout(ctx context.Context, u *unit, c Change, s engine.Stmt) error {
-	if c.Subject == uuid.Nil {
+	if c.Subject == uuid.Nil && !r.t.holdsPersonal() {
 		return r.write(ctx, u, c, s)
 	}
 	if err := u.tx.record(ctx, c); err != nil {
@@ -106,7 +106,7 @@ func (r *Repository[T]) writeAbout(ctx context.Context, u *unit, c Change, s eng
 	u.tx.eng.Queue(s)
 	err := u.tx.run(ctx, guard(u.tx.eng.Dialect(), u.tx.scope.Tenant, c.Subject), u.last(), c, nil)
 	if errors.Is(err, ErrBadValue) || errors.Is(err, ErrNotFound) {
-		if gone, kerr := u.tx.db.keys.Erased(ctx, u.tx.scope.Tenant, c.Subject); kerr == nil && gone {
+		if gone, kerr := u.tx.db.keyGone(ctx, u.tx.scope.Tenant, c.Subject); kerr == nil && gone {
 			err = ErrErased
 		}
 	}

@@ -15,14 +15,15 @@ import (
 
 var _ backup.Eraser = (*snapshot)(nil)
 
-// tombstone is a data subject whose key was destroyed.
+// tombstone is a data subject whose key was destroyed, or a tenant.
 type tombstone struct {
 	Tenant uuid.UUID
 	Name   string // of the record
 }
 
+// tombstones lists those of a tenant first: its name comes behind all others.
 const tombstones = `SELECT DISTINCT tenant_id, name FROM art32_keys.keys
-	WHERE state = 'erased' AND name LIKE 'subject/%' ORDER BY 1, 2`
+	WHERE state = 'erased' AND (name LIKE 'subject/%' OR name = 'tenant') ORDER BY 1, 2 DESC`
 
 // Erased implements [backup.Eraser].
 func (s *snapshot) Erased(ctx context.Context, each func(tenancy.ID, uuid.UUID) error) error {
@@ -39,7 +40,10 @@ func (s *snapshot) Erased(ctx context.Context, each func(tenancy.ID, uuid.UUID) 
 		return fmt.Errorf("pgsource: read keystore: %w", told(err))
 	}
 	for _, t := range all {
-		id, err := uuid.Parse(strings.TrimPrefix(t.Name, "subject/"))
+		id, err := uuid.Nil, error(nil)
+		if t.Name != "tenant" {
+			id, err = uuid.Parse(strings.TrimPrefix(t.Name, "subject/"))
+		}
 		if err != nil {
 			return errors.New("pgsource: the keystore names a data subject by no id")
 		}

@@ -16,9 +16,11 @@ import (
 
 var _ backup.Eraser = (*snapshot)(nil)
 
-// erasedKeys are the tombstones of data subjects in the keystore: id of the
-// tenant, a blank, name of the record.
-const erasedKeys = `SELECT DISTINCT tenant_id || ' ' || name FROM art32_keys WHERE state = 'erased' AND name LIKE 'subject/%' ORDER BY 1`
+// erasedKeys are the tombstones of data subjects and tenants in the keystore: id
+// of the tenant, a blank, name of the record. That of a tenant comes before those
+// of its data subjects.
+const erasedKeys = `SELECT DISTINCT tenant_id || ' ' || name FROM art32_keys
+	WHERE state = 'erased' AND (name LIKE 'subject/%' OR name = 'tenant') ORDER BY tenant_id, name DESC`
 
 // Erased implements [backup.Eraser].
 func (v *snapshot) Erased(ctx context.Context, each func(tenancy.ID, uuid.UUID) error) error {
@@ -32,9 +34,12 @@ func (v *snapshot) Erased(ctx context.Context, each func(tenancy.ID, uuid.UUID) 
 		return fmt.Errorf("sqlitesource: %w", unreadable(ctx, path, err))
 	}
 	for _, name := range names {
-		tenant, subject, _ := strings.Cut(name, " subject/")
+		tenant, subject, _ := strings.Cut(name, " ")
 		t, err := uuid.Parse(tenant)
-		id, idErr := uuid.Parse(subject)
+		id, idErr := uuid.Nil, error(nil)
+		if subject != "tenant" {
+			id, idErr = uuid.Parse(strings.TrimPrefix(subject, "subject/"))
+		}
 		if err != nil || idErr != nil {
 			return errors.New("sqlitesource: the keystore names a data subject by no id")
 		}

@@ -28,7 +28,18 @@ type Scope struct {
 	Tenant  uuid.UUID // nil for the platform
 	Actor   string    // as tenancy.Actor writes it; "" for nobody
 	Session string    // its public id; "" for none
+	// Closed admits a tenant that is closed: what is left of it is erased, and
+	// its log sealed and verified.
+	Closed bool
 }
+
+// Erased names a data subject who was erased, or with a nil Subject a tenant.
+type Erased struct{ Tenant, Subject uuid.UUID }
+
+// Erasures reads who was erased, the newest first, as the database knows it: at
+// most so many of each kind, or with 0 all. Those that cannot be told apart in
+// time are all among the newest.
+type Erasures func(ctx context.Context, most int) ([]Erased, error)
 
 // Stmt is one statement with its bind parameters ($1, $2, … in both dialects):
 // nil, bool, int64, float64, string, []byte, [time.Time] or [uuid.UUID].

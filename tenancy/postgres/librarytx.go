@@ -16,9 +16,11 @@ import (
 
 // The statements that open a transaction of library text. The tenant's row is
 // looked up on the way: an unknown or closed tenant fails by a division by zero,
-// so that no statement of the batch runs without a context.
+// so that no statement of the batch runs without a context. closedText admits those
+// that are closed.
 const (
 	tenantText   = "SELECT 1 / count(set_config('art32.tenant', id::text, true)) FROM art32.tenants WHERE id = $1 AND closed_at IS NULL"
+	closedText   = "SELECT 1 / count(set_config('art32.tenant', id::text, true)) FROM art32.tenants WHERE id = $1"
 	platformText = "SELECT set_config('art32.tenant', $1, true)"
 )
 
@@ -138,8 +140,11 @@ func (t *libraryTx) judge(b batch, rep reply, err error, end engine.End) error {
 
 // context is the statement that opens the tenant's context; it returns a row.
 func (t *libraryTx) context() engine.Stmt {
-	if t.scope.Tenant == uuid.Nil {
+	switch {
+	case t.scope.Tenant == uuid.Nil:
 		return engine.Stmt{SQL: platformText, Args: []any{uuid.Nil}}
+	case t.scope.Closed:
+		return engine.Stmt{SQL: closedText, Args: []any{t.scope.Tenant}}
 	}
 	return engine.Stmt{SQL: tenantText, Args: []any{t.scope.Tenant}}
 }

@@ -45,7 +45,8 @@ type Options struct {
 
 // Open opens a database that [Setup] prepared. It refuses with a
 // [*RefusedError], which lists all that is wrong and how to mend it, while the
-// database would not keep tenants apart.
+// database would not keep tenants apart. Where the keystore is an older copy, in
+// which people who were erased since still have keys, it destroys those again.
 func Open(
 	ctx context.Context, logins Logins, schema tenancy.Schema, keys *keyring.Ring, log tenancy.ChangeRecorder, o *Options,
 ) (*tenancy.DB, error) {
@@ -68,6 +69,9 @@ func Open(
 	}
 	if err == nil {
 		err = db.Declare(ctx, engine.Library)
+	}
+	if err == nil {
+		err = e.reconcile(ctx, db, o.Logger)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Close())

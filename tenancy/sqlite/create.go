@@ -136,8 +136,8 @@ func settle(path string) error {
 func (d *database) place(ctx context.Context, draft string, tenant uuid.UUID) error {
 	final := filepath.Join(d.dir, filepath.FromSlash(fileName(tenant)))
 	return d.platform.write(ctx, func(s session) error {
-		_, created, err := d.lookUp(ctx, s, tenant)
-		if err != nil || created {
+		_, e, err := d.lookUp(ctx, s, tenant)
+		if err != nil || e.created {
 			return err
 		}
 		if _, err := os.Lstat(final); errors.Is(err, fs.ErrNotExist) {

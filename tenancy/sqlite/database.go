@@ -27,6 +27,11 @@ type database struct {
 	plan     plan
 	platform *file
 
+	// reconcile compares what a file knows of erasures with the keystore; nil
+	// until there is one.
+	reconcile  func(ctx context.Context, of engine.Erasures) error
+	reconciled sync.Map // tenant → struct{}: since this process began
+
 	mu     sync.Mutex
 	open   map[uuid.UUID]*holding
 	recent *list.List // of *holding, the last used first
@@ -126,7 +131,7 @@ func (d *database) Platform() *sql.DB { return d.platform.db }
 
 // Begin implements [engine.Engine].
 func (d *database) Begin(_ context.Context, s engine.Scope) (engine.Tx, error) {
-	return &tx{d: d, tenant: s.Tenant, role: engine.RoleLibrary}, nil
+	return &tx{d: d, tenant: s.Tenant, closed: s.Closed, role: engine.RoleLibrary}, nil
 }
 
 // BeginSQL implements [engine.Engine]. It opens the tenant's file; the
@@ -149,7 +154,7 @@ func (d *database) Scrub(ctx context.Context, tenant uuid.UUID) error {
 	if tenant == uuid.Nil {
 		return d.platform.scrub(ctx)
 	}
-	h, err := d.acquire(ctx, tenant)
+	h, err := d.acquire(ctx, tenant, true)
 	if err != nil {
 		return err
 	}

@@ -34,16 +34,16 @@ var (
 	errUnknown = &engine.Error{Kind: engine.UnknownTenant}
 )
 
-// acquire opens a tenant's file or joins others that use it. The caller must
-// release what it gets.
-func (d *database) acquire(ctx context.Context, tenant uuid.UUID) (*holding, error) {
+// acquire opens a tenant's file or joins others that use it; closed admits a
+// tenant that is closed. The caller must release what it gets.
+func (d *database) acquire(ctx context.Context, tenant uuid.UUID, closed bool) (*holding, error) {
 	for {
-		h, opener, err := d.hold(tenant)
+		h, opener, err := d.hold(tenant, closed)
 		if err != nil {
 			return nil, err
 		}
 		if opener {
-			h.file, h.err = d.openTenant(ctx, tenant)
+			h.file, h.err = d.openTenant(ctx, tenant, closed)
 			close(h.ready)
 		}
 		select {
@@ -52,18 +52,19 @@ func (d *database) acquire(ctx context.Context, tenant uuid.UUID) (*holding, err
 			d.release(h)
 			return nil, translate(ctx.Err(), fileName(tenant))
 		}
-		if h.err == nil {
-			if err := d.recheck(ctx, h); err != nil {
-				d.release(h)
-				return nil, err
-			}
+		if h.err == nil && !closed {
+			err = d.recheck(ctx, h)
+		} else {
+			err = h.err
+		}
+		if err == nil {
 			return h, nil
 		}
 		d.release(h)
-		if opener || ctx.Err() != nil || !cancelled(h.err) {
-			return nil, h.err
+		if opener || ctx.Err() != nil || h.err == nil || !cancelled(h.err) && !(closed && errors.Is(h.err, engine.ErrUnknownTenant)) {
+			return nil, err
 		}
-		// The opener's context ended, not ours: try again.
+		// The opener's context ended, not ours, or it may not have what we may: try again.
 	}
 }
 
@@ -71,8 +72,9 @@ func cancelled(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// hold finds or enters the holding; the one who enters it must open it.
-func (d *database) hold(tenant uuid.UUID) (h *holding, opener bool, err error) {
+// hold finds or enters the holding; the one who enters it must open it. What was
+// opened for a closed tenant counts as open for nobody.
+func (d *database) hold(tenant uuid.UUID, closed bool) (h *holding, opener bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -80,7 +82,10 @@ func (d *database) hold(tenant uuid.UUID) (h *holding, opener bool, err error) {
 	}
 	h = d.open[tenant]
 	if h == nil {
-		h = &holding{tenant: tenant, ready: make(chan struct{}), known: time.Now()}
+		h = &holding{tenant: tenant, ready: make(chan struct{})}
+		if !closed {
+			h.known = time.Now()
+		}
 		h.place = d.recent.PushFront(h)
 		d.open[tenant] = h
 		opener = true
@@ -143,7 +148,7 @@ func (d *database) recheck(ctx context.Context, h *holding) error {
 	if fresh {
 		return nil
 	}
-	if _, err := d.tenantState(ctx, h.tenant); err != nil {
+	if _, err := d.tenantState(ctx, h.tenant, false); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -152,33 +157,52 @@ func (d *database) recheck(ctx context.Context, h *holding) error {
 	return nil
 }
 
-// tenantState reports whether the tenant's file was ever made. An unknown or
-// closed tenant is an error.
-func (d *database) tenantState(ctx context.Context, tenant uuid.UUID) (created bool, err error) {
-	ses, err := d.platform.session(ctx)
-	if err != nil {
-		return false, err
+// Recheck has the next use of the tenant ask the platform again.
+func (d *database) Recheck(tenant uuid.UUID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if h := d.open[tenant]; h != nil {
+		h.known = time.Time{}
 	}
-	defer func() { err = errors.Join(err, ses.close()) }()
-	known, created, err := d.lookUp(ctx, ses, tenant)
-	if err == nil && !known {
-		err = errUnknown
-	}
-	return created, err
 }
 
-func (d *database) lookUp(ctx context.Context, s session, tenant uuid.UUID) (known, created bool, err error) {
+// entry is what the platform's file says of a tenant.
+type entry struct {
+	open    bool // and not closed
+	created bool // its file was made
+}
+
+// tenantState asks the platform's file. An unknown tenant is an error, and so is
+// a closed one unless closed admits it.
+func (d *database) tenantState(ctx context.Context, tenant uuid.UUID, closed bool) (e entry, err error) {
+	ses, err := d.platform.session(ctx)
+	if err != nil {
+		return e, err
+	}
+	defer func() { err = errors.Join(err, ses.close()) }()
+	known, e, err := d.lookUp(ctx, ses, tenant)
+	if err == nil && (!known || !e.open && !closed) {
+		err = errUnknown
+	}
+	return e, err
+}
+
+func (d *database) lookUp(ctx context.Context, s session, tenant uuid.UUID) (known bool, e entry, err error) {
 	_, err = s.run(ctx, engine.Stmt{
 		SQL: `SELECT t.closed_at IS NULL, f.tenant_id IS NOT NULL
 			FROM art32_tenants t LEFT JOIN art32_files f ON f.tenant_id = t.id WHERE t.id = $1`,
 		Args: []any{tenant},
-	}, func(r engine.Row) error { return r.Scan(&known, &created) })
-	return known, created, err
+	}, func(r engine.Row) error {
+		known = true
+		return r.Scan(&e.open, &e.created)
+	})
+	return known, e, err
 }
 
-// openTenant opens the file of a tenant, which it makes on first use.
-func (d *database) openTenant(ctx context.Context, tenant uuid.UUID) (*file, error) {
-	created, err := d.tenantState(ctx, tenant)
+// openTenant opens the file of a tenant, which it makes on first use. A closed
+// tenant may have none: a restore closes those of whom it has no file.
+func (d *database) openTenant(ctx context.Context, tenant uuid.UUID, closed bool) (*file, error) {
+	state, err := d.tenantState(ctx, tenant, closed)
 	if err != nil {
 		return nil, err
 	}
@@ -187,11 +211,13 @@ func (d *database) openTenant(ctx context.Context, tenant uuid.UUID) (*file, err
 	switch {
 	case err != nil:
 		return nil, pathError("look at file", err)
-	case !there && created:
+	case !there && !state.open:
+		return nil, errUnknown
+	case !there && state.created:
 		return nil, &engine.Error{Kind: engine.Other, Text: name + " is missing although it was made; restore it from a backup"}
 	case !there:
 		err = d.create(ctx, tenant)
-	case !created:
+	case !state.created:
 		err = d.platform.write(ctx, func(s session) error { return d.adopt(ctx, s, tenant) })
 	}
 	if err != nil {
@@ -201,13 +227,16 @@ func (d *database) openTenant(ctx context.Context, tenant uuid.UUID) (*file, err
 	if err := d.bring(ctx, f, tenant); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
+	if err := d.reconcileFile(ctx, f, tenant); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
 	return f, nil
 }
 
 // adopt records a file whose creator crashed after naming it.
 func (d *database) adopt(ctx context.Context, s session, tenant uuid.UUID) error {
-	_, created, err := d.lookUp(ctx, s, tenant)
-	if err != nil || created {
+	_, e, err := d.lookUp(ctx, s, tenant)
+	if err != nil || e.created {
 		return err
 	}
 	return recordFile(ctx, s, tenant)

@@ -96,7 +96,9 @@ func (o *Options) orDefault() (Options, error) {
 // none, and brings the platform's file up to date. The file of a tenant is made
 // and migrated on first use. Open refuses a directory and files that other
 // users can read, a platform file that is damaged, missing beside tenants'
-// files, or newer than the program. The caller closes the result and keys.
+// files, or newer than the program. Where the keystore is an older copy, in which
+// people who were erased since still have keys, those are destroyed again before
+// the first use of their tenant. The caller closes the result and keys.
 func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.Ring, log tenancy.ChangeRecorder, o *Options) (*tenancy.DB, error) {
 	opts, err := o.orDefault()
 	if err != nil {
@@ -116,6 +118,9 @@ func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.
 	db, err := tenancy.New(d, schema, keys, log, opts.Ledger)
 	if err == nil {
 		err = db.Declare(ctx, engine.Library)
+	}
+	if err == nil {
+		err = d.reconcileWith(ctx, db)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())

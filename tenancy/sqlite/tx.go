@@ -17,6 +17,7 @@ import (
 type tx struct {
 	d      *database
 	tenant uuid.UUID
+	closed bool // a closed tenant is admitted
 	role   engine.Role
 	queue  []engine.Stmt
 
@@ -112,7 +113,7 @@ func (t *tx) file(ctx context.Context) (f *file, err error) {
 	if t.tenant == uuid.Nil {
 		return t.d.platform, nil
 	}
-	if t.held, err = t.d.acquire(ctx, t.tenant); err != nil {
+	if t.held, err = t.d.acquire(ctx, t.tenant, t.closed); err != nil {
 		return nil, err
 	}
 	return t.held.file, nil

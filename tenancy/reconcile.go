@@ -1,0 +1,108 @@
+package tenancy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+)
+
+// opener is who acts where nobody does: the program, when it opens a database.
+var opener = MustService("tenancy/open")
+
+// Reconcile destroys again the keys that an older copy of the keystore has brought
+// back, of people and tenants who the data say were erased, and returns how many
+// those were. It leaves an event in the platform's log before it begins. While the
+// newest erasure's key is gone, as always but after such a restore, that is all it
+// looks at. The engine packages call it before they serve anybody.
+func (db *DB) Reconcile(ctx context.Context, of engine.Erasures, _ engine.Key) (destroyed int, err error) {
+	newest, err := of(ctx, 1)
+	if err != nil {
+		return 0, wrap("reconcile", "erasures", err)
+	}
+	alive, err := db.alive(ctx, newest)
+	if err != nil || len(alive) == 0 {
+		return 0, wrap("reconcile", "keystore", err)
+	}
+	all, err := of(ctx, 0)
+	if err != nil {
+		return 0, wrap("reconcile", "erasures", err)
+	}
+	if alive, err = db.alive(ctx, all); err != nil {
+		return 0, wrap("reconcile", "keystore", err)
+	}
+	if err := db.recordReplay(ctx, len(alive)); err != nil {
+		return 0, err
+	}
+	// The newest is last: until then the next opening begins anew.
+	for _, e := range slices.Backward(alive) {
+		if err := db.shred(ctx, e); err != nil {
+			return destroyed, wrap("reconcile", "keystore", err)
+		}
+		destroyed++
+	}
+	return destroyed, nil
+}
+
+// alive are those whose keys the keystore has, or has never heard of.
+func (db *DB) alive(ctx context.Context, all []engine.Erased) (out []engine.Erased, err error) {
+	for _, e := range all {
+		gone, err := db.keyGone(ctx, e.Tenant, e.Subject)
+		if err != nil {
+			return nil, err
+		}
+		if !gone {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// keyGone asks the keystore for the tombstone of a data subject, or of the tenant.
+func (db *DB) keyGone(ctx context.Context, tenant, subject uuid.UUID) (bool, error) {
+	if subject != uuid.Nil {
+		gone, err := db.keys.Erased(ctx, tenant, subject)
+		if gone || err != nil {
+			return gone, err
+		}
+	}
+	return db.keys.ErasedTenant(ctx, tenant)
+}
+
+func (db *DB) shred(ctx context.Context, e engine.Erased) error {
+	if e.Subject == uuid.Nil {
+		return db.keys.ShredTenant(ctx, e.Tenant)
+	}
+	return db.keys.Shred(ctx, e.Tenant, e.Subject)
+}
+
+// recordReplay says in the platform's log what is about to be done.
+func (db *DB) recordReplay(ctx context.Context, n int) error {
+	if _, err := ActorFrom(ctx); err != nil {
+		ctx = WithActor(ctx, opener)
+	}
+	c := Change{Action: "keystore.replay", Outcome: Done, Detail: strconv.Itoa(n) + " keys of erased people were back"}
+	if err := db.onPlatform(ctx, c, nil); err != nil {
+		return fmt.Errorf("tenancy: reconcile keystore: %w", err)
+	}
+	return nil
+}
+
+// onPlatform records c in the platform's log and runs fn in the same transaction.
+func (db *DB) onPlatform(ctx context.Context, c Change, fn func(ctx context.Context, tx *Tx) error) error {
+	ctx = WithTenant(ctx, ID{})
+	tx, err := db.begin(ctx, scopeOf(ctx, ID{}))
+	if err != nil {
+		return err
+	}
+	return tx.do(ctx, func(ctx context.Context) error {
+		if err := db.log.Change(ctx, tx, c); err != nil || fn == nil {
+			return err
+		}
+		return fn(ctx, tx)
+	})
+}

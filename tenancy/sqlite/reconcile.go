@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"context"
+	"log/slog"
+	"math"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
+)
+
+// reconcileWith makes sure that the keystore is not older than the data: at once
+// for what the platform's file says, and for a tenant's file when it is first
+// opened.
+func (d *database) reconcileWith(ctx context.Context, db *tenancy.DB) error {
+	d.reconcile = func(ctx context.Context, of engine.Erasures) error {
+		n, err := db.Reconcile(ctx, of, engine.Library)
+		if n > 0 {
+			d.o.Logger.WarnContext(ctx, "sqlite: the keystore was older than the data: keys of erased people were destroyed again", slog.Int("keys", n))
+		}
+		return err
+	}
+	return d.reconcile(ctx, d.erasedTenants)
+}
+
+// erasedTenants implements [engine.Erasures] for tenants.
+func (d *database) erasedTenants(ctx context.Context, most int) ([]engine.Erased, error) {
+	text := `SELECT id FROM art32_tenants WHERE erased_no = (SELECT max(erased_no) FROM art32_tenants)`
+	if most == 0 {
+		text = `SELECT id FROM art32_tenants WHERE erased_no IS NOT NULL ORDER BY erased_no DESC`
+	}
+	var all []engine.Erased
+	err := d.platform.query(ctx, engine.Stmt{SQL: text}, func(r engine.Row) error {
+		var e engine.Erased
+		err := r.Scan(&e.Tenant)
+		all = append(all, e)
+		return err
+	})
+	return all, err
+}
+
+// reconcileFile does so for a tenant's file, once in the life of a process: a
+// keystore does not grow older while it is open. The rows lie in the order in
+// which they were written.
+func (d *database) reconcileFile(ctx context.Context, f *file, tenant uuid.UUID) error {
+	if d.reconcile == nil {
+		return nil
+	}
+	if _, done := d.reconciled.Load(tenant); done {
+		return nil
+	}
+	err := d.reconcile(ctx, func(ctx context.Context, most int) (all []engine.Erased, err error) {
+		limit := int64(most)
+		if most == 0 {
+			limit = math.MaxInt64
+		}
+		err = f.query(ctx, engine.Stmt{
+			SQL:  `SELECT subject FROM art32_erased ORDER BY rowid DESC LIMIT $1`,
+			Args: []any{limit},
+		}, func(r engine.Row) error {
+			e := engine.Erased{Tenant: tenant}
+			err := r.Scan(&e.Subject)
+			all = append(all, e)
+			return err
+		})
+		return all, err
+	})
+	if err == nil {
+		d.reconciled.Store(tenant, struct{}{})
+	}
+	return err
+}
