@@ -51,7 +51,7 @@ func (w *World) join(tb testing.TB, root keyring.Wrapper, store Keystore) {
 	tb.Helper()
 	var err error
 	w.Store = store
-	w.Keys, err = keyring.New(root, store, nil)
+	w.Keys, err = keyring.New(root, store, w.options.Keyring)
 	check(tb, err)
 	w.Log, err = audit.New(w.Keys, &audit.Options{Logger: w.options.Logger})
 	check(tb, err)

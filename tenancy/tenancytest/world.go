@@ -36,6 +36,9 @@ type Options struct {
 	// of the columns, all about one data subject; that does not do where a
 	// constraint wants more than a type.
 	Fill func(ctx context.Context, c tenancy.Conn) error
+	// Keyring are the options of the keys, such as the copies of the keystore that
+	// an erasure record names. Default: nil, as of [keyring.New].
+	Keyring *keyring.Options
 	// Ledger is told of erasures. Default: none.
 	Ledger tenancy.ErasureLedger
 	// Names are those of the two tenants. Default: "Tenant A", "Tenant B".

@@ -1,0 +1,12 @@
+package tenancy
+
+import "crypto/ed25519"
+
+// OnStep calls fn at each step of an erasure.
+func (db *DB) OnStep(fn func(step string)) { db.step = fn }
+
+// ClearPage sets how many rows of a tenant one transaction clears.
+func (db *DB) ClearPage(rows int) { db.pageRows = rows }
+
+// Sign signs a record as issuing it does.
+func (r *ErasureRecord) Sign(key ed25519.PrivateKey) (*SignedErasureRecord, error) { return r.sign(key) }
