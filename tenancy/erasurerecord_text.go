@@ -152,8 +152,10 @@ func (w *recordText) copies(r *ErasureRecord) {
 	for _, c := range r.Copies {
 		fmt.Fprintf(&w.b, "- %s: %s\n", inline(c.Name), w.span(c.LifeSeconds))
 	}
-	w.linef("\nBis %s könnte eine Kopie den Schlüssel zurückbringen, danach keine der erklärten mehr.",
-		"\nUntil %s a copy could bring the key back; after that none of those declared can.", end(r.Horizon))
+	if len(r.Copies) > 0 {
+		w.linef("\nBis %s könnte eine Kopie den Schlüssel zurückbringen, danach keine der erklärten mehr.",
+			"\nUntil %s a copy could bring the key back; after that none of those declared can.", end(r.Horizon))
+	}
 	w.linef("\nAndere Instanzen des Programms verweigern seit der Löschung das Schreiben. Mit einem Schlüssel in ihrem Speicher konnten sie noch lesen, bis %s.",
 		"\nOther instances of the program refuse to write since the erasure. With a key in their memory they could still read, until %s.",
 		end(r.ErasedAt.Add(time.Duration(r.CacheSeconds)*time.Second)))
@@ -200,7 +202,7 @@ func (w *recordText) span(seconds int64) string {
 		n      int64
 		de, en string
 	}{{24 * 3600, "Tage", "days"}, {3600, "Stunden", "hours"}, {60, "Minuten", "minutes"}} {
-		if seconds > 0 && seconds%u.n == 0 {
+		if seconds > u.n && seconds%u.n == 0 {
 			return fmt.Sprintf("%d %s", seconds/u.n, w.say(u.de, u.en))
 		}
 	}

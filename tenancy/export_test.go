@@ -9,4 +9,6 @@ func (db *DB) OnStep(fn func(step string)) { db.step = fn }
 func (db *DB) ClearPage(rows int) { db.pageRows = rows }
 
 // Sign signs a record as issuing it does.
-func (r *ErasureRecord) Sign(key ed25519.PrivateKey) (*SignedErasureRecord, error) { return r.sign(key) }
+func (r *ErasureRecord) Sign(key ed25519.PrivateKey) (*SignedErasureRecord, error) {
+	return r.sign(key)
+}

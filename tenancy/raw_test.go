@@ -50,4 +50,3 @@ func controlTable(w *tenancytest.World, name string) string {
 	}
 	return "art32." + name
 }
-
