@@ -243,8 +243,8 @@ func (db *DB) finishTenant(ctx context.Context, s engine.Scope) error {
 
 // tenantErasure is how far the erasure of a tenant went; zero times for not yet.
 type tenantErasure struct {
-	name            string
-	erased, cleared time.Time
+	name                      string
+	erased, cleared, replayed time.Time
 }
 
 func (db *DB) tenantErasure(ctx context.Context, tenant uuid.UUID) (e tenantErasure, err error) {
@@ -254,24 +254,26 @@ func (db *DB) tenantErasure(ctx context.Context, tenant uuid.UUID) (e tenantEras
 	}
 	known := false
 	_, err = tx.eng.Run(ctx, engine.Stmt{
-		SQL:  "SELECT name, erased_at, cleared_at FROM " + engine.Table(db.eng.Dialect(), "tenants") + " WHERE id = $1",
+		SQL:  "SELECT name, erased_at, cleared_at, replayed_at FROM " + engine.Table(db.eng.Dialect(), "tenants") + " WHERE id = $1",
 		Args: []any{tenant},
 	}, engine.Commit, func(r engine.Row) error {
 		known = true
-		var erased, cleared *time.Time
-		err := r.Scan(&e.name, &erased, &cleared)
-		if erased != nil {
-			e.erased = erased.UTC()
-		}
-		if cleared != nil {
-			e.cleared = cleared.UTC()
-		}
+		var erased, cleared, replayed *time.Time
+		err := r.Scan(&e.name, &erased, &cleared, &replayed)
+		e.erased, e.cleared, e.replayed = orZero(erased), orZero(cleared), orZero(replayed)
 		return err
 	})
 	if err == nil && !known {
 		err = ErrUnknownTenant
 	}
 	return e, wrap("look up", "tenant", err)
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // errTenantErased is what the verbs of an erased tenant answer.

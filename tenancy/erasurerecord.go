@@ -50,10 +50,14 @@ type ErasureRecord struct {
 	Controller RecordController `json:"controller"`
 	// DataSubject is who was erased, as the controller knows it.
 	DataSubject uuid.UUID `json:"data_subject,omitzero"`
-	ErasedAt    time.Time `json:"erased_at"`        // by the clock of who erased
-	IssuedAt    time.Time `json:"issued_at"`        // by the clock of who issued
-	IssuedBy    string    `json:"issued_by"`        // as [Actor.String] writes it
-	Reason      string    `json:"reason,omitempty"` // as the issuer's context had it
+	ErasedAt    time.Time `json:"erased_at"` // by the clock of who erased
+	// ReplayedAt is when the keystore was found to be older than the erasure of
+	// somebody of the tenant and the keys were destroyed again; zero for never.
+	// The lives of the copies count from then.
+	ReplayedAt time.Time `json:"replayed_at,omitzero"`
+	IssuedAt   time.Time `json:"issued_at"`        // by the clock of who issued
+	IssuedBy   string    `json:"issued_by"`        // as [Actor.String] writes it
+	Reason     string    `json:"reason,omitempty"` // as the issuer's context had it
 	// Tables are those that tell of the person, or all of a tenant's.
 	Tables []RecordTable `json:"tables"`
 	// Untouched are the tables that name no data subject.
@@ -197,12 +201,20 @@ func (r *ErasureRecord) check() error {
 		return errors.New("the kind is none, or does not fit the data subject")
 	case r.ID == uuid.Nil || r.Controller.ID == uuid.Nil || !isActor(r.IssuedBy):
 		return errors.New("id, controller or issuer is missing")
-	case r.ErasedAt.IsZero() || r.IssuedAt.IsZero() || r.Horizon.Before(r.ErasedAt) || r.CacheSeconds < 0:
+	case r.ErasedAt.IsZero() || r.IssuedAt.IsZero() || r.Horizon.Before(r.destroyed()) || r.CacheSeconds < 0:
 		return errors.New("a time is missing or impossible")
 	case r.Files.Engine == "" || signerErr != nil:
 		return errors.New("engine or signer is missing")
 	}
 	return errors.Join(r.checkTables(), r.checkCopies())
+}
+
+// destroyed is from when on the lives of copies count.
+func (r *ErasureRecord) destroyed() time.Time {
+	if r.ReplayedAt.After(r.ErasedAt) {
+		return r.ReplayedAt
+	}
+	return r.ErasedAt
 }
 
 func (r *ErasureRecord) checkTables() error {

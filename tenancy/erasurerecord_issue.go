@@ -180,7 +180,7 @@ func (db *DB) draftRecord(ctx context.Context, scope engine.Scope, subject uuid.
 	_, ofTenants := db.ledger.(TenantLedger)
 	r := &ErasureRecord{
 		Format: ErasureRecordFormat, Version: ErasureRecordVersion, ID: uuid.New(), Kind: RecordOfSubject,
-		Controller: RecordController{ID: scope.Tenant, Name: state.name}, DataSubject: subject,
+		Controller: RecordController{ID: scope.Tenant, Name: state.name}, DataSubject: subject, ReplayedAt: state.replayed,
 		IssuedAt: time.Now().UTC().Truncate(time.Microsecond), IssuedBy: scope.Actor, Reason: strings.ToValidUTF8(ReasonFrom(ctx), "\uFFFD"),
 		Tables: []RecordTable{}, Untouched: []string{}, Ledger: db.ledger != nil && (subject != uuid.Nil || ofTenants),
 		Copies: []RecordCopy{}, CacheSeconds: seconds(db.keys.TTL()), Files: filesOf(db.eng.Dialect()), Build: buildOf(debug.ReadBuildInfo()),
@@ -192,7 +192,8 @@ func (db *DB) draftRecord(ctx context.Context, scope engine.Scope, subject uuid.
 		remains := teller.Remains()
 		r.Log = &remains
 	}
-	for _, c := range db.keys.Copies() {
+	copies, _ := db.keys.Copies() // that they are declared was looked at before
+	for _, c := range copies {
 		r.Copies = append(r.Copies, RecordCopy{Name: c.Name, LifeSeconds: seconds(c.Life)})
 	}
 	for _, t := range db.schema {
@@ -339,7 +340,10 @@ func (tx *Tx) logEmptied(ctx context.Context, subject uuid.UUID) error {
 // signRecord adds the horizon, which follows from the time of the erasure, and
 // signs.
 func (db *DB) signRecord(r *ErasureRecord, key ed25519.PrivateKey) (*SignedErasureRecord, error) {
-	horizon, err := db.keys.Horizon(r.ErasedAt)
+	if r.ReplayedAt.Before(r.ErasedAt) {
+		r.ReplayedAt = time.Time{}
+	}
+	horizon, err := db.keys.Horizon(r.destroyed())
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,10 @@ func (w *recordText) head(r *ErasureRecord) {
 		w.linef("- Gelöscht wurde der ganze Mandant.", "- The whole tenant was erased.")
 	}
 	w.linef("- Gelöscht am: %s", "- Erased at: %s", moment(r.ErasedAt))
+	if !r.ReplayedAt.IsZero() {
+		w.linef("- Am %s fand sich ein älterer Schlüsselspeicher; die Schlüssel Gelöschter wurden erneut vernichtet, und die Fristen unten zählen von da an.",
+			"- At %s an older keystore was found; the keys of those erased were destroyed again, and the times below count from then.", moment(r.ReplayedAt))
+	}
 	w.linef("- Protokoll ausgestellt am: %s, durch `%s`", "- Record issued at: %s, by `%s`", moment(r.IssuedAt), r.IssuedBy)
 	if r.Reason != "" {
 		w.linef("- Anlass: %s", "- Reason: %s", inline(r.Reason))
@@ -158,7 +162,7 @@ func (w *recordText) copies(r *ErasureRecord) {
 	}
 	w.linef("\nAndere Instanzen des Programms verweigern seit der Löschung das Schreiben. Mit einem Schlüssel in ihrem Speicher konnten sie noch lesen, bis %s.",
 		"\nOther instances of the program refuse to write since the erasure. With a key in their memory they could still read, until %s.",
-		end(r.ErasedAt.Add(time.Duration(r.CacheSeconds)*time.Second)))
+		end(r.destroyed().Add(time.Duration(r.CacheSeconds)*time.Second)))
 }
 
 func (w *recordText) files(r *ErasureRecord) {

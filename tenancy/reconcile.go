@@ -2,9 +2,9 @@ package tenancy
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -35,7 +35,7 @@ func (db *DB) Reconcile(ctx context.Context, of engine.Erasures, _ engine.Key) (
 	if alive, err = db.alive(ctx, all); err != nil {
 		return 0, wrap("reconcile", "keystore", err)
 	}
-	if err := db.recordReplay(ctx, len(alive)); err != nil {
+	if err := db.recordReplay(ctx, alive); err != nil {
 		return 0, err
 	}
 	// The newest is last: until then the next opening begins anew.
@@ -80,16 +80,29 @@ func (db *DB) shred(ctx context.Context, e engine.Erased) error {
 	return db.keys.Shred(ctx, e.Tenant, e.Subject)
 }
 
-// recordReplay says in the platform's log what is about to be done.
-func (db *DB) recordReplay(ctx context.Context, n int) error {
+// recordReplay says in the platform's log what is about to be done, and at the
+// tenants when: copies that were made meanwhile hold the keys.
+func (db *DB) recordReplay(ctx context.Context, alive []engine.Erased) error {
 	if _, err := ActorFrom(ctx); err != nil {
 		ctx = WithActor(ctx, opener)
 	}
-	c := Change{Action: "keystore.replay", Outcome: Done, Detail: strconv.Itoa(n) + " keys of erased people were back"}
-	if err := db.onPlatform(ctx, c, nil); err != nil {
-		return fmt.Errorf("tenancy: reconcile keystore: %w", err)
-	}
-	return nil
+	c := Change{Action: "keystore.replay", Outcome: Done, Detail: strconv.Itoa(len(alive)) + " keys of erased people were back"}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	err := db.onPlatform(ctx, c, func(_ context.Context, tx *Tx) error {
+		done := map[uuid.UUID]bool{}
+		for _, e := range alive {
+			if done[e.Tenant] {
+				continue
+			}
+			done[e.Tenant] = true
+			tx.eng.Queue(engine.Stmt{
+				SQL:  "UPDATE " + engine.Table(tx.eng.Dialect(), "tenants") + " SET replayed_at = $2 WHERE id = $1",
+				Args: []any{e.Tenant, now},
+			})
+		}
+		return nil
+	})
+	return wrap("reconcile", "keystore", err)
 }
 
 // onPlatform records c in the platform's log and runs fn in the same transaction.

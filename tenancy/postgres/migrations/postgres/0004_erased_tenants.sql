@@ -1,9 +1,12 @@
 -- Tenants that were erased. erased_no numbers them in the order in which they
 -- were erased, whatever clocks say; cleared_at says that nothing is left to do.
+-- replayed_at is when keys of a tenant's erased people were last found back, in an
+-- older copy of the keystore, and destroyed again.
 ALTER TABLE art32.tenants
-	ADD COLUMN erased_no  bigint,
-	ADD COLUMN erased_at  timestamptz,
-	ADD COLUMN cleared_at timestamptz;
+	ADD COLUMN erased_no   bigint,
+	ADD COLUMN erased_at   timestamptz,
+	ADD COLUMN cleared_at  timestamptz,
+	ADD COLUMN replayed_at timestamptz;
 
 -- The order of the erasures: while the keystore still has a key for the newest,
 -- it is older than the data. A subject of all zeroes stands for the tenant.
