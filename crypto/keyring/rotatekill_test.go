@@ -166,7 +166,7 @@ func TestKilledDestroy(t *testing.T) {
 					value(r.CreateCiphers(t.Context(), j.Tenant, subjects(3)))(t)
 					value(r.Rotate(t.Context(), j.Tenant, kind, time.Now(), nil))(t)
 					all := seal(t, j.ring(t, s.store), j.Tenant, 2) // under what stays
-					j.Verb, j.Destroy = "destroy", s.ripe(t, r, j.Tenant)
+					j.Verb, j.Destroy = "destroy", ripe(t, r, j.Tenant)
 					check = func() { all.opens(t, j.ring(t, s.store)) }
 					return check, func() {
 						check()
@@ -183,7 +183,7 @@ func TestKilledDestroy(t *testing.T) {
 }
 
 // ripe waits until the retired versions may be destroyed.
-func (s stage) ripe(t *testing.T, r *keyring.Ring, tenant uuid.UUID) (list []keyring.Version) {
+func ripe(t *testing.T, r *keyring.Ring, tenant uuid.UUID) (list []keyring.Version) {
 	t.Helper()
 	for v, err := range r.Retired(t.Context(), tenant) {
 		noError(t, err)
@@ -192,8 +192,10 @@ func (s stage) ripe(t *testing.T, r *keyring.Ring, tenant uuid.UUID) (list []key
 	if len(list) == 0 {
 		t.Fatal("nothing is retired")
 	}
-	for time.Since(list[0].Since) < 2*quick.Grace {
-		time.Sleep(quick.Grace)
+	for range time.Tick(quick.Grace) {
+		if time.Since(list[len(list)-1].Since) > 2*quick.Grace {
+			break
+		}
 	}
 	return list
 }

@@ -97,15 +97,16 @@ func (r *Ring) ShredTenant(ctx context.Context, tenant uuid.UUID) error {
 	}
 	k := ref{tenant: tenant, name: nameTenant}
 	r.cache.dropTenant(tenant)
-	err := r.store.Shred(ctx, tenant, nameTenant, time.Now())
-	if err != nil && !errors.Is(err, ErrResidue) { // the tombstone may stand all the same
+	residue := r.store.Shred(ctx, tenant, nameTenant, time.Now())
+	if residue != nil && !errors.Is(residue, ErrResidue) { // the tombstone may stand all the same
 		r.cache.dropTenant(tenant)
-		return err
+		return residue
 	}
 	r.cache.put(&entry{ref: k, erased: true})
 	for after, more := "", true; more; more = after != "" {
+		var err error
 		if after, err = store.Clear(ctx, tenant, after, r.page, time.Now()); err != nil {
-			return err
+			return errors.Join(residue, err)
 		}
 	}
 	return store.Settle(ctx)
