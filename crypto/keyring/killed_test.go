@@ -6,8 +6,10 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -29,7 +31,8 @@ type job struct {
 	Kind    keyring.Kind
 	Before  time.Time
 	Destroy []keyring.Version
-	Step    int64 // the process is killed before this writing statement, from 0
+	Step    int64  // the process is killed before this writing statement, from 0
+	Limit   uint64 // bytes that a file of the process may have; 0: any
 }
 
 const jobEnv = "ART32_KEYRING_JOB"
@@ -67,18 +70,35 @@ func TestKilledChild(t *testing.T) {
 	}
 	var j job
 	noError(t, json.Unmarshal([]byte(text), &j))
+	if j.Limit > 0 {
+		fullDisk(t, j)
+		return
+	}
 	db := sql.OpenDB(&mortal{name: map[migrate.Dialect]string{migrate.SQLite: "sqlite", migrate.Postgres: "pgx"}[j.Dialect], dsn: j.DSN, left: j.Step})
 	defer db.Close()
 	value(j.do(t.Context(), j.ring(t, keyring.SQLStore(db, j.Dialect))))(t)
 }
 
+// fullDisk does a job until it cannot write any more.
+func fullDisk(t *testing.T, j job) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ)
+	noError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: j.Limit, Max: j.Limit}))
+	db := open(t, "sqlite", j.DSN)
+	_, err := j.do(t.Context(), j.ring(t, keyring.SQLStore(db, j.Dialect)))
+	if err == nil {
+		t.Fatal("nothing was in the way")
+	}
+	if strings.Contains(err.Error(), "subject/") {
+		t.Errorf("the error names what it wrote: %v", err)
+	}
+	fmt.Println("disk full:", err)
+}
+
 // killed reports whether a process of its own was killed before it was done.
 func (j job) killed(t *testing.T) bool {
 	t.Helper()
-	text := value(json.Marshal(j))(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledChild$", "-test.count=1")
-	cmd.Env = append(os.Environ(), jobEnv+"="+string(text))
-	out, err := cmd.CombinedOutput()
+	out, err := j.command(t).CombinedOutput()
 	if err == nil {
 		return false
 	}
@@ -87,6 +107,14 @@ func (j job) killed(t *testing.T) bool {
 		t.Fatalf("ended by itself: %v\n%s", err, out)
 	}
 	return true
+}
+
+func (j job) command(t *testing.T) *exec.Cmd {
+	t.Helper()
+	text := value(json.Marshal(j))(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledChild$", "-test.count=1", "-test.v")
+	cmd.Env = append(os.Environ(), jobEnv+"="+string(text))
+	return cmd
 }
 
 // mortal opens connections of another driver, and kills the process before one

@@ -3,7 +3,9 @@ package keyring_test
 import (
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -252,5 +254,49 @@ func (s stage) shredded(t *testing.T, r *keyring.Ring, all *sealed) {
 				t.Errorf("%s: version %d is %s", name, rec.Version, rec.State)
 			}
 		}
+	}
+}
+
+// TestDiskFull lets the disk be full in the middle of each step: what stands is
+// whole, and the rest is done when there is room.
+func TestDiskFull(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	for name, c := range map[string]struct {
+		verb string
+		kind keyring.Kind
+	}{"rotate subjects": {"rotate", keyring.SubjectKeys}, "rotate KEK": {"rotate", keyring.KEK}, "shred tenant": {"shred", ""}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "keys.db")
+			db := openFile(t, path)
+			root, store := keyFile(t), keyring.SQLStore(db, migrate.SQLite)
+			j := job{Dialect: migrate.SQLite, DSN: fileDSN(path), Roots: []string{root}, Tenant: acme, Verb: c.verb, Kind: c.kind}
+			all := seal(t, j.ring(t, store), acme, 300)
+			j.Before = time.Now()
+			noError(t, store.(keyring.Destroyer).Settle(t.Context()))
+			size := value(os.Stat(path))(t).Size()
+			limited := j
+			limited.Limit = uint64(size) + 8<<10
+			if c.verb != "rotate" || c.kind == keyring.KEK { // the log alone grows
+				limited.Limit = 48 << 10
+			}
+			out, err := limited.command(t).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "disk full:") {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			t.Log(strings.TrimSpace(string(out)))
+			if c.verb == "rotate" {
+				all.opens(t, j.ring(t, store))
+			}
+			value(j.do(t.Context(), j.ring(t, store)))(t)
+			s := stage{dialect: migrate.SQLite, db: db, store: store, root: root}
+			if c.verb == "shred" {
+				s.shredded(t, j.ring(t, store), all)
+				return
+			}
+			all.opens(t, j.ring(t, store))
+			s.rotatedOnce(t, &j)
+		})
 	}
 }

@@ -50,23 +50,23 @@ func (s *sqlStore) destroyPart(ctx context.Context, conn *sql.Conn, tenant uuid.
 	}
 	if s.lite {
 		if _, err := conn.ExecContext(ctx, times.into(s.more.destroy), times.args...); err != nil {
-			return storeError("destroy", err)
+			return storeError("destroy keys of", err)
 		}
 		return s.refused(ctx, conn, report)
 	}
 	tx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
-		return storeError("destroy", err)
+		return storeError("destroy keys of", err)
 	}
 	defer func() { _ = tx.Rollback() }()
 	if _, err := tx.ExecContext(ctx, pairs.into(s.more.lock), pairs.args...); err != nil {
-		return storeError("destroy", err)
+		return storeError("destroy keys of", err)
 	}
 	if _, err := tx.ExecContext(ctx, times.into(s.more.destroy), times.args...); err != nil {
-		return storeError("destroy", err)
+		return storeError("destroy keys of", err)
 	}
 	refused := s.refused(ctx, tx, report)
-	return errors.Join(storeError("destroy", tx.Commit()), refused)
+	return errors.Join(storeError("destroy keys of", tx.Commit()), refused)
 }
 
 // header is how everything begins that a KEK has wrapped; NULL for other keys.
@@ -81,7 +81,7 @@ func header(r Record) any {
 func (s *sqlStore) refused(ctx context.Context, q migrate.Querier, g *given) error {
 	rows, err := q.QueryContext(ctx, g.into(s.more.report), g.args...)
 	if err != nil {
-		return storeError("destroy", err)
+		return storeError("destroy keys of", err)
 	}
 	defer rows.Close()
 	var refused error
@@ -89,7 +89,7 @@ func (s *sqlStore) refused(ctx context.Context, q migrate.Querier, g *given) err
 		var state sql.NullString
 		var ripe sql.NullBool
 		if err := rows.Scan(&state, &ripe); err != nil {
-			return storeError("destroy", err)
+			return storeError("destroy keys of", err)
 		}
 		switch {
 		case !state.Valid:
@@ -101,7 +101,7 @@ func (s *sqlStore) refused(ctx context.Context, q migrate.Querier, g *given) err
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return storeError("destroy", err)
+		return storeError("destroy keys of", err)
 	}
 	return refused
 }
@@ -114,10 +114,10 @@ func (s *sqlStore) Clear(ctx context.Context, tenant uuid.UUID, after string, li
 	}
 	defer conn.Close()
 	if err := conn.QueryRowContext(ctx, s.more.last, tenant.String(), after, int64(limit)).Scan(&next); err != nil || next == "" {
-		return "", storeError("clear", err)
+		return "", storeError("clear keys of", err)
 	}
 	_, err = conn.ExecContext(ctx, s.more.clear, tenant.String(), after, next, at.UnixMilli())
-	return next, storeError("clear", err)
+	return next, storeError("clear keys of", err)
 }
 
 // Settle implements [Destroyer].

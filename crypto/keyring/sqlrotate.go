@@ -60,7 +60,7 @@ func (s *sqlStore) Introduce(ctx context.Context, records []Record) (n int64, er
 		for _, r := range part {
 			g.add(r.Name, int64(r.Version), r.Wrapped, under(r.Name, r.Wrapped))
 		}
-		added, err := s.change(ctx, "introduce", s.more.introduce, g)
+		added, err := s.change(ctx, "introduce keys into", s.more.introduce, g)
 		if n += added; err != nil {
 			return n, err
 		}
@@ -75,7 +75,7 @@ func (s *sqlStore) Retire(ctx context.Context, tenant uuid.UUID, records []Recor
 		for _, r := range part {
 			g.add(r.Name, int64(r.Version))
 		}
-		retired, err := s.change(ctx, "retire", s.more.retire, g)
+		retired, err := s.change(ctx, "retire keys of", s.more.retire, g)
 		if n += retired; err != nil {
 			return n, err
 		}
@@ -93,7 +93,7 @@ func (s *sqlStore) Rewrap(ctx context.Context, tenant uuid.UUID, list []Rewrap) 
 			}
 			g.add(w.Name, int64(w.Version), w.New, under(w.Name, w.New), w.Old)
 		}
-		done, err := s.change(ctx, "rewrap", s.more.rewrap, g)
+		done, err := s.change(ctx, "wrap anew keys of", s.more.rewrap, g)
 		if n += done; err != nil {
 			return n, err
 		}
