@@ -164,6 +164,14 @@ func (c *cache) dropTenant(tenant uuid.UUID) {
 	c.removeTenant(tenant)
 }
 
+func (c *cache) dropAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.entries {
+		c.remove(e)
+	}
+}
+
 func (c *cache) removeTenant(tenant uuid.UUID) {
 	for k, e := range c.entries {
 		if k.tenant == tenant {

@@ -2,7 +2,13 @@ package keyring_test
 
 import (
 	"encoding/hex"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/art32/art32/crypto/keyring"
+	"github.com/google/uuid"
 )
 
 // A root and a key wrapped under it: each worker of a fuzz campaign needs the
@@ -16,4 +22,21 @@ const (
 func unhex(tb testing.TB, text string) []byte {
 	tb.Helper()
 	return value(hex.DecodeString(text))(tb)
+}
+
+func keptRoot(tb testing.TB) keyring.Wrapper {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "root.key")
+	noError(tb, os.WriteFile(path, []byte(keptKeyFile), 0o600))
+	return value(keyring.KeyFile(path))(tb)
+}
+
+// keptCopy is a copy of a keystore under keptRoot, and something that was sealed
+// with one of its keys.
+type keptCopy struct {
+	Copy                    string
+	At                      time.Time
+	Records, Tombstones     int64
+	Tenant, Subject, Erased uuid.UUID
+	Plain, Sealed           string // the latter in hexadecimal
 }

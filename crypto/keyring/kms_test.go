@@ -1,7 +1,12 @@
 package keyring_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"net/http"
 	"testing"
@@ -145,5 +150,23 @@ func TestStoredCheck(t *testing.T) {
 		if _, err := newRing(t, kms.Root(), store, nil).IndexKey(ctx, acme); !errors.Is(err, keyring.ErrDamaged) {
 			t.Errorf("byte %d from the end: %v", i, err)
 		}
+	}
+}
+
+// TestServiceCheck computes what docs/formats/wrapped-key.md says stands behind
+// the bytes of a service.
+func TestServiceCheck(t *testing.T) {
+	t.Parallel()
+	ctx, root, store := t.Context(), &leaking{}, keyring.SQLStore(openSQLite(t), migrate.SQLite)
+	noError(t, newRing(t, root, store, nil).CreateTenant(ctx, acme))
+	rec := value(store.Get(ctx, acme, []string{"tenant"}))(t)[0]
+	key, check := rec.Wrapped[:32], rec.Wrapped[32:] // this root wraps nothing
+	mac := hmac.New(sha256.New, value(hkdf.Expand(sha256.New, key, "art32/root-check/v1", 32))(t))
+	for _, part := range []string{acme.String(), "tenant", "1"} {
+		mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
+		mac.Write([]byte(part))
+	}
+	if !bytes.Equal(check, mac.Sum(nil)[:16]) {
+		t.Errorf("%x, want %x", check, mac.Sum(nil)[:16])
 	}
 }

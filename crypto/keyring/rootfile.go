@@ -42,10 +42,10 @@ func createFile(path string, text []byte) error {
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("keyring: create key file: %w", err)
+		return fmt.Errorf("keyring: write folder to disk: %w", err)
 	}
 	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("keyring: create key file: %w", err)
+		return fmt.Errorf("keyring: write folder to disk: %w", err)
 	}
 	return nil
 }
