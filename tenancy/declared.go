@@ -74,7 +74,7 @@ func (in TableInfo) table() (*table, error) {
 
 // column reads a description as strictly as [Schema.Info] writes it.
 func (in ColumnInfo) column() (column, error) {
-	c := column{name: in.Name, class: in.Class}
+	c := column{name: in.Name, class: in.Class, plaintext: in.Plaintext}
 	switch {
 	case !identifier.MatchString(in.Name) || in.Class < Open || in.Class > Encrypted:
 		return c, errors.New("unknown name or class")
@@ -82,6 +82,8 @@ func (in ColumnInfo) column() (column, error) {
 		return c, errors.New("not a name of an index, or an index where none can be")
 	case in.Class != Personal && in.Empty != "":
 		return c, errors.New("an empty value where none is written")
+	case in.Class != Encrypted && in.Plaintext:
+		return c, errors.New("plaintext that is none for a time")
 	}
 	if in.Index != "" {
 		c.index = &blindIndex{name: in.Index}

@@ -24,10 +24,18 @@
 //	art32:"index=COL:HOW"           blind index of an encrypted column, in column COL
 //	art32:"index=COL:HOW,rows=N"    the same for N expected rows per tenant (default 65,536)
 //	art32:"unique=COL:HOW"          the same at full width, for a unique constraint
+//	art32:"plaintext=2027-01-31"    until that day, UTC, rows may still hold plaintext
 //
-// HOW is how values are compared: exact, casefold, email or digits, see
-// [field.Transform]. COL is a column of bytes (bytea, BLOB) that the struct does
-// not mention.
+// HOW is how values are compared: exact, casefold, email, digits, or prefix:N for
+// the first N characters, see [field.Transform] and, for what it shows,
+// [field.Prefix]. COL is a column of bytes (bytea, BLOB) that the struct does not
+// mention.
+//
+// plaintext is for a column that is encrypted while the application runs. The day
+// is at most a year ahead. Read [field.Migration] for what it gives up and for the
+// form of the plaintext; [Column.Migration] counts the reads, and a blind index
+// does not find such rows. A row is sealed when anything of it is written. [DB.Erase]
+// clears the column.
 //
 // A field of type [field.Encrypted] needs no class. Every other column needs
 // one; an unclassified column or an unknown word fails at declaration. A pointer

@@ -237,7 +237,10 @@ func (t *table) clearedSet(args []any) (string, []any) {
 		case c.class == Personal:
 			args = append(args, c.empty())
 			sets = append(sets, fmt.Sprintf("%s = $%d", quote(c.name), len(args)))
-		case c.index != nil:
+		case c.plaintext: // destroying a key does not erase it
+			sets = append(sets, fmt.Sprintf("%[1]s = substr(%[1]s, 1, 0)", quote(c.name)))
+		}
+		if c.index != nil {
 			sets = append(sets, quote(c.index.name)+" = NULL")
 		}
 	}

@@ -33,6 +33,16 @@ func NewColumn[V, T any](r *Repository[T], name string) (Column[V], error) {
 	return Column[V]{}, fmt.Errorf("tenancy: table %s declares no column %q", r.t.name, name)
 }
 
+// Migration counts the reads of plaintext of an encrypted column whose tag says
+// plaintext=DATE; nil for any other column. Its count should be exported and
+// watched, see [field.Migration].
+func (c Column[V]) Migration() *field.Migration {
+	if c.c == nil {
+		return nil
+	}
+	return c.c.migration
+}
+
 // MustColumn is [NewColumn] for declarations; it panics on error.
 func MustColumn[V, T any](r *Repository[T], name string) Column[V] {
 	c, err := NewColumn[V](r, name)

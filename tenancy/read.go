@@ -120,9 +120,17 @@ func (t *table) attach(row reflect.Value, cipher *field.Cipher, tenant string) {
 	key := t.keyOf(row).String()
 	for i := range t.cols {
 		if c := &t.cols[i]; c.sealed() {
-			sealable(row, c).Attach(cipher, t.scope(c, tenant, key))
+			sealable(row, c).Attach(c.reader(cipher), t.scope(c, tenant, key))
 		}
 	}
+}
+
+// reader is the cipher by which the column is read; nil means erased.
+func (c *column) reader(cipher *field.Cipher) *field.Cipher {
+	if cipher == nil || c.migration == nil {
+		return cipher
+	}
+	return cipher.Accepting(c.migration)
 }
 
 // scope is what a field's ciphertext is bound to.

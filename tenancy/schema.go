@@ -56,6 +56,9 @@ type ColumnInfo struct {
 	// integer, real, boolean, bytes, time or uuid for the zero value, null, or
 	// such a word with "=" and the value as which the type stores its zero value.
 	Empty string `json:"Empty,omitempty"`
+	// Plaintext says that an encrypted column may hold plaintext for a time, which
+	// an erasure clears.
+	Plaintext bool `json:"Plaintext,omitempty"`
 }
 
 // TableInfo describes one declared table to engines and documents.
@@ -83,7 +86,7 @@ func (t *table) info() TableInfo {
 	}
 	for i := range t.cols {
 		c := &t.cols[i]
-		ci := ColumnInfo{Name: c.name, Class: c.class}
+		ci := ColumnInfo{Name: c.name, Class: c.class, Plaintext: c.plaintext}
 		if c.index != nil {
 			ci.Index = c.index.name
 		}

@@ -35,6 +35,9 @@ type column struct {
 	typ   reflect.Type // nil where it is known by its description alone
 	class Class
 	index *blindIndex
+	// migration allows plaintext in an encrypted column for a time.
+	migration *field.Migration
+	plaintext bool // the same of a described column
 	// cleared is what an erasure writes into a described column.
 	cleared any
 }
@@ -160,6 +163,8 @@ func (t *table) applyWord(n int, word string) error {
 		return c.setIndex(value, key == "unique")
 	case "rows":
 		return c.setRows(value)
+	case "plaintext":
+		return c.setPlaintext(value)
 	}
 	return fmt.Errorf("unknown word %q in the art32 tag", word)
 }
@@ -235,6 +240,18 @@ func (c *column) setRows(value string) error {
 	}
 	c.index.rows = n
 	return nil
+}
+
+func (c *column) setPlaintext(value string) error {
+	if !c.sealed() || c.plaintext {
+		return errors.New("plaintext=DATE stands once, at an encrypted column")
+	}
+	until, err := field.ParseDate(value)
+	if err == nil {
+		c.migration, err = field.NewMigration(until)
+	}
+	c.plaintext = err == nil
+	return err
 }
 
 func (t *table) checkRoles() []error {

@@ -38,7 +38,7 @@ func (tx *Tx) Attach(ctx context.Context, c Cell, f field.Sealable) error {
 			if err != nil {
 				return fmt.Errorf("tenancy: attach %s.%s: %w", t.name, c.Column, err)
 			}
-			f.Attach(cipher, t.scope(col, tx.Tenant().String(), c.Row.String()))
+			f.Attach(col.reader(cipher), t.scope(col, tx.Tenant().String(), c.Row.String()))
 			return nil
 		}
 	}

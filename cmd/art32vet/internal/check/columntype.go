@@ -25,16 +25,21 @@ func plainType(t types.Type) types.Type {
 
 // encryptable is what field.CheckType accepts.
 func encryptable(t types.Type) bool {
+	if isNamed(t, "time", "Time") {
+		return true
+	}
 	switch t.Underlying().(type) {
 	case *types.Pointer, *types.Interface:
 		return false
 	}
-	if isNamed(t, "time", "Time") || hasMethod(t, "MarshalText", "() ([]byte, error)") && hasMethod(t, "UnmarshalText", "([]byte) (error)") {
-		return true
+	if out, in := textMethods(t); out || in {
+		return out && in
 	}
-	return kind(t, types.String, types.Bool, types.Float64,
-		types.Int, types.Int8, types.Int16, types.Int32, types.Int64,
-		types.Uint, types.Uint8, types.Uint16, types.Uint32, types.Uint64) || isBytes(t)
+	switch t.Underlying().(type) {
+	case *types.Struct, *types.Map:
+		return jsonWalk{}.keeps(t, true)
+	}
+	return kind(t, append(numbers(), types.String, types.Bool, types.Float32, types.Float64)...) || isBytes(t)
 }
 
 // deref is what a pointer points to, or the type itself.
@@ -58,11 +63,15 @@ func storable(t types.Type) bool {
 		types.Uint8, types.Uint16, types.Uint32) || isBytes(t)
 }
 
-// valueMethod reports whether t itself, not only a pointer to it, is a
-// driver.Valuer.
+// valueMethod reports whether t itself is a driver.Valuer.
 func valueMethod(t types.Type) bool {
-	sel := types.NewMethodSet(t).Lookup(nil, "Value")
-	return sel != nil && signature(sel.Obj()) == "() (database/sql/driver.Value, error)"
+	return ownMethod(t, "Value", "() (database/sql/driver.Value, error)")
+}
+
+// ownMethod reports whether t itself, not only a pointer to it, has the method.
+func ownMethod(t types.Type, name, want string) bool {
+	sel := types.NewMethodSet(t).Lookup(nil, name)
+	return sel != nil && signature(sel.Obj()) == want
 }
 
 // hasMethod reports whether a pointer to t has the method.

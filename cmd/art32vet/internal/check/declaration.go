@@ -39,6 +39,8 @@ type column struct {
 	class  string
 	index  string // column of the blind index, or ""
 	unique bool
+	// plaintext says that the column may hold some until a date.
+	plaintext bool
 }
 
 var identifier = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
@@ -116,6 +118,8 @@ func (d *declaration) applyWord(c *column, word string) error {
 		return c.setIndex(value, key == "unique")
 	case "rows":
 		return c.setRows(value)
+	case "plaintext":
+		return c.setPlaintext(value)
 	}
 	return fmt.Errorf("unknown word %q in the art32 tag", word)
 }
@@ -165,6 +169,18 @@ func (c *column) setRows(value string) error {
 		return errors.New("rows=N follows index=… and is a number")
 	}
 	_, err = field.Width(n)
+	return err
+}
+
+func (c *column) setPlaintext(value string) error {
+	if c.class != "encrypted" || c.plaintext {
+		return errors.New("plaintext=DATE stands once, at an encrypted column")
+	}
+	until, err := field.ParseDate(value)
+	if err == nil {
+		_, err = field.NewMigration(until)
+	}
+	c.plaintext = err == nil
 	return err
 }
 

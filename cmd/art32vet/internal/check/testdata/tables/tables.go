@@ -17,17 +17,19 @@ import (
 // Declared is what tenancy answers to each table.
 func Declared() map[string]error {
 	return map[string]error{
-		"Good":    declare[Good](),
-		"Bare":    declare[Bare](),
-		"Tags":    declare[Tags](),
-		"Roles":   declare[Roles](),
-		"Kinds":   declare[Kinds](),
-		"Sealed":  declare[Sealed](),
-		"Indexes": declare[Indexes](),
-		"Embeds":  declare[Embeds](),
-		"Empty":   declare[Empty](),
-		"Number":  declare[Number](),
-		"Alias":   declare[Alias](),
+		"Good":       declare[Good](),
+		"Bare":       declare[Bare](),
+		"Tags":       declare[Tags](),
+		"Roles":      declare[Roles](),
+		"Kinds":      declare[Kinds](),
+		"Sealed":     declare[Sealed](),
+		"Indexes":    declare[Indexes](),
+		"Documents":  declare[Documents](),
+		"Plaintexts": declare[Plaintexts](),
+		"Embeds":     declare[Embeds](),
+		"Empty":      declare[Empty](),
+		"Number":     declare[Number](),
+		"Alias":      declare[Alias](),
 	}
 }
 
@@ -45,6 +47,8 @@ var (
 	_, _ = tenancy.NewRepository[Kinds]("things")
 	_, _ = tenancy.NewRepository[Sealed]("things")
 	_, _ = tenancy.NewRepository[Indexes]("things")
+	_, _ = tenancy.NewRepository[Documents]("things")
+	_, _ = tenancy.NewRepository[Plaintexts]("things")
 	_, _ = tenancy.NewRepository[Embeds]("things")
 	_, _ = tenancy.NewRepository[Empty]("things")
 	_, _ = tenancy.NewRepository[Number]("things")
@@ -178,8 +182,125 @@ type Sealed struct {
 	Time     field.Encrypted[time.Time]  `db:"j"`
 	Open     field.Encrypted[string]     `db:"k" art32:"open"`
 	Embedded Secret                      `db:"l"`
+	Float64  field.Encrypted[float64]    `db:"f64"`
+	Uintptr  field.Encrypted[uintptr]    `db:"uptr"`
+	Date     field.Encrypted[field.Date] `db:"date"`
+	OneWay   field.Encrypted[OneWay]     `db:"one_way"`
 	PtrField *field.Encrypted[string]    `db:"m"`
 	PtrOpen  *field.Encrypted[string]    `db:"n" art32:"open"`
+}
+
+// Documents has every kind of column that is encrypted as JSON.
+type Documents struct {
+	ID        uuid.UUID                                     `db:"id"        art32:"key"`
+	Tenant    tenancy.ID                                    `db:"tenant_id" art32:"tenant"`
+	Struct    field.Encrypted[Address]                      `db:"a"`
+	Tree      field.Encrypted[Tree]                         `db:"b"`
+	Map       field.Encrypted[map[string]int]               `db:"c"`
+	Keys      field.Encrypted[map[int8][]float32]           `db:"d"`
+	TextKeys  field.Encrypted[map[field.Date]bool]          `db:"e"`
+	Own       field.Encrypted[OwnJSON]                      `db:"f"`
+	OwnPtr    field.Encrypted[map[string]*PtrJSON]          `db:"g"`
+	OwnField  field.Encrypted[struct{ P PtrJSON }]          `db:"h"`
+	Base      field.Encrypted[Derived]                      `db:"i"`
+	NotSeen   field.Encrypted[Hidden]                       `db:"bad_a"`
+	Nothing   field.Encrypted[Blank]                        `db:"bad_b"`
+	Anys      field.Encrypted[map[string]any]               `db:"bad_c"`
+	Within    field.Encrypted[Outer]                        `db:"bad_d"`
+	Field     field.Encrypted[Nested]                       `db:"bad_e"`
+	Out       field.Encrypted[OutJSON]                      `db:"bad_f"`
+	OutOf     field.Encrypted[map[string]OneWay]            `db:"bad_g"`
+	NoReach   field.Encrypted[map[string]PtrJSON]           `db:"bad_h"`
+	BadKeys   field.Encrypted[map[[2]int]string]            `db:"bad_i"`
+	WordKeys  field.Encrypted[map[OneWay]string]            `db:"bad_j"`
+	AnyKeys   field.Encrypted[map[any]string]               `db:"bad_k"`
+	Pointer   field.Encrypted[HiddenBase]                   `db:"bad_l"`
+	Left      field.Encrypted[Left]                         `db:"bad_m"`
+	Funcs     field.Encrypted[map[string]func()]            `db:"bad_n"`
+	Complexes field.Encrypted[map[string][2]complex64]      `db:"bad_o"`
+	Deep      field.Encrypted[map[string][]*map[int][]Late] `db:"bad_p"`
+}
+
+type (
+	// Address is stored as JSON.
+	Address struct {
+		Street string `json:"street"`
+		Since  *time.Time
+		Lines  []string
+		hidden int
+		Left   chan int `json:"-"`
+	}
+	// Tree holds itself.
+	Tree struct{ Below []*Tree }
+	// OwnJSON writes and reads itself, PtrJSON by its pointer, OutJSON only writes.
+	OwnJSON struct{ text string }
+	// PtrJSON has both methods on the pointer.
+	PtrJSON struct{ text string }
+	// OutJSON cannot be read.
+	OutJSON struct{ Text string }
+	// OneWay has a text that cannot be read.
+	OneWay string
+	base   struct{ Street string }
+	// Derived embeds a struct whose fields show.
+	Derived struct{ base }
+	// HiddenBase embeds a pointer that encoding/json cannot set.
+	HiddenBase struct{ *base }
+	// Hidden shows nothing.
+	Hidden struct{ name string }
+	// Outer has such a field.
+	Outer struct {
+		Name string
+		H    Hidden
+	}
+	// Nested has an encrypted field.
+	Nested struct{ Name field.Encrypted[string] }
+	// Blank has nothing to show.
+	Blank struct{}
+	// Left leaves all out.
+	Left struct {
+		A int `json:"-"`
+	}
+	// Late fails deep within.
+	Late struct{ C chan int }
+)
+
+// MarshalJSON implements json.Marshaler.
+func (v OwnJSON) MarshalJSON() ([]byte, error) { return nil, nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *OwnJSON) UnmarshalJSON(data []byte) error { return nil }
+
+// MarshalJSON implements json.Marshaler, on the pointer.
+func (v *PtrJSON) MarshalJSON() ([]byte, error) { return nil, nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *PtrJSON) UnmarshalJSON(data []byte) error { return nil }
+
+// MarshalJSON implements json.Marshaler.
+func (v OutJSON) MarshalJSON() ([]byte, error) { return nil, nil }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v OneWay) MarshalText() ([]byte, error) { return nil, nil }
+
+// Plaintexts has every mistake of a migration, and a prefix.
+type Plaintexts struct {
+	ID     uuid.UUID                   `db:"id"        art32:"key"`
+	Tenant tenancy.ID                  `db:"tenant_id" art32:"tenant"`
+	Good   field.Encrypted[string]     `db:"good"   art32:"plaintext=2026-12-31"`
+	Both   field.Encrypted[string]     `db:"both"   art32:"plaintext=2026-12-31,index=both_bidx:prefix:4,rows=1000"`
+	Number field.Encrypted[int]        `db:"number" art32:"index=n:email,plaintext=2020-02-29"`
+	None   field.Encrypted[string]     `db:"none"   art32:"plaintext"`
+	Empty  field.Encrypted[string]     `db:"empty"  art32:"plaintext="`
+	Form   field.Encrypted[string]     `db:"form"   art32:"plaintext=31.12.2026"`
+	NoDay  field.Encrypted[string]     `db:"no_day" art32:"plaintext=2026-02-30"`
+	Far    field.Encrypted[string]     `db:"far"    art32:"plaintext=9999-12-31"`
+	Twice  field.Encrypted[string]     `db:"twice"  art32:"plaintext=2026-12-31,plaintext=2026-12-30"`
+	Open   string                      `db:"open"   art32:"open,plaintext=2026-12-31"`
+	First  string                      `db:"first"  art32:"plaintext=2026-12-31,open"`
+	Long   field.Encrypted[string]     `db:"long"   art32:"index=long_bidx:prefix:65"`
+	Zero   field.Encrypted[string]     `db:"zero"   art32:"index=zero_bidx:prefix:04"`
+	Unset  field.Encrypted[string]     `db:"unset"  art32:"index=unset_bidx:prefix"`
+	Unique field.Encrypted[netip.Addr] `db:"uniq"  art32:"unique=uniq_bidx:prefix:4"`
 }
 
 // Indexes has every mistake of a blind index.
