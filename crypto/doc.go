@@ -4,6 +4,6 @@
 //
 //   - crypto/keyring creates, wraps, hands out and destroys the keys: root,
 //     tenant, data subject.
-//   - crypto/field encrypts single fields with them, bound to tenant, table,
-//     column and row, and finds them again by blind index.
+//   - crypto/field encrypts single fields and attachments with them, bound to
+//     tenant, table, column and row, and finds fields again by blind index.
 package crypto
