@@ -195,6 +195,11 @@ func parseUnless[T any](zero bool, v T, parse func() (T, error)) (any, error) {
 // programs without the structs find it. The Open functions of the engine
 // packages call it.
 func (db *DB) Declare(ctx context.Context, _ engine.Key) error {
+	if c, ok := db.eng.(engine.Checker); ok {
+		if err := c.Require(ctx, db.schema.shapes()); err != nil {
+			return err
+		}
+	}
 	want, err := json.Marshal(db.schema.Info())
 	if err != nil {
 		return fmt.Errorf("tenancy: describe schema: %w", err)

@@ -3,6 +3,8 @@ package tenancy
 import (
 	"errors"
 	"fmt"
+
+	"github.com/art32/art32/internal/engine"
 )
 
 // Schema is the list of the tables that an engine is opened with. There is no
@@ -44,6 +46,26 @@ func (s Schema) holds(t *table) bool {
 		}
 	}
 	return false
+}
+
+// shapes are the tables that have a struct. Those that are known by their
+// description alone can be older or younger than a database, and no row is read
+// or written by them.
+func (s Schema) shapes() (all []engine.Shape) {
+	for _, t := range s {
+		if _, ok := t.(described); ok {
+			continue
+		}
+		shape := engine.Shape{Table: t.Name()}
+		for _, c := range t.describe().cols {
+			shape.Columns = append(shape.Columns, c.name)
+			if c.index != nil {
+				shape.Columns = append(shape.Columns, c.index.name)
+			}
+		}
+		all = append(all, shape)
+	}
+	return all
 }
 
 // ColumnInfo describes one declared column to engines and documents.

@@ -176,7 +176,7 @@ func (k *keyed) join(ctx context.Context, o *opened, schema tenancy.Schema, line
 		o.db, err = sqlite.Open(ctx, k.data, schema, o.keys, o.log, &sqlite.Options{Lines: lines})
 		return err
 	}
-	if schema[0] == tenancy.Table(placeholders) {
+	if schema[0] == placeholders[0] {
 		return errors.New("no application has opened this database yet, so that its tables are not known: start the application once")
 	}
 	options := &postgres.Options{SetupOptions: postgres.SetupOptions{Lines: lines}}

@@ -60,18 +60,16 @@ type reader struct{ source }
 
 var _ engine.Engine = reader{}
 
-// placeholder stands for the application's tables, which this program does not
-// know.
-type placeholder struct {
-	ID     uuid.UUID  `db:"id"        art32:"key"`
-	Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
-}
-
-var placeholders = tenancy.MustRepository[placeholder]("placeholder")
+// placeholders stands for the application's tables, which this program does not
+// know. It is a description: no database has such a table, and none must.
+var placeholders, _ = tenancy.Described([]tenancy.TableInfo{{
+	Name: "placeholder", Key: "id", Tenant: "tenant_id",
+	Columns: []tenancy.ColumnInfo{{Name: "id", Class: tenancy.Open}, {Name: "tenant_id", Class: tenancy.Open}},
+}})
 
 // readOnly opens a source as a database without keys.
 func readOnly(s source) (*tenancy.DB, error) {
-	return tenancy.New(reader{s}, tenancy.Schema{placeholders}, &keyring.Ring{}, &audit.Log{}, nil)
+	return tenancy.New(reader{s}, placeholders, &keyring.Ring{}, &audit.Log{}, nil)
 }
 
 func (r reader) Dialect() migrate.Dialect { return r.dialect() }

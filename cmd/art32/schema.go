@@ -16,7 +16,7 @@ import (
 // that opening it with art32 does not put another in its place.
 func declaredIn(ctx context.Context, dir string) (schema tenancy.Schema, err error) {
 	if !exists(filepath.Join(dir, platformFile)) {
-		return tenancy.Schema{placeholders}, nil
+		return placeholders, nil
 	}
 	src, err := openFiles(dir)
 	if err != nil {
@@ -45,7 +45,7 @@ func declaredBy(ctx context.Context, src source) (tenancy.Schema, error) {
 		}
 	}
 	if len(schema) == 0 {
-		schema = tenancy.Schema{placeholders}
+		schema = placeholders
 	}
 	return schema, nil
 }

@@ -25,6 +25,7 @@ type database struct {
 	dir      string
 	o        Options
 	plan     plan
+	needs    needs // set before the first use
 	platform *file
 
 	// reconcile compares what a file knows of erasures with the keystore; nil

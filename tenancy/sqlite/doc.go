@@ -26,6 +26,10 @@
 // or not at all, and is never made anew where it once was. After a crash a file
 // is checked before it is used.
 //
+// [Open] refuses declared tables that [Options].Migrations do not make, and the
+// first use of a tenant a file that lacks any of them, with the complete list
+// ([RefusedError]).
+//
 // # Not covered
 //
 // Code execution inside the process, and other programs that open the files.

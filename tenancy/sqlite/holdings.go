@@ -224,7 +224,11 @@ func (d *database) openTenant(ctx context.Context, tenant uuid.UUID, closed bool
 		return nil, err
 	}
 	f := newFile(d.dir, name, d.use(caller, true))
-	if err := d.bring(ctx, f, tenant); err != nil {
+	err = d.bring(ctx, f, tenant)
+	if err == nil {
+		err = d.fits(ctx, f, tenant)
+	}
+	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	if err := d.reconcileFile(ctx, f, tenant); err != nil {
