@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"filippo.io/age"
 
@@ -35,6 +36,16 @@ func look(ctx context.Context, target Target, run, signer string) (*reading, err
 	}
 	m, _, err := readManifest(ctx, target, run, by)
 	return &reading{target: target, manifest: m}, err
+}
+
+// whole compares everything in the target with what the manifest says.
+func (r *reading) whole(ctx context.Context) error {
+	for _, f := range slices.Concat(r.manifest.Texts, r.manifest.Parts) {
+		if err := checkFile(ctx, below(r.target, r.manifest.Run), f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keystore opens the folder of the vault whose copy is whole.

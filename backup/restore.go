@@ -145,10 +145,8 @@ func (r *restoring) prepare(ctx context.Context) (keystore opener, err error) {
 	if r.vault, err = checkFolders(r.o.Vault); err != nil {
 		return nil, err
 	}
-	for _, p := range r.manifest.Parts {
-		if err := checkFile(ctx, below(r.target, r.manifest.Run), p); err != nil {
-			return nil, err
-		}
+	if err := r.whole(ctx); err != nil {
+		return nil, err
 	}
 	if keystore, err = r.keystore(ctx); err != nil {
 		return nil, err

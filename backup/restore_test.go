@@ -229,6 +229,8 @@ func TestBadInput(t *testing.T) {
 		"longer part":             {changing(m, two[0], func(b []byte) []byte { return append(b, 0) }), backup.ErrDamaged},
 		"missing part":            {removing(m, two[1]), backup.ErrDamaged},
 		"swapped parts":           {swapping(m, two), backup.ErrDamaged},
+		"tampered instructions":   {changing(m, "RESTORE.md", flip), backup.ErrDamaged},
+		"missing script":          {removing(m, "restore.sh"), backup.ErrDamaged},
 		"tampered manifest":       {changing(m, "MANIFEST.json", flip), backup.ErrSignature},
 		"longer manifest":         {changing(m, "MANIFEST.json", func(b []byte) []byte { return append(b, '\n') }), backup.ErrSignature},
 		"missing manifest":        {removing(m, "MANIFEST.json"), backup.ErrDamaged},

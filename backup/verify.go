@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -64,11 +65,11 @@ func Verify(ctx context.Context, target Target, run string, o *VerifyOptions) (*
 }
 
 func (r *reading) verify(ctx context.Context, o *VerifyOptions, rep *Report) (err error) {
-	for _, p := range append(r.manifest.Texts, r.manifest.Parts...) {
-		if err := checkFile(ctx, below(r.target, r.manifest.Run), p); err != nil {
-			return err
-		}
-		rep.Bytes += p.Size
+	if err := r.whole(ctx); err != nil {
+		return err
+	}
+	for _, f := range slices.Concat(r.manifest.Texts, r.manifest.Parts) {
+		rep.Bytes += f.Size
 	}
 	rep.Parts = len(r.manifest.Parts)
 	if len(o.Vault) == 0 {
