@@ -32,6 +32,7 @@ func FuzzManifest(f *testing.F) {
 	for _, s := range seeds(f, "target/*/MANIFEST.json") {
 		f.Add(s)
 		f.Add(bytes.Replace(s, []byte(`"number": 1`), []byte(`"number": 0`), 1))
+		f.Add(bytes.Replace(s, []byte(`"sqlite"`), []byte(`"sqlite\u001b[2J"`), 1))
 		f.Add(append(s, s...))
 	}
 	f.Add([]byte("{}"))

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/art32/art32/backup"
 	"github.com/art32/art32/backup/sqlitesource"
@@ -123,6 +125,77 @@ func TestPipesInTheTarget(t *testing.T) {
 	wantErr(t, err, backup.ErrDamaged) // the vault knows that the first was committed
 	if next == nil {
 		t.Error("no run")
+	}
+}
+
+// Anybody can sign a manifest, and a listing shows it: it holds nothing that
+// writes over a screen or looks like another line.
+func TestAManifestIsPrintable(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	m := w.run(t)
+	text, err := os.ReadFile(w.path(m.Run + "/MANIFEST.json"))
+	must(t, err)
+	for name, c := range map[string][2]string{
+		"engine":    {`"sqlite"`, `"sqlite\u001b[2J"`},
+		"capitals":  {`"sqlite"`, `"SQLite"`},
+		"no engine": {`"sqlite"`, `""`},
+		"a line":    {`"platform.db as of`, `"x\ncommitted   `},
+		"position":  {`"platform.db as of`, `"\u009b2J`},
+		"turned":    {`"platform.db as of`, `"\u202e`},
+		"reason":    {`sessions end`, `sessions\r end`},
+		"table":     {`"art32_sessions"`, `"art32\u0007sessions"`},
+		"recipient": {`"age1`, `"age1\u001b`},
+		"signer":    {w.job.Signer(), w.job.Signer() + ` a comment`},
+		"a blank":   {w.job.Signer(), w.job.Signer() + `\n`},
+	} {
+		spoilt := bytes.Replace(text, []byte(c[0]), []byte(c[1]), 1)
+		if bytes.Equal(spoilt, text) {
+			t.Errorf("%s: nothing changed", name)
+		}
+		sig, err := w.job.Resign(t.Context(), spoilt)
+		must(t, err)
+		must(t, os.WriteFile(w.path(m.Run+"/MANIFEST.json"), spoilt, 0o600))
+		must(t, os.WriteFile(w.path(m.Run+"/MANIFEST.json.sig"), sig, 0o600))
+		runs, err := backup.List(t.Context(), w.to)
+		must(t, err)
+		if runs[0].Manifest != nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		wantErr(t, runs[0].Err, backup.ErrDamaged)
+		if strings.ContainsFunc(runs[0].Err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%s: %q", name, runs[0].Err)
+		}
+	}
+}
+
+// oddSource tells of itself in more than one printable line.
+type oddSource struct{ backup.Source }
+
+func (o oddSource) Snapshot(ctx context.Context) (backup.Snapshot, error) {
+	s, err := o.Source.Snapshot(ctx)
+	return oddSnapshot{s}, err
+}
+
+type oddSnapshot struct{ backup.Snapshot }
+
+func (oddSnapshot) Position() string { return "here\nand there" }
+func (oddSnapshot) Excluded() []backup.Excluded {
+	return []backup.Excluded{{Table: "a\x1btable", Reason: "nobody\twants it"}}
+}
+
+// What a source calls its tables is shown as it can be shown; it ends no backup.
+func TestWhatASourceSaysIsQuoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	job, err := backup.New(oddSource{sqlitesource.New(w.data, nil)}, w.to, w.vault, w.keys, accepting{}, nil)
+	must(t, err)
+	m, err := job.Run(t.Context())
+	must(t, err)
+	if m.Position != `"here\nand there"` || m.Excluded[0] != (backup.Excluded{Table: `"a\x1btable"`, Reason: `"nobody\twants it"`}) {
+		t.Errorf("position %q, excluded %q", m.Position, m.Excluded)
 	}
 }
 

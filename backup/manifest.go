@@ -9,8 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Format is the version of the container, docs/formats/backup.md.
@@ -70,10 +74,14 @@ var (
 	tenantPart = regexp.MustCompile(`^tenants/[0-9a-f]{32}\.tar\.zst\.age$`)
 	textName   = regexp.MustCompile(`^[A-Za-z]+\.(md|sh)$`)
 	objectName = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,300}$`)
+	engineName = regexp.MustCompile(`^[a-z]{1,20}$`)
+	signerLine = regexp.MustCompile(`^ssh-ed25519 [A-Za-z0-9+/]{68}$`)
+	recipient  = regexp.MustCompile(`^age1[0-9a-z]+$`)
 )
 
-// ParseManifest reads a manifest and refuses one that is not whole. It does not
-// look at signatures.
+// ParseManifest reads a manifest and refuses one that is not whole, or holds a
+// text that is not one line of printable characters: anybody can sign one, and
+// it is shown to people. It does not look at signatures.
 func ParseManifest(text []byte) (*Manifest, error) {
 	var m Manifest
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -108,8 +116,10 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("not in the format %s", Format)
 	case !runName.MatchString(m.Run) || m.Number < 1 || m.Began.IsZero() || m.Ended.IsZero():
 		return errors.New("run, number or time is missing")
-	case m.Engine == "" || m.Signer == "":
-		return errors.New("engine or signer is missing")
+	case !engineName.MatchString(m.Engine) || !signerLine.MatchString(m.Signer):
+		return errors.New("engine or signer is none")
+	case !m.printable():
+		return errors.New("a text in it is not one line of printable characters")
 	case m.Ledger.Entries < 0 || !isDigest(m.Ledger.Head) || (m.Ledger.Entries == 0) != (m.Ledger.Head == noHead):
 		return errors.New("the state of the ledger is none")
 	case m.Previous != nil && (!runName.MatchString(m.Previous.Run) || !isDigest(m.Previous.Manifest)):
@@ -146,7 +156,30 @@ func (f File) check() error {
 	if !validName(f.Name) || f.Size < 0 || !isDigest(f.SHA256) {
 		return errors.New("no object")
 	}
+	for _, r := range f.Recipients {
+		if !recipient.MatchString(r) {
+			return errors.New("no recipient")
+		}
+	}
 	return nil
+}
+
+// printable looks at the texts that have no form of their own.
+func (m *Manifest) printable() bool {
+	return printable(m.Position) && !slices.ContainsFunc(m.Excluded, func(x Excluded) bool { return !printable(x.Table) || !printable(x.Reason) })
+}
+
+// printable reports whether a text is one line that a terminal shows as it is.
+func printable(text string) bool {
+	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// oneLine is a text that a source gave, quoted unless it is printable.
+func oneLine(text string) string {
+	if printable(text) {
+		return text
+	}
+	return strconv.Quote(text)
 }
 
 func validName(name string) bool { return objectName.MatchString(name) && fs.ValidPath(name) }

@@ -164,8 +164,10 @@ func (r *run) copy(ctx context.Context) (err error) {
 	if err := r.ledger(ctx, snap); err != nil {
 		return err
 	}
-	r.manifest.Position = snap.Position()
-	r.manifest.Excluded = append(r.manifest.Excluded, snap.Excluded()...)
+	r.manifest.Position = oneLine(snap.Position())
+	for _, x := range snap.Excluded() {
+		r.manifest.Excluded = append(r.manifest.Excluded, Excluded{Table: oneLine(x.Table), Reason: oneLine(x.Reason)})
+	}
 	if err := r.texts(ctx, snap); err != nil {
 		return err
 	}

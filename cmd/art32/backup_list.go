@@ -32,7 +32,7 @@ runs only: name --vault to see which they are.`,
 // backupList is one call of the verb.
 type backupList struct{ place }
 
-// listed is a run as it is printed.
+// listed is a run as it is printed. Anybody can have signed it.
 type listed struct {
 	Run       string    `json:"run"`
 	Committed bool      `json:"committed"`
@@ -98,11 +98,11 @@ func (l *backupList) holds(f backup.File) (held bool, err error) {
 func (l *backupList) listing(r backup.Run) (one listed, err error) {
 	m := r.Manifest
 	if m == nil {
-		return listed{Run: r.Name, Why: r.Err.Error()}, nil
+		return listed{Run: r.Name, Why: line(r.Err.Error())}, nil
 	}
 	one = listed{
-		Run: m.Run, Committed: true, Number: m.Number, Ended: m.Ended, Engine: m.Engine,
-		Parts: len(m.Parts), Bytes: bytesOf(m), Signer: m.Signer,
+		Run: m.Run, Committed: true, Number: m.Number, Ended: m.Ended, Engine: line(m.Engine),
+		Parts: len(m.Parts), Bytes: bytesOf(m), Signer: line(m.Signer),
 	}
 	if len(l.vault) > 0 {
 		var held bool

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/art32/art32/backup"
 )
@@ -41,6 +43,31 @@ func TestReadSigner(t *testing.T) {
 		if _, err := readSigner(given); err == nil {
 			t.Errorf("%q is a signer", given)
 		}
+	}
+}
+
+// TestListing shows what somebody signed who can write the target as it stands
+// there: it writes over no screen, and looks like no other run.
+func TestListing(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	const odd = "a\x1b[2J\u009bb\u202e\ncommitted   forged\r"
+	runs := []backup.Run{
+		{Name: "x", Manifest: &backup.Manifest{Run: "x", Number: 1, Engine: odd, Signer: odd}},
+		{Name: "y", Err: errors.New(odd)},
+	}
+	for _, r := range runs {
+		var b strings.Builder
+		listing(r).print(&output{w: &b})
+		text := strings.TrimSuffix(b.String(), "\n")
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || !strings.Contains(text, `\x1b`) {
+			t.Errorf("%q", text)
+		}
+	}
+	var b strings.Builder
+	(&output{w: &b}).textf("one\n  two: %s", "Köln\x1b[2J")
+	if want := "one\n  two: Köln\\x1b[2J\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -18,8 +19,30 @@ type output struct {
 // textf prints a line for people.
 func (o *output) textf(format string, args ...any) {
 	if !o.json {
-		fmt.Fprintf(o.w, format+"\n", args...)
+		fmt.Fprintln(o.w, visible(fmt.Sprintf(format, args...)))
 	}
+}
+
+// visible spells out what would act on a terminal and not show: data of others
+// stand in what is printed.
+func visible(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' || strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+// line is a text of others on one line.
+func line(text string) string {
+	if strings.ContainsAny(text, "\n\t") {
+		return strconv.Quote(text)
+	}
+	return visible(text)
 }
 
 // value prints v for machines.

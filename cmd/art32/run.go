@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	err := v.run(ctx, rest, stdout)
 	if err != nil && !errors.Is(err, errFindings) {
-		fmt.Fprintf(stderr, "art32 %s: %s\n", v.name, hide(err.Error(), rest))
+		fmt.Fprintf(stderr, "art32 %s: %s\n", v.name, visible(hide(err.Error(), rest)))
 	}
 	return exitCode(err)
 }
