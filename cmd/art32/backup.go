@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -54,6 +56,34 @@ func (p *place) resolve() (err error) {
 	return err
 }
 
+// readNamed reads a file that a flag names. The name is not quoted: where a file
+// is asked for, people put what the file holds.
+func readNamed(name, path string) ([]byte, error) {
+	if isIdentity(path) {
+		return nil, usagef("%s is given an age identity itself: it is secret, and stands in the list of processes now; replace it, and name a file", name)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usagef("%s: %v", name, cause(err))
+	}
+	return text, nil
+}
+
+// isIdentity reports whether a text begins as an age identity does.
+func isIdentity(text string) bool {
+	return strings.HasPrefix(strings.ToUpper(strings.TrimSpace(text)), identityPrefix)
+}
+
+const identityPrefix = "AGE-SECRET-KEY-"
+
+// cause is what went wrong with a file, without its name.
+func cause(err error) error {
+	if wrapped, ok := errors.AsType[*fs.PathError](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
 const signerPrefix = "ssh-ed25519 "
 
 // readSigner takes a key, or the first one in a file such as authorized_keys or
@@ -63,9 +93,9 @@ func readSigner(text string) (string, error) {
 		return text, nil
 	}
 	if !strings.HasPrefix(text, signerPrefix) {
-		file, err := os.ReadFile(text)
+		file, err := readNamed("--signer", text)
 		if err != nil {
-			return "", usagef("--signer: %v", err)
+			return "", err
 		}
 		text = string(file)
 	}
@@ -111,14 +141,12 @@ func known(signer string) bool { return signer != "" && signer != backup.SignerO
 // readIdentities reads files of age identities. Nothing of them is ever quoted.
 func readIdentities(files []string) (all []age.Identity, err error) {
 	for _, name := range files {
-		f, err := os.Open(name)
+		text, err := readNamed("--identity", name)
 		if err != nil {
-			return nil, usagef("--identity: %v", err)
+			return nil, err
 		}
-		ids, err := age.ParseIdentities(f)
-		if closeErr := f.Close(); closeErr != nil {
-			return nil, closeErr
-		}
+		ids, err := age.ParseIdentities(bytes.NewReader(text))
+		clear(text)
 		if err != nil { // its text may quote the secret
 			return nil, usagef("--identity: %s holds no identities of age in clear (\"AGE-SECRET-KEY-1…\")", name)
 		}
@@ -134,9 +162,9 @@ func readRecipients(given []string) (all []string, err error) {
 			all = append(all, text)
 			continue
 		}
-		file, err := os.ReadFile(text)
+		file, err := readNamed("--recovery", text)
 		if err != nil {
-			return nil, usagef("--recovery: %v", err)
+			return nil, err
 		}
 		for line := range strings.Lines(string(file)) {
 			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {

@@ -39,9 +39,11 @@ func TestReadSigner(t *testing.T) {
 			t.Errorf("%q: %q, %v", given, got, err)
 		}
 	}
-	for _, given := range []string{"ssh-ed25519 ", file + "x", os.DevNull} {
+	for _, given := range []string{"ssh-ed25519 ", file + "x", os.DevNull, "AGE-SECRET-KEY-1X", " age-secret-key-pq-1x"} {
 		if _, err := readSigner(given); err == nil {
 			t.Errorf("%q is a signer", given)
+		} else if given != "ssh-ed25519 " && strings.Contains(err.Error(), given) {
+			t.Errorf("the error quotes what was given: %v", err)
 		}
 	}
 }

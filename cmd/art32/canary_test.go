@@ -35,6 +35,7 @@ func TestCanaries(t *testing.T) {
 		}
 	}
 	target, vault := filepath.Join(dir, "target"), filepath.Join(dir, "vault")
+	const key = "AGE-SECRET-KEY-1CANARY"
 	const dsn = "postgres://u:canary@127.0.0.1:1/db"
 	t.Setenv(envSMTPPassword, "parrot") // another word: it is cut out of every text
 	tenant, some := uuid.NewString(), "2026-01-01T00:00:00Z"
@@ -52,6 +53,19 @@ func TestCanaries(t *testing.T) {
 		{"backup", "run", "--data", data, "--target", target, "--vault", vault, "--recovery", identity, "--recovery", identity},
 		{"backup", "verify", "--target", target, "--vault", vault, "--identity", identity},
 		{"backup", "verify", "--target", target, "--signer", secret},
+		{"backup", "verify", "--target", target, "--signer", key},
+		{"backup", "verify", "--target", target, "--vault", vault, "--identity", key},
+		{"backup", "verify", "--target", key},
+		{"backup", "restore", "--target", target, "--vault", vault, "--identity", identity, "--signer", "-", "--key", key, "--into", filepath.Join(dir, "x")},
+		{"backup", "restore", "--target", target, "--vault", vault, "--identity", key, "--signer", "-", "--key", secret, "--into", filepath.Join(dir, "x")},
+		{"backup", "run", "--data", data, "--target", target, "--vault", vault, "--recovery", key, "--recovery", "age1x"},
+		{"doctor", "-" + dsn},
+		{"doctor", "---" + dsn},
+		{"doctor", "--pending", dsn},
+		{"doctor", "--pending", "host=h password=canary"},
+		{"doctor", "--json=" + dsn},
+		{"doctor", "--data", dsn},
+		{"doctor", "--data", "host=h password='canary two'"},
 		{"backup", "restore", "--target", target, "--vault", vault, "--identity", identity, "--key", secret, "--into", filepath.Join(dir, "x")},
 		{"backup", "restore", "--target", target, "--vault", vault, "--identity", identity, "--key", secret, "--dsn", dsn},
 		{"incident", "open", "--data", data, "--aware", some, "--kind", "integrity", "--title", "canary\x00", "--nature", "canary", "--tenant", tenant, "--reason", "canary"},

@@ -100,10 +100,32 @@ func TestHide(t *testing.T) {
 		{"--dsn", "postgres://u:s3cr3t%21@h/db"},
 		{"--dsn=postgres://u:s3cr3t%21@h/db"},
 		{"--dsn=postgres://h/db?user=u&password=s3cr3t%21"},
+		{"-postgres://u:s3cr3t%21@h/db?sslmode=disable"},
+		{"postgres://u:s3cr3t!@h:port/db"},
+		{"--smtp", "u:s3cr3t!@h:587"},
+		{"--dsn", "host=h password=s3cr3t!"},
+		{"--dsn=host=h password='s3cr3t!'"},
 	} {
 		got := hide("cannot use s3cr3t%21 or s3cr3t!", args)
 		if strings.Contains(got, "s3cr3t") {
 			t.Errorf("hide with %v: %s", args, got)
+		}
+	}
+}
+
+// TestHideByShape hides what is a secret wherever it comes from.
+func TestHideByShape(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"open AGE-SECRET-KEY-1QQQQ: no such file":                                      "open … no such file",
+		"open age-secret-key-pq-1qqqq":                                                 "open …",
+		"no connection with host=h password=canary user=u":                             "no connection with host=h password=… user=u",
+		"no connection with host=h password='can ary' user=u":                          "no connection with host=h password=… user=u",
+		"open MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=: no such file":              "open …: no such file",
+		"another key signed: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhv8ocRoacxS5s3kwf": "another key signed: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBrhv8ocRoacxS5s3kwf",
+	} {
+		if got := hide(text, nil); got != want {
+			t.Errorf("%s\nis shown as %s", text, got)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,35 +57,57 @@ func (o *output) value(v any) error {
 	return enc.Encode(v)
 }
 
-// hide takes the passwords of the DSNs in args out of a text. No error should
+// hide takes secrets out of a text: the passwords of whatever DSNs stand in args,
+// wherever among them, and what looks like a secret by itself. No error should
 // hold one; this is the net below.
 func hide(text string, args []string) string {
 	if p := os.Getenv(envSMTPPassword); p != "" {
 		text = strings.ReplaceAll(text, p, "…")
 	}
-	for _, arg := range append(args, envDSNs()...) {
-		if _, dsn, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "-") {
-			arg = dsn
-		}
+	for _, arg := range append(slices.Clone(args), envDSNs()...) {
 		for _, p := range passwords(arg) {
 			text = strings.ReplaceAll(text, p, "…")
 		}
 	}
-	return text
+	text = secretWord.ReplaceAllString(text, "…")
+	return passwordWord.ReplaceAllString(text, "$1=…")
 }
 
-// passwords lists the spellings in which the password of a DSN may show.
-func passwords(dsn string) []string {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return nil
+var (
+	// secretWord is an identity of age, or the key of a root key file.
+	secretWord = regexp.MustCompile(`(?i:AGE-SECRET-KEY-)[^\s"']*|[A-Za-z0-9+/]{43}=`)
+	// passwordWord is one of a DSN of words, or a parameter of a URL.
+	passwordWord = regexp.MustCompile(`(?i)\b((?:ssl)?password)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&'"]+)`)
+	// userPassword is that of a URL, also of one that is none to url.Parse.
+	userPassword = regexp.MustCompile(`^(?:.*?://)?[^/:@]*:([^@]*(?:@[^@/]*)*)@`)
+)
+
+// passwords lists the spellings in which the passwords of a DSN may show. It need
+// not be whole, nor stand alone: "-postgres://…", "--dsn=host=h password=…".
+func passwords(arg string) (all []string) {
+	if m := userPassword.FindStringSubmatch(arg); m != nil {
+		all = spellings(all, m[1])
 	}
-	var all []string
-	if p, ok := u.User.Password(); ok && p != "" {
-		all = append(all, p, url.QueryEscape(p), url.PathEscape(p))
+	for _, m := range passwordWord.FindAllStringSubmatch(arg, -1) {
+		all = spellings(all, strings.Trim(m[2], "'"))
 	}
-	if p := u.Query().Get("password"); p != "" {
-		all = append(all, p, url.QueryEscape(p))
+	return all
+}
+
+// spellings adds a password as it was typed, as it is meant, and as others write
+// it, the longest first.
+func spellings(all []string, typed string) []string {
+	words := []string{typed}
+	for _, unescape := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
+		if p, err := unescape(typed); err == nil {
+			words = append(words, p, url.QueryEscape(p), url.PathEscape(p))
+		}
 	}
+	for _, w := range words {
+		if w != "" && !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return all
 }

@@ -106,6 +106,28 @@ func unknown(args []string) string {
 	return fmt.Sprintf("no verb %q", strings.Join(words, " "))
 }
 
+var (
+	plainFlag = regexp.MustCompile(`^[a-z][a-z-]{0,19}$`)
+	flagName  = regexp.MustCompile(`(?s)^(invalid (?:boolean )?value|flag needs an argument).*[: ]-([a-z-]+)(?:: [^:"]*)?$`)
+)
+
+// wrongFlag says what is wrong with the flags after n arguments. A value is never
+// quoted, nor what stands in the place of a flag unless it looks like one: it may
+// be a DSN or a key.
+func wrongFlag(fs *flag.FlagSet, err error, n int) string {
+	text := err.Error()
+	if m := flagName.FindStringSubmatch(text); m != nil && fs.Lookup(m[2]) != nil {
+		return m[1] + ": -" + m[2]
+	}
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok && plainFlag.MatchString(name) {
+		return text
+	}
+	if strings.HasPrefix(text, "bad flag syntax") {
+		n++ // which is left in place
+	}
+	return fmt.Sprintf("argument %d is no flag", n)
+}
+
 func (v verb) flags() (*flag.FlagSet, func(context.Context, *output) error) {
 	fs := flag.NewFlagSet(v.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -121,7 +143,7 @@ func (v verb) run(ctx context.Context, args []string, stdout io.Writer) error {
 		_, err = io.WriteString(stdout, v.help())
 		return err
 	case err != nil:
-		return usagef("%v; see art32 %s -h", err, v.name)
+		return usagef("%s; see art32 %s -h", wrongFlag(fs, err, len(args)-fs.NArg()), v.name)
 	case fs.NArg() > 0: // not quoted: it may be a DSN
 		return usagef("takes flags only, and argument %d is none; see art32 %s -h", len(args)-fs.NArg()+1, v.name)
 	}
