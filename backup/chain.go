@@ -150,9 +150,9 @@ func readChain(f *folder, secret []byte) (*chain, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := parseChain(text, secret)
+	c, err := parseCopy(f.path, text, secret)
 	if err != nil {
-		return nil, text, fmt.Errorf("%w: the copy in folder %s is the wrong one", err, f.path)
+		return nil, nil, err
 	}
 	return c, text[:c.size], nil
 }

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"slices"
@@ -56,19 +57,51 @@ func (v *Vault) note(target string, m *Manifest, digest string) error {
 	})
 }
 
+// commit is what a committed run of a target says of itself.
+func (r *Run) commit() commit {
+	return commit{Run: r.Name, Number: r.Manifest.Number, Ended: r.Manifest.Ended, Manifest: r.digest, Ledger: r.Manifest.Ledger}
+}
+
 // commits are the runs that the vault knows, of all targets, in their order.
 // What a crash left of noting or of dropping one is completed, or removed. The
 // caller has the lock.
 func (v *Vault) commits() ([]commit, error) {
-	runs, err := v.noted()
+	return eachNote(v.open, func(run string) ([]byte, error) { return noteOf(run).settle(v) })
+}
+
+// notes are the runs that folders of a vault tell of, of all targets, in their
+// order: one folder suffices, since a crash can have fallen between them. What is
+// not signed by by is refused.
+func notes(folders []*folder, by ed25519.PublicKey) ([]commit, error) {
+	return eachNote(folders, func(run string) (text []byte, err error) {
+		for _, f := range folders {
+			got, _, err := noteOf(run).read(f, by)
+			switch {
+			case err == nil:
+				text = got
+			case !errors.Is(err, fs.ErrNotExist):
+				return nil, err
+			}
+		}
+		if text == nil {
+			return nil, fs.ErrNotExist
+		}
+		return text, nil
+	})
+}
+
+// eachNote reads all that the folders have. A run without one has a signature
+// left at most, or was dropped meanwhile.
+func eachNote(folders []*folder, read func(run string) ([]byte, error)) ([]commit, error) {
+	runs, err := notedRuns(folders)
 	if err != nil {
 		return nil, err
 	}
 	var all []commit
 	for _, run := range runs {
-		text, err := noteOf(run).settle(v)
+		text, err := read(run)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // a signature was all that was left
+			continue
 		}
 		if err != nil {
 			return nil, err
@@ -83,11 +116,11 @@ func (v *Vault) commits() ([]commit, error) {
 	return all, nil
 }
 
-// noted are the runs of which any folder holds a note, or a signature of one.
-func (v *Vault) noted() (runs []string, err error) {
-	for _, f := range v.open {
+// notedRuns are the runs of which any folder holds a note, or a signature of one.
+func notedRuns(folders []*folder) (runs []string, err error) {
+	for _, f := range folders {
 		names, err := f.names(keystoresDir)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		for _, name := range names {

@@ -19,7 +19,11 @@ import (
 type reading struct {
 	target   Target
 	manifest *Manifest
+	by       ed25519.PublicKey // its signer
 	vault    []string
+	said     *testimony // of the signer
+	unheard  error      // of what could not be read of it
+	copies   *ledgers
 }
 
 // look reads the manifest of a run that is signed as it must be.
@@ -35,7 +39,11 @@ func look(ctx context.Context, target Target, run, signer string) (*reading, err
 		}
 	}
 	m, _, err := readManifest(ctx, target, run, by)
-	return &reading{target: target, manifest: m}, err
+	if err != nil {
+		return nil, err
+	}
+	by, err = parseSigner(m.Signer)
+	return &reading{target: target, manifest: m, by: by}, err
 }
 
 // whole compares everything in the target with what the manifest says.
@@ -72,55 +80,23 @@ func openIn(dir, name string) (*os.File, error) {
 	return f.open(name)
 }
 
-// ledger reads the ledger, which must hold the head that the manifest names. The
-// chain beside an error has what all copies together name.
-func (r *reading) ledger() (*chain, error) {
-	c, err := readLedgers(r.vault, nil)
+// ledger is the ledger of erasures, which must hold what every run has seen that
+// its signer made, as far as target and vault tell of them. Without the secret
+// its codes are not looked at: whoever can write all copies can exchange entries
+// behind the newest run. What it is judged by is read once, so that it can be
+// asked again with the secret. The chain beside an error has what all copies
+// together name.
+func (r *reading) ledger(ctx context.Context, secret []byte) (*chain, error) {
+	if r.copies == nil {
+		r.said, r.unheard = hear(ctx, r.target, r.vault, r.by)
+		r.copies = readLedgers(r.vault) // after that: a run may come in between
+	}
+	c, err := r.copies.chain(secret)
 	if err != nil {
 		return c, err
 	}
-	if s := r.manifest.Ledger; !c.holds(s) {
-		return c, fmt.Errorf("%w: the backup saw %d entries, the ledger holds %d and not those: it is older or was cut", ErrLedger, s.Entries, len(c.heads))
-	}
-	return c, nil
-}
-
-// readLedgers gives the longest of the folders' ledgers. Beside an error it is
-// what can be saved: every entry of every copy.
-func readLedgers(dirs []string, secret []byte) (*chain, error) {
-	saved := newChain(secret)
-	var all []*chain
-	var errs []error
-	for _, dir := range dirs {
-		c, err := readLedgerIn(dir, secret, saved)
-		errs = append(errs, err)
-		if err == nil {
-			all = append(all, c)
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return saved, err
-	}
-	best, _, err := longest(all, dirs)
-	if err != nil {
-		return saved, err
-	}
-	return all[best], nil
-}
-
-// readLedgerIn reads the ledger of a folder, and saves its entries in any case.
-func readLedgerIn(dir string, secret []byte, saved *chain) (*chain, error) {
-	f, err := openFolder(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer f.close()
-	c, text, err := readChain(f, secret)
-	saved.salvage(text)
-	if err == nil && text == nil {
-		err = fmt.Errorf("%w: folder %s holds no ledger: is it one of the vault?", ErrLedger, dir)
-	}
-	return c, err
+	own := commit{Run: r.manifest.Run, Ledger: r.manifest.Ledger} // whatever else the target says that it holds
+	return c, errors.Join(r.unheard, c.reaches(append(r.said.all(), own)))
 }
 
 // unlock opens the tenants' identities, by part. Parts of tenants that were
@@ -144,12 +120,8 @@ func (r *reading) unlock(ids []age.Identity) (keys map[string][]age.Identity, fo
 // unlockOne opens the identity of one tenant out of whichever folder has it.
 func (r *reading) unlockOne(p File, ids []age.Identity) (*age.X25519Identity, error) {
 	name := tenantOf(p)
-	by, err := parseSigner(r.manifest.Signer)
-	if err != nil {
-		return nil, err
-	}
 	for _, dir := range r.vault {
-		if err := goneIn(dir, name, by); !errors.Is(err, fs.ErrNotExist) {
+		if err := goneIn(dir, name, r.by); !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}

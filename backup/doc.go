@@ -35,14 +35,20 @@
 //
 // A restore writes nothing before the signature and every digest are checked,
 // uses no byte of a part that is not in the private copy whose digest it found
-// right, compares each table with what the source counted, repeats every erasure
-// of the ledger, compares the signer with that of the restored keystore, and only
-// then lets its place be used. The signer must be named by the caller. It fails with one of
-// [ErrNotCommitted], [ErrSignature], [ErrDamaged], [ErrIdentity], [ErrLedger],
-// [ErrVault] and [ErrNotEmpty], and then leaves nothing. No erasure begins
-// before the ledger holds it in all folders of the vault; a ledger that is older
-// than a backup is refused, by runs and by restores. Erasures past the ledger are
-// found by the next run, where the source tells of them ([Eraser]).
+// right, compares each table with what the source counted, compares the signer
+// with that of the restored keystore, repeats every erasure of the ledger, and
+// only then lets its place be used. The signer must be named by the caller. It
+// fails with one of [ErrNotCommitted], [ErrSignature], [ErrDamaged],
+// [ErrIdentity], [ErrLedger], [ErrVault] and [ErrNotEmpty], and then leaves
+// nothing.
+//
+// No erasure begins before the ledger holds it in all folders of the vault. A
+// ledger that is older than any run is refused, by runs, by restores, by [Replay]
+// and by [Verify]: they ask all that the signer has said, in the manifests of the
+// target and in the notes of the vault. Restores, Replay, and Verify where it is
+// given the keys, refuse entries that this system did not write. Erasures past
+// the ledger are found by the next run, where the source tells of them
+// ([Eraser]).
 //
 // What the vault holds is signed, or bears a code that this system alone can
 // make: somebody who can write to one of its folders can stop its use, and
@@ -56,9 +62,9 @@
 // runs that died, and old copies of the keystore. Restoring to a moment between
 // two runs; pgBackRest and WAL-G do. Rotation of recovery recipients: tenants
 // that have an identity keep theirs ([Job.Check] counts them). Entries of the
-// ledger do not expire. A ledger all of whose copies are cut to an entry behind
-// the newest run: entries after a run are vouched for by the two folders
-// agreeing. The keystore is in every backup's vault copy: a key that was
+// ledger do not expire. A ledger all of whose copies, or of which the only one
+// that is given, are cut to an entry behind the newest run: entries after a run
+// are vouched for by the two folders agreeing. The keystore is in every backup's vault copy: a key that was
 // destroyed can be brought back from it, by a recovery identity and the root
 // together, until newer runs have replaced it. Whoever can execute code in the
 // process, or writes to the target, can delete backups; let another machine

@@ -19,8 +19,9 @@ var (
 	ErrDamaged = errors.New("backup: damaged")
 	// ErrIdentity: none of the given identities opens what must be opened.
 	ErrIdentity = errors.New("backup: no given identity opens it: give the identity of a recovery recipient")
-	// ErrLedger: the ledger of erasures is older than the backup, was cut, or its
-	// copies contradict each other.
+	// ErrLedger: the ledger of erasures is older than a run that its signer made,
+	// was cut, holds what this system did not write, or its copies contradict each
+	// other.
 	ErrLedger = errors.New("backup: the ledger of erasures does not hold what it must")
 	// ErrVault: the vault's folders are missing, open to others, or differ, hold
 	// what this system did not sign, or are older than the last run.

@@ -53,8 +53,8 @@ func (h *history) knows(run string) bool {
 // last is the newest run that target or vault knows; nil for none.
 func (h *history) last(signer string) (c *commit) {
 	if own := signedBy(h.runs, signer); len(own) > 0 {
-		r := own[len(own)-1]
-		c = &commit{Run: r.Name, Number: r.Manifest.Number, Manifest: r.digest, Ledger: r.Manifest.Ledger}
+		last := own[len(own)-1].commit()
+		c = &last
 	}
 	if n := len(h.own); n > 0 && (c == nil || h.own[n-1].Number > c.Number) {
 		c = &h.own[n-1]
@@ -74,16 +74,17 @@ func (h *history) missing(signer string) (all []string) {
 	return all
 }
 
-// follows refuses a vault that is older than a run: its ledger, or the tenants'
-// identities.
-func (v *Vault) follows(ctx context.Context, s LedgerState, runs []Run) error {
+// follows refuses a vault that is older than any run that it or the target tells
+// of: its ledger, or the tenants' identities.
+func (v *Vault) follows(ctx context.Context, h *history, signer string) error {
 	return v.locked(ctx, func() error {
 		if err := v.refresh(); err != nil {
 			return err
 		}
-		if !v.chain.holds(s) {
-			return fmt.Errorf("%w: the last run saw %d entries that it does not hold: restore the vault's folders", ErrLedger, s.Entries)
+		if err := v.chain.reaches(slices.Concat(heldBy(h.runs, signer), h.known)); err != nil {
+			return fmt.Errorf("%w: restore the vault's folders", err)
 		}
+		runs := signedBy(h.runs, signer)
 		if len(runs) == 0 {
 			return nil
 		}

@@ -21,10 +21,12 @@ const (
 
 // Replay repeats the erasures that the ledger holds on a restored database and
 // keystore, and returns how many it had to repeat (Art. 17 GDPR): a copy must
-// not bring back who was forgotten. [Restore] calls it; after a restore by hand
-// the operator does, before anybody uses the database. vault are folders of the
-// vault; one that survived is enough. It acts as a service where ctx names
-// nobody, and can be repeated.
+// not bring back who was forgotten. [Restore] does the same; after a restore by
+// hand the operator calls this, before anybody uses the database. vault are
+// folders of the vault; one that survived is enough. It refuses with [ErrLedger]
+// a ledger that lacks what a run has seen that the vault tells of, or holds what
+// this system did not write. It acts as a service where ctx names nobody, and
+// can be repeated.
 func Replay(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault ...string) (int, error) {
 	c, err := ledgerIn(ctx, db, keys, store, vault)
 	if err != nil {
@@ -58,8 +60,8 @@ func Missed(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyri
 }
 
 // ledgerIn reads the ledger out of folders of the vault. Each must hold one,
-// written with these keys: with an empty or a foreign one everybody would come
-// back in silence.
+// written with these keys, and as long as the runs saw it that the folders tell
+// of: with an empty, a foreign or an old one people would come back in silence.
 func ledgerIn(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store keyring.Lister, vault []string) (*chain, error) {
 	if db == nil || keys == nil || store == nil {
 		return nil, errors.New("database, keys and store must not be nil")
@@ -72,8 +74,17 @@ func ledgerIn(ctx context.Context, db *tenancy.DB, keys *keyring.Ring, store key
 	if err != nil {
 		return nil, err
 	}
-	c, err := readLedgers(dirs, names.subjects)
+	own, err := openSigner(ctx, keys)
 	if err != nil {
+		return nil, err
+	}
+	defer clear(own.key)
+	noted, notedErr := notesIn(dirs, own.public)
+	c, err := readLedgers(dirs).chain(names.subjects)
+	if err := errors.Join(err, notedErr); err != nil {
+		return nil, err
+	}
+	if err := c.reaches(noted); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -26,7 +26,9 @@ type RestoreOptions struct {
 	// and the operator kept it, or [SignerOfManifest]. Required: what a backup
 	// holds is executed, on PostgreSQL as a superuser.
 	Signer string
-	// Vault are the vault's folders; one that survived is enough. Required.
+	// Vault are the vault's folders; one that survived is enough. Give all that
+	// did: erasures behind the newest run are vouched for by two copies of the
+	// ledger agreeing, and by nothing else. Required.
 	Vault []string
 	// Identities of at least one recovery recipient. Required.
 	Identities []age.Identity
@@ -38,9 +40,10 @@ type RestoreOptions struct {
 	// the platform's log; with audit, it calls audit.NewRecorder. Default: the
 	// restore as a whole leaves no event, the repeated erasures do.
 	Recorder func(tenancy.ChangeRecorder, *tenancy.DB) (Recorder, error)
-	// UnsafeWithoutLedger is the reason why a ledger that is lost, cut or older
-	// than the backup is accepted: whoever it does not name comes back. The
-	// result repeats it. Default: such a ledger ends the restore.
+	// UnsafeWithoutLedger is the reason why a ledger that is lost, cut, forged or
+	// older than any run is accepted, or one that cannot be compared with them:
+	// whoever it does not name comes back. The result repeats it. Default: such a
+	// ledger ends the restore.
 	UnsafeWithoutLedger string
 }
 
@@ -78,10 +81,16 @@ type Restored struct {
 // everything are checked before the first byte is written. Each part is then
 // read once more, into a private copy below [os.TempDir], whose digest is checked
 // before a byte of it is used. What was loaded is counted and compared with what
-// the source counted; every erasure in the ledger is repeated; the signer must be
-// the restored keystore's own; only then the place becomes usable. An error
+// the source counted; the signer must be the restored keystore's own; every
+// erasure in the ledger is repeated; only then the place becomes usable. An error
 // leaves nothing behind that anybody could use. It refuses a place that is in use
 // ([ErrNotEmpty]), and never writes into one.
+//
+// The ledger must hold what any run has seen that the signer made, not this one
+// alone: those that the target holds, and those that the vault's folders tell of
+// ([ErrLedger]). Each of its entries must bear the code that the restored
+// keystore gives it, once that is open. A note in the vault that another key
+// signed ends the restore ([ErrVault]).
 func Restore(ctx context.Context, target Target, run string, into Destination, o *RestoreOptions) (*Restored, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("backup: restore: %w", err)
@@ -151,15 +160,25 @@ func (r *restoring) prepare(ctx context.Context) (keystore opener, err error) {
 	if keystore, err = r.keystore(ctx); err != nil {
 		return nil, err
 	}
-	if r.chain, err = r.ledger(); err != nil {
-		if r.o.UnsafeWithoutLedger == "" {
-			return nil, err
-		}
+	if err := r.erasures(ctx, nil); err != nil {
+		return nil, err
+	}
+	r.keys, r.result.Forgotten, err = r.unlock(r.o.Identities)
+	return keystore, err
+}
+
+// erasures reads the ledger; see [reading.ledger]. One that does not hold what it
+// must is taken as it is where the caller said why.
+func (r *restoring) erasures(ctx context.Context, secret []byte) (err error) {
+	r.chain, err = r.ledger(ctx, secret)
+	if ctx.Err() != nil || err != nil && r.o.UnsafeWithoutLedger == "" {
+		return errors.Join(err, ctx.Err())
+	}
+	if err != nil {
 		r.result.WithoutLedger = r.o.UnsafeWithoutLedger
 	}
 	r.result.Ledger = r.chain.state()
-	r.keys, r.result.Forgotten, err = r.unlock(r.o.Identities)
-	return keystore, err
+	return nil
 }
 
 // fill loads, compares, replays and finishes.
@@ -242,7 +261,14 @@ func (r *restoring) replay(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	if err := r.belongs(ctx, opened.Keys); err != nil {
+	names, err := openPseudonyms(ctx, opened.Keys)
+	if err != nil {
+		return err
+	}
+	if err := r.belongs(ctx, names, opened.Keys); err != nil {
+		return err
+	}
+	if err := r.erasures(ctx, names.subjects); err != nil {
 		return err
 	}
 	if r.result.Erased, err = replay(ctx, opened, r.chain); err != nil {
@@ -254,11 +280,7 @@ func (r *restoring) replay(ctx context.Context) (err error) {
 // belongs refuses a keystore that gives the tenants other names than the backup:
 // with it nobody would be found in the ledger. And it refuses one that signs with
 // another key than the backup's: whoever wrote that had no keystore of it.
-func (r *restoring) belongs(ctx context.Context, keys *keyring.Ring) error {
-	names, err := openPseudonyms(ctx, keys)
-	if err != nil {
-		return err
-	}
+func (r *restoring) belongs(ctx context.Context, names pseudonyms, keys *keyring.Ring) error {
 	for tenant, part := range r.parts {
 		if !tenant.IsZero() && tenantsDir+names.tenant(tenant)+partSuffix != part {
 			return damaged(part, "it is not that of the tenant whose data it holds, or the keystore is another one")

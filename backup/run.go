@@ -37,8 +37,9 @@ type Eraser interface {
 // signed last, and only then the backup exists. Before that, the run is recorded
 // as "backup.run" in the platform's log: no entry, no backup. A run that fails
 // leaves the earlier ones as they were. It refuses with [ErrLedger] a vault
-// whose ledger is older than the last run, with [ErrVault] one that lacks the
-// identities of the last run, and with [ErrBusy] to run twice at once.
+// whose ledger is older than any run that vault or target tell of, with
+// [ErrVault] one that lacks the identities of the last run, and with [ErrBusy] to
+// run twice at once.
 //
 // Where the manifest is not nil the backup stands; an error beside it then says
 // what somebody must look at: old remains that could not be tidied away, a run
@@ -88,13 +89,11 @@ func (j *Job) begin(ctx context.Context, before *history) (*run, error) {
 		Number: 1, Began: now, Engine: j.source.Engine(), Signer: j.Signer(),
 	}}
 	r.sink = &sink{run: r, parts: map[tenancy.ID]*part{}, tables: map[tenancy.ID][]Table{}, forgotten: map[tenancy.ID]bool{}}
-	last := before.last(j.Signer())
-	if last == nil {
-		return r, nil
+	if last := before.last(j.Signer()); last != nil {
+		r.manifest.Number = last.Number + 1
+		r.manifest.Previous = &Previous{Run: last.Run, Manifest: last.Manifest}
 	}
-	r.manifest.Number = last.Number + 1
-	r.manifest.Previous = &Previous{Run: last.Run, Manifest: last.Manifest}
-	return r, j.vault.follows(ctx, last.Ledger, signedBy(before.runs, j.Signer()))
+	return r, j.vault.follows(ctx, before, j.Signer())
 }
 
 // note tells the vault that the run was committed.

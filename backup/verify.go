@@ -9,6 +9,7 @@ import (
 
 	"filippo.io/age"
 
+	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -22,6 +23,11 @@ type VerifyOptions struct {
 	// Vault are folders of the vault: the copy of the keystore and the ledger are
 	// looked at too. Default: they are not.
 	Vault []string
+	// Keys of the service, where they are at hand: each entry of the ledger must
+	// bear the code of this system. Needs Vault. Default: the codes are not
+	// looked at, and whoever can write every folder that is given can exchange
+	// entries behind the newest run; the report says so.
+	Keys *keyring.Ring
 	// Identities of a recovery recipient: every part is opened and read to its
 	// end. Needs Vault. Default: ciphertexts are compared only.
 	Identities []age.Identity
@@ -36,18 +42,21 @@ type Report struct {
 	SignerGiven bool          `json:"signer_given"` // by the caller, not by the manifest
 	Parts       int           `json:"parts"`        // compared with their digests
 	Bytes       int64         `json:"bytes"`
-	Keystore    bool          `json:"keystore"`  // its copy was compared
-	Ledger      *LedgerState  `json:"ledger"`    // as the vault holds it; nil: not looked at
-	Opened      int           `json:"opened"`    // parts that were decrypted to their end
-	Rows        int64         `json:"rows"`      // that those parts say they hold
-	Forgotten   []string      `json:"forgotten"` // parts that nobody can open any more, by intent
+	Keystore    bool          `json:"keystore"`     // its copy was compared
+	Ledger      *LedgerState  `json:"ledger"`       // as the vault holds it; nil: not looked at
+	LedgerCodes bool          `json:"ledger_codes"` // of its entries were checked too
+	Opened      int           `json:"opened"`       // parts that were decrypted to their end
+	Rows        int64         `json:"rows"`         // that those parts say they hold
+	Forgotten   []string      `json:"forgotten"`    // parts that nobody can open any more, by intent
 }
 
 // Verify checks a run as it lies in the target (TOM-7.3): the signature, then
-// each part against its digest, and what the options add. It writes nothing. An
-// error says what is wrong: [ErrNotCommitted], [ErrSignature], [ErrDamaged],
-// [ErrLedger], [ErrVault], [ErrIdentity]; the report holds what was looked at
-// until then. Only a restore shows that a backup can be restored.
+// each part against its digest, and what the options add. With the vault, the
+// ledger must hold what any run has seen that the signer made, as far as target
+// and vault tell of them. It writes nothing. An error says what is wrong:
+// [ErrNotCommitted], [ErrSignature], [ErrDamaged], [ErrLedger], [ErrVault],
+// [ErrIdentity]; the report holds what was looked at until then. Only a restore
+// shows that a backup can be restored.
 func Verify(ctx context.Context, target Target, run string, o *VerifyOptions) (*Report, error) {
 	if o == nil {
 		o = &VerifyOptions{}
@@ -73,8 +82,8 @@ func (r *reading) verify(ctx context.Context, o *VerifyOptions, rep *Report) (er
 	}
 	rep.Parts = len(r.manifest.Parts)
 	if len(o.Vault) == 0 {
-		if len(o.Identities) > 0 {
-			return fmt.Errorf("%w: identities are of use with the vault's folders only", ErrVault)
+		if len(o.Identities) > 0 || o.Keys != nil {
+			return fmt.Errorf("%w: identities and keys are of use with the vault's folders only", ErrVault)
 		}
 		return nil
 	}
@@ -85,16 +94,32 @@ func (r *reading) verify(ctx context.Context, o *VerifyOptions, rep *Report) (er
 		return err
 	}
 	rep.Keystore = true
-	ledger, err := r.ledger()
-	if err != nil {
+	if err := r.verifyLedger(ctx, o.Keys, rep); err != nil {
 		return err
 	}
-	state := ledger.state()
-	rep.Ledger = &state
 	if len(o.Identities) == 0 {
 		return nil
 	}
 	return r.openAll(ctx, o.Identities, rep)
+}
+
+// verifyLedger looks at the ledger, and at the codes of its entries where it has
+// the keys for it.
+func (r *reading) verifyLedger(ctx context.Context, keys *keyring.Ring, rep *Report) error {
+	var names pseudonyms
+	if keys != nil {
+		var err error
+		if names, err = openPseudonyms(ctx, keys); err != nil {
+			return err
+		}
+	}
+	ledger, err := r.ledger(ctx, names.subjects)
+	if err != nil {
+		return err
+	}
+	state := ledger.state()
+	rep.Ledger, rep.LedgerCodes = &state, keys != nil
+	return nil
 }
 
 // openAll decrypts everything and throws it away.

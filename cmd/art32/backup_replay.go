@@ -17,7 +17,9 @@ func backupReplayVerb() verb {
 		more: `Art. 17 GDPR: a copy must not bring back who was erased. backup restore does this by
 itself; after a restore by hand it is the last step, before anybody uses the
 database. It erases again whoever of the restored people the ledger of erasures
-names, and it can be repeated. doctor shows whether any is missing.`,
+names, and it can be repeated. It refuses a ledger that lacks what a run saw that the
+vault tells of, or that holds what this system did not write. doctor shows whether
+any is missing.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			r := &backupReplay{}
 			r.flags(fs)

@@ -73,7 +73,7 @@ func (v *backupVerify) print(out *output, rep *backup.Report, wrong error) error
 		out.textf("copy of the keystore: as the backup names it")
 	}
 	if rep.Ledger != nil {
-		out.textf("ledger of erasures: %d entries, among them all that the backup saw", rep.Ledger.Entries)
+		out.textf("ledger of erasures: %d entries, among them all that any run saw; the codes of the entries are not checked without the keystore", rep.Ledger.Entries)
 	}
 	if len(v.identity) > 0 {
 		out.textf("parts decrypted to their end: %d, with %d rows", rep.Opened, rep.Rows)
