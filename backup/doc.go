@@ -48,7 +48,8 @@
 // target and in the notes of the vault. Restores, Replay, and Verify where it is
 // given the keys, refuse entries that this system did not write. Erasures past
 // the ledger are found by the next run, where the source tells of them
-// ([Eraser]).
+// ([Eraser]). A target that was set back is found out where the vault tells of
+// newer runs ([Newest], [Report].Newer, [Restored].Newer).
 //
 // What the vault holds is signed, or bears a code that this system alone can
 // make: somebody who can write to one of its folders can stop its use, and

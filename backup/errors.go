@@ -12,6 +12,11 @@ var (
 	ErrNotEmpty = errors.New("backup: the place is not empty: restore into a new one, and put it into use afterwards")
 	// ErrNotCommitted: the run has no signed manifest; it died, or never was.
 	ErrNotCommitted = errors.New("backup: the run is incomplete: it has no signed manifest")
+	// ErrNoRun: the target holds no committed run.
+	ErrNoRun = errors.New("backup: the target holds no committed run")
+	// ErrRolledBack: the vault tells of newer runs than the target holds: it was
+	// set back, they were removed, or it is another target.
+	ErrRolledBack = errors.New("backup: the target lacks runs that were committed")
 	// ErrSignature: the manifest, or a record of the vault, is not signed by the
 	// key that it must be signed by.
 	ErrSignature = errors.New("backup: the signature is not that of the signer")

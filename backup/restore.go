@@ -73,6 +73,9 @@ type Restored struct {
 	WithoutLedger string `json:"without_ledger,omitempty"`
 	// Forgotten are the parts that nobody can open any more, by intent.
 	Forgotten []string `json:"forgotten,omitempty"`
+	// Newer are later runs of the same target and signer, in their order, that the
+	// target holds or the vault tells of: this one is not the last state.
+	Newer []string `json:"newer,omitempty"`
 	// Excluded is what the backup did not hold.
 	Excluded []Excluded `json:"excluded"`
 }
@@ -163,6 +166,7 @@ func (r *restoring) prepare(ctx context.Context) (keystore opener, err error) {
 	if err := r.erasures(ctx, nil); err != nil {
 		return nil, err
 	}
+	r.result.Newer = r.said.newer(r.manifest)
 	r.keys, r.result.Forgotten, err = r.unlock(r.o.Identities)
 	return keystore, err
 }
@@ -311,5 +315,5 @@ func (r *restoring) record(ctx context.Context, log tenancy.ChangeRecorder, db *
 	res := r.result
 	return recorder.Record(ctx, "backup.restored", slog.String("run", res.Run), slog.Int64("rows", res.Rows),
 		slog.Int("erased", res.Erased), slog.Int64("ledger_entries", res.Ledger.Entries),
-		slog.String("without_ledger", res.WithoutLedger), slog.Int("forgotten", len(res.Forgotten)))
+		slog.String("without_ledger", res.WithoutLedger), slog.Int("forgotten", len(res.Forgotten)), slog.Int("newer", len(res.Newer)))
 }

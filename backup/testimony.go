@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -50,6 +51,39 @@ func notesIn(dirs []string, by ed25519.PublicKey) ([]commit, error) {
 // all are the runs, in whatever order; some stand twice.
 func (t *testimony) all() []commit { return slices.Concat(t.held, t.noted) }
 
+// newer names the runs of the same target that came after one, in their order.
+func (t *testimony) newer(m *Manifest) (names []string) {
+	own := t.targets()
+	later := slices.Clone(t.held)
+	for _, c := range t.noted {
+		if own == nil || own[c.Target] {
+			later = append(later, c)
+		}
+	}
+	slices.SortFunc(later, func(a, b commit) int { return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Run, b.Run)) })
+	for _, c := range later {
+		if c.Number > m.Number {
+			names = append(names, c.Run)
+		}
+	}
+	return slices.Compact(names)
+}
+
+// targets are the names that the vault has for the target: those in the notes of
+// the runs that it holds. Where the vault tells of none of them it is nil, and
+// stands for every name: a target that was set back far enough is no new one.
+func (t *testimony) targets() (names map[string]bool) {
+	for _, c := range t.noted {
+		if slices.ContainsFunc(t.held, func(h commit) bool { return h.Run == c.Run && h.Manifest == c.Manifest }) {
+			if names == nil {
+				names = map[string]bool{}
+			}
+			names[c.Target] = true
+		}
+	}
+	return names
+}
+
 // reaches refuses a ledger that lacks what any run has seen.
 func (c *chain) reaches(said []commit) error {
 	for _, s := range said {
@@ -58,4 +92,66 @@ func (c *chain) reaches(said []commit) error {
 		}
 	}
 	return nil
+}
+
+// Newest is the manifest of the newest committed run that the target holds of a
+// signer; "" and [SignerOfManifest] stand for whoever signed it. Folders of the
+// vault are asked too: what is noted there must be signed by the same key. It
+// fails with [ErrNoRun] where the target holds none, and with [ErrRolledBack],
+// beside the manifest, where the vault tells of newer ones.
+func Newest(ctx context.Context, target Target, signer string, vault ...string) (*Manifest, error) {
+	m, err := newest(ctx, target, named(signer), vault)
+	if err != nil {
+		return m, fmt.Errorf("backup: newest: %w", err)
+	}
+	return m, nil
+}
+
+func newest(ctx context.Context, target Target, signer string, vault []string) (*Manifest, error) {
+	if target == nil {
+		return nil, errors.New("the target must not be nil")
+	}
+	runs, err := List(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	m, err := lastOf(runs, signer)
+	if err != nil || len(vault) == 0 {
+		return m, err
+	}
+	dirs, err := checkFolders(vault)
+	if err != nil {
+		return nil, err
+	}
+	by, err := parseSigner(m.Signer)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := notesIn(dirs, by)
+	if err != nil {
+		return nil, err
+	}
+	t := &testimony{held: heldBy(runs, m.Signer), noted: noted}
+	if later := t.newer(m); len(later) > 0 {
+		return m, fmt.Errorf("%w: the vault tells of %d after %s, the last of them %s", ErrRolledBack, len(later), m.Run, later[len(later)-1])
+	}
+	return m, nil
+}
+
+// lastOf is the manifest of the last committed run of a signer, or of anybody.
+func lastOf(runs []Run, signer string) (*Manifest, error) {
+	none := ErrNoRun
+	if signer != "" {
+		by, err := parseSigner(signer)
+		if err != nil {
+			return nil, err
+		}
+		runs, none = signedBy(runs, formatSigner(by)), fmt.Errorf("%w of that signer", ErrNoRun)
+	}
+	for _, r := range slices.Backward(runs) {
+		if r.Manifest != nil {
+			return r.Manifest, nil
+		}
+	}
+	return nil, none
 }

@@ -152,6 +152,73 @@ func TestEntriesThatThisSystemDidNotWrite(t *testing.T) {
 	}
 }
 
+// Whoever sets a target back, or takes the newest runs out of it, is told by the
+// vault. Runs of another target that shares it are none of this one.
+func TestATargetThatWasSetBack(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	first := w.run(t)
+	second := w.run(t)
+	other := w.besides(t, "second")
+	for range 3 {
+		_, err := other.Run(t.Context())
+		must(t, err)
+	}
+	newest := func(w *world) (*backup.Manifest, error) {
+		return backup.Newest(t.Context(), w.to, w.job.Signer(), w.vaults...)
+	}
+	m, err := newest(w)
+	must(t, err)
+	if m.Run != second.Run {
+		t.Errorf("newest: %s, want %s", m.Run, second.Run)
+	}
+	w.tellsOfNewer(t, first.Run, second.Run)
+	w.tellsOfNewer(t, second.Run)
+
+	must(t, os.RemoveAll(w.path(second.Run)))
+	m, err = newest(w)
+	wantErr(t, err, backup.ErrRolledBack)
+	if m == nil || m.Run != first.Run || !strings.Contains(err.Error(), second.Run) {
+		t.Errorf("newest: %v, %v", m, err)
+	}
+	w.tellsOfNewer(t, first.Run, second.Run)
+	if m, err = backup.Newest(t.Context(), w.to, w.job.Signer()); err != nil || m.Run != first.Run {
+		t.Errorf("without the vault: %v, %v", m, err)
+	}
+
+	s := w.spoiled(t) // to before all that the vault tells of
+	s.forgetRun(t, first.Run, s.vaults...)
+	_, err = newest(s)
+	wantErr(t, err, backup.ErrRolledBack)
+	must(t, os.RemoveAll(s.path(first.Run)))
+	_, err = newest(s)
+	wantErr(t, err, backup.ErrNoRun)
+}
+
+// besides is a job into a target of its own that shares the vault.
+func (w *world) besides(t *testing.T, name string) *backup.Job {
+	t.Helper()
+	to, err := openTarget(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { _ = to.Close() })
+	job, err := backup.New(sqlitesource.New(w.data, nil), to, w.vault, w.keys, accepting{}, &backup.Options{Target: name})
+	must(t, err)
+	return job
+}
+
+// tellsOfNewer looks at what a verification and a restore say is newer than a run.
+func (w *world) tellsOfNewer(t *testing.T, run string, want ...string) {
+	t.Helper()
+	rep, err := backup.Verify(t.Context(), w.to, run, &backup.VerifyOptions{Signer: w.job.Signer(), Vault: w.vaults})
+	must(t, err)
+	res, _, err := w.restore(t, run, w.restoreOptions(t))
+	must(t, err)
+	if !slices.Equal(rep.Newer, want) || !slices.Equal(res.Newer, want) {
+		t.Errorf("newer than %s: verified %v, restored %v; want %v", run, rep.Newer, res.Newer, want)
+	}
+}
+
 // A note that somebody else signed, or nobody, is not believed by those that read
 // the vault without its keys either.
 func TestNotesAreBelievedOfTheSignerAlone(t *testing.T) {
@@ -161,7 +228,9 @@ func TestNotesAreBelievedOfTheSignerAlone(t *testing.T) {
 	m := w.run(t)
 	s := w.spoiled(t)
 	spoil(t, s.inVault(1, "keystores/"+m.Run+".json"), flip)
-	_, err := backup.Verify(t.Context(), s.to, m.Run, &backup.VerifyOptions{Vault: s.vaults})
+	_, err := backup.Newest(t.Context(), s.to, w.job.Signer(), s.vaults...)
+	wantErr(t, err, backup.ErrVault)
+	_, err = backup.Verify(t.Context(), s.to, m.Run, &backup.VerifyOptions{Vault: s.vaults})
 	wantErr(t, err, backup.ErrVault)
 	o := s.restoreOptions(t)
 	_, dir, err := s.restore(t, m.Run, o)

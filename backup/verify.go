@@ -21,7 +21,7 @@ type VerifyOptions struct {
 	// finds damage and not forgery, as [SignerOfManifest]; the report says so.
 	Signer string
 	// Vault are folders of the vault: the copy of the keystore and the ledger are
-	// looked at too. Default: they are not.
+	// looked at too, and what the vault tells of newer runs. Default: they are not.
 	Vault []string
 	// Keys of the service, where they are at hand: each entry of the ledger must
 	// bear the code of this system. Needs Vault. Default: the codes are not
@@ -48,6 +48,9 @@ type Report struct {
 	Opened      int           `json:"opened"`       // parts that were decrypted to their end
 	Rows        int64         `json:"rows"`         // that those parts say they hold
 	Forgotten   []string      `json:"forgotten"`    // parts that nobody can open any more, by intent
+	// Newer are later runs of the same target and signer, in their order, that the
+	// target holds or the vault tells of.
+	Newer []string `json:"newer"`
 }
 
 // Verify checks a run as it lies in the target (TOM-7.3): the signature, then
@@ -85,7 +88,9 @@ func (r *reading) verify(ctx context.Context, o *VerifyOptions, rep *Report) (er
 		if len(o.Identities) > 0 || o.Keys != nil {
 			return fmt.Errorf("%w: identities and keys are of use with the vault's folders only", ErrVault)
 		}
-		return nil
+		said, err := hear(ctx, r.target, nil, r.by)
+		rep.Newer = said.newer(r.manifest)
+		return err
 	}
 	if r.vault, err = checkFolders(o.Vault); err != nil {
 		return err
@@ -114,6 +119,7 @@ func (r *reading) verifyLedger(ctx context.Context, keys *keyring.Ring, rep *Rep
 		}
 	}
 	ledger, err := r.ledger(ctx, names.subjects)
+	rep.Newer = r.said.newer(r.manifest)
 	if err != nil {
 		return err
 	}

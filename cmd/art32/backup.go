@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +34,7 @@ func (p *place) flags(fs *flag.FlagSet) {
 func (p *place) readFlags(fs *flag.FlagSet, unsigned string) {
 	p.flags(fs)
 	fs.Var(&p.vault, "vault", "a `DIR` of the vault, with the copies of the keystore and the ledger of erasures; may be repeated")
-	fs.StringVar(&p.run, "run", "", "the `NAME` of the run; default: the newest that is committed")
+	fs.StringVar(&p.run, "run", "", "the `NAME` of the run; default: the newest that is committed, unless the vault tells of a newer one")
 	fs.StringVar(&p.signer, "signer", "", "the public `KEY` that must have signed, or a file that holds it, as it is kept elsewhere;\n"+unsigned)
 }
 
@@ -112,27 +111,14 @@ func (p *place) choose(ctx context.Context, target backup.Target) (string, error
 	if p.run != "" {
 		return p.run, nil
 	}
-	runs, err := backup.List(ctx, target)
-	if err != nil {
+	m, err := backup.Newest(ctx, target, p.signer, p.vault...)
+	switch {
+	case errors.Is(err, backup.ErrRolledBack):
+		return "", fmt.Errorf("%w: mount the target that holds it, or say with --run %s that an older one is meant", err, m.Run)
+	case err != nil:
 		return "", err
 	}
-	if m := newest(runs, p.signer); m != nil {
-		return m.Run, nil
-	}
-	if known(p.signer) {
-		return "", errors.New("the target holds no committed run of that signer")
-	}
-	return "", errors.New("the target holds no committed run")
-}
-
-// newest is the manifest of the last committed run, of a signer if one is named.
-func newest(runs []backup.Run, signer string) *backup.Manifest {
-	for _, r := range slices.Backward(runs) {
-		if r.Manifest != nil && (!known(signer) || r.Manifest.Signer == signer) {
-			return r.Manifest
-		}
-	}
-	return nil
+	return m.Run, nil
 }
 
 // known reports whether a signer is named by somebody else than the backup.
@@ -173,6 +159,16 @@ func readRecipients(given []string) (all []string, err error) {
 		}
 	}
 	return all, nil
+}
+
+// warn says what a verification or a restore cannot make up for.
+func (p *place) warn(out *output, newer []string) {
+	if len(newer) > 0 {
+		out.textf("WARN  not the last state: the target or the vault tells of %d newer runs: %s", len(newer), strings.Join(newer, ", "))
+	}
+	if len(p.vault) == 1 {
+		out.textf("WARN  one folder of the vault was given: erasures after the newest run are vouched for by two copies of the ledger agreeing; give both")
+	}
 }
 
 // size says a number of bytes for people.

@@ -26,8 +26,11 @@ func backupRestoreVerb() verb {
 		more: `Signature and digests are checked before the first byte is written; each part is
 copied to a private file below $TMPDIR, and used once the copy fits; what was loaded
 is counted and compared; everybody whom the ledger of erasures names is erased again;
-only then the place can be used. An error leaves nothing there that could be. It never
-writes into a place in use: restore beside it, look at it, then change over.
+only then the place can be used. The ledger must hold what any run saw that the target
+or the vault tells of, and nothing that the restored keystore did not write. Where the
+vault tells of a newer run than the target holds, --run must say that an older one is
+meant. An error leaves nothing there that could be used. It never writes into a place
+in use: restore beside it, look at it, then change over.
 SQLite: the root key is not part of a backup; put it into the directory, or go on
 naming it with --key. PostgreSQL: the logins get new passwords, and the DSNs are
 shown once.`,
@@ -41,7 +44,7 @@ shown once.`,
 			fs.StringVar(&r.key, "key", "", "the root key `FILE`; required")
 			fs.Var(&r.identity, "identity", "a `FILE` of age identities that can recover; required; may be repeated")
 			fs.StringVar(&r.migrations, "migrations", "", "the `DIR` of the application's own migrations; default: those of the backup")
-			fs.StringVar(&r.without, "without-ledger", "", "accept that the ledger of erasures is lost or older than the backup, for this `REASON`:\nwhoever it does not name comes back; default: such a ledger ends the restore")
+			fs.StringVar(&r.without, "without-ledger", "", "accept that the ledger of erasures is lost, forged or older than a run, for this `REASON`:\nwhoever it does not name comes back; default: such a ledger ends the restore")
 			return r.restore
 		},
 	}
@@ -197,6 +200,7 @@ func (r *backupRestore) print(out *output, res *backup.Restored) {
 	if res.WithoutLedger != "" {
 		out.textf("WARN  without a whole ledger of erasures, for the reason given: whoever it does not name is back")
 	}
+	r.warn(out, res.Newer)
 	for _, name := range res.Forgotten {
 		out.textf("forgotten by intent, and not restored: %s", name)
 	}

@@ -13,10 +13,13 @@ func backupVerifyVerb() verb {
 		name:  "backup verify",
 		brief: "check the signature, the size and the digest of every part of a backup",
 		login: "read access to the target and the vault. No key; with --identity, that of a recovery recipient",
-		more: `It writes nothing. With --vault it also looks at the copy of the keystore and at the
-ledger of erasures, which must be as new as the backup. With --identity everything
-is decrypted to its end and counted, which belongs on another machine than the one
-that writes the backups. Only a restore shows that a backup can be restored.`,
+		more: `It writes nothing. With --vault it also looks at the copy of the keystore, and at the
+ledger of erasures, which must hold what any run saw that the target or the vault
+tells of. Who wrote its entries it cannot tell without the keystore: backup restore,
+backup replay and doctor with the root key do. Where the vault tells of a newer run
+than the target holds, --run must say that an older one is meant. With --identity
+everything is decrypted to its end and counted, which belongs on another machine than
+the one that writes the backups. Only a restore shows that a backup can be restored.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			v := &backupVerify{}
 			v.readFlags(fs, "default: the one that the backup names, which shows damage and not forgery")
@@ -81,6 +84,7 @@ func (v *backupVerify) print(out *output, rep *backup.Report, wrong error) error
 	for _, name := range rep.Forgotten {
 		out.textf("forgotten by intent, and not to be opened any more: %s", name)
 	}
+	v.warn(out, rep.Newer)
 	if why != "" {
 		out.textf("BAD   %s", why)
 	} else {

@@ -34,9 +34,9 @@ logs as audit verify checks them without anything held elsewhere; sessions that
 nobody deletes, cases that nobody was told of, tenants without contact, messages
 that do not leave. With --target and --vault also the newest backup, which is read
 whole: its age, signature and parts, the copy of the keystore, the ledger of
-erasures, and that the folders of the vault are equal. With --vault and the root
-key also that everybody whom the ledger names is erased, which a restore by hand
-undoes.
+erasures, that the vault tells of no newer one, and that its folders are equal.
+With --vault and the root key also that everybody whom the ledger names is erased,
+which a restore by hand undoes.
 A database without tables of art32, and a folder or a file of SQLite that art32 did
 not make, get a first look: the channel, the login, the version and the log of the
 server; damage and modes of files; tables that look as if they held the rows of

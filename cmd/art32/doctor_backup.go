@@ -50,6 +50,16 @@ func (d *doctor) backups(ctx context.Context) {
 	d.add("TOM-7.1", "backup", bad(text, "art32 backup run, on a schedule of at least once a week"))
 }
 
+// newest is the manifest of the last committed run, of a signer if one is named.
+func newest(runs []backup.Run, signer string) *backup.Manifest {
+	for _, r := range slices.Backward(runs) {
+		if r.Manifest != nil && (!known(signer) || r.Manifest.Signer == signer) {
+			return r.Manifest
+		}
+	}
+	return nil
+}
+
 func (d *doctor) age(m *backup.Manifest) {
 	age := time.Since(m.Ended)
 	note := fmt.Sprintf("%s, %s, %s", m.Run, old(age), size(bytesOf(m)))
@@ -82,8 +92,13 @@ func (d *doctor) whole(ctx context.Context, target backup.Target, m *backup.Mani
 		note += "; the signer is the one that the backup names: --signer tells it from a forged one"
 	}
 	var found []fault
-	if _, err := backup.Verify(ctx, target, m.Run, &backup.VerifyOptions{Signer: d.copies.signer, Vault: d.copies.vault}); err != nil {
+	rep, err := backup.Verify(ctx, target, m.Run, &backup.VerifyOptions{Signer: d.copies.signer, Vault: d.copies.vault})
+	if err != nil {
 		found = append(found, bad(err.Error(), "art32 backup run makes a new one; find out what changed this one"))
+	}
+	if rep != nil && len(rep.Newer) > 0 {
+		found = append(found, bad(fmt.Sprintf("the vault tells of %d newer runs that the target does not hold: %s", len(rep.Newer), strings.Join(rep.Newer, ", ")),
+			"mount the target that holds them, or find out who removed them; art32 backup run makes a new one"))
 	}
 	d.note("TOM-7.1", "newest run", note, found...)
 	var wrong []fault
