@@ -106,11 +106,11 @@ type RecordCopy struct {
 // RecordFiles says what became of the bytes in the files of the database and its
 // keystore.
 type RecordFiles struct {
-	Engine      string `json:"engine"`       // "sqlite" or "postgres"
-	Overwritten bool   `json:"overwritten"`  // what was deleted was overwritten at once
-	LogEmptied  bool   `json:"log_emptied"`  // the write-ahead log was truncated
-	UntilVacuum bool   `json:"until_vacuum"` // old row versions stay until VACUUM
-	InLog       bool   `json:"in_log"`       // they stay in the write-ahead log and its archive for their own time
+	Engine         string `json:"engine"`          // "sqlite" or "postgres"
+	Overwritten    bool   `json:"overwritten"`     // what was deleted was overwritten at once
+	LogEmptied     bool   `json:"log_emptied"`     // the write-ahead log was truncated
+	UntilRewritten bool   `json:"until_rewritten"` // old row versions stay until their space is written again; VACUUM only frees it
+	InLog          bool   `json:"in_log"`          // they stay in the write-ahead log and its archive for their own time
 }
 
 // RecordBuild is the program that issued an [ErasureRecord], as far as it knows.

@@ -47,7 +47,7 @@ func goldenRecords() map[string]*tenancy.ErasureRecord {
 		Ledger:    true,
 		Copies:    []tenancy.RecordCopy{{Name: "vault", LifeSeconds: 14 * 86400}, {Name: "WAL archive", LifeSeconds: 36 * 3600}},
 		Horizon:   erased.Add(14*24*time.Hour + 5*time.Minute), CacheSeconds: 300,
-		Files: tenancy.RecordFiles{Engine: "postgres", UntilVacuum: true, InLog: true},
+		Files: tenancy.RecordFiles{Engine: "postgres", UntilRewritten: true, InLog: true},
 		Build: tenancy.RecordBuild{Program: "example.org/saas", Version: "v1.4.2", Revision: "5ac1a8f4d1c0b6e2", Modified: true},
 	}
 	tenant := &tenancy.ErasureRecord{

@@ -214,7 +214,7 @@ func filesOf(d migrate.Dialect) RecordFiles {
 	if d == migrate.SQLite {
 		return RecordFiles{Engine: "sqlite", Overwritten: true, LogEmptied: true}
 	}
-	return RecordFiles{Engine: "postgres", UntilVacuum: true, InLog: true}
+	return RecordFiles{Engine: "postgres", UntilRewritten: true, InLog: true}
 }
 
 // buildOf says what the program knows of itself.

@@ -54,7 +54,7 @@ func TestErasureRecord(t *testing.T) {
 			must(t, err)
 			files := tenancy.RecordFiles{Engine: "sqlite", Overwritten: true, LogEmptied: true}
 			if engine == tenancytest.Postgres {
-				files = tenancy.RecordFiles{Engine: "postgres", UntilVacuum: true, InLog: true}
+				files = tenancy.RecordFiles{Engine: "postgres", UntilRewritten: true, InLog: true}
 			}
 			want := tenancy.ErasureRecord{
 				Format: "art32-erasure-record", Version: 1, Kind: "data-subject", DataSubject: people[0],

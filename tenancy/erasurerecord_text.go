@@ -174,9 +174,9 @@ func (w *recordText) files(r *ErasureRecord) {
 	if f.LogEmptied {
 		w.linef("- Das Write-Ahead-Log wurde geleert.", "- The write-ahead log was emptied.")
 	}
-	if f.UntilVacuum {
-		w.linef("- Alte Zeilenversionen, auch die des Schlüssels, bleiben bis zum nächsten VACUUM in den Dateien der Tabellen.",
-			"- Old row versions, that of the key too, stay in the files of the tables until the next VACUUM.")
+	if f.UntilRewritten {
+		w.linef("- Alte Zeilenversionen, auch die des Schlüssels, bleiben in den Dateien der Tabellen, bis ihr Platz neu beschrieben wird. VACUUM gibt ihn nur frei; VACUUM FULL schreibt eine Tabelle neu.",
+			"- Old row versions, that of the key too, stay in the files of the tables until their space is written again. VACUUM only frees it; VACUUM FULL writes a table anew.")
 	}
 	if f.InLog {
 		w.linef("- Im Write-Ahead-Log und seinem Archiv bleiben sie für deren eigene Dauer.", "- In the write-ahead log and its archive they stay for their own time.")

@@ -1,0 +1,200 @@
+package tenancy_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/tenancytest"
+)
+
+// traceOf is what the files must not hold of somebody who was erased.
+type traceOf struct {
+	id     uuid.UUID
+	key    []byte // wrapped: nonce and encrypted key
+	city   []byte
+	cipher []byte // of the name, which stays
+}
+
+// traced inserts people whose bytes can be recognised, and gives those.
+func traced(ctx context.Context, t *testing.T, w *tenancytest.World, n int) []traceOf {
+	t.Helper()
+	tenant, err := tenancy.TenantFrom(ctx)
+	must(t, err)
+	out := make([]traceOf, n)
+	for i := range out {
+		p := person{Name: field.New(fmt.Sprintf("Kanarienname-%05d", i)), City: fmt.Sprintf("Kanarienstadt-%.8s-%05d", tenant, i), Plan: "free"}
+		must(t, persons.Insert(ctx, w.DB, &p))
+		out[i] = traceOf{id: p.ID, key: wrappedKey(ctx, t, w, "subject/"+p.ID.String()), city: []byte(p.City)}
+	}
+	db := rawTenant(t, w, tenant)
+	for i := range out {
+		must(t, db.QueryRowContext(ctx, "SELECT name FROM persons WHERE id = $1", out[i].id.String()).Scan(&out[i].cipher))
+	}
+	must(t, db.Close())
+	return out
+}
+
+func wrappedKey(ctx context.Context, t *testing.T, w *tenancytest.World, name string) []byte {
+	t.Helper()
+	tenant, err := tenancy.TenantFrom(ctx)
+	must(t, err)
+	records, err := w.Store.Get(ctx, tenant.UUID(), []string{name})
+	must(t, err)
+	return records[0].Wrapped[5:49]
+}
+
+// keyLeft reports whether a part of the key that would be of use is in files.
+func (x *traceOf) keyLeft(files []byte) bool {
+	return bytes.Contains(files, x.key[:16]) || bytes.Contains(files, x.key[len(x.key)-16:])
+}
+
+// plainLeft reports whether what was in clear is in files.
+func (x *traceOf) plainLeft(files []byte) bool { return bytes.Contains(files, x.city) }
+
+func filesIn(t *testing.T, dir string) (all []byte) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all = append(all, text...)
+		return err
+	}))
+	return all
+}
+
+// TestNoBytesLeftSQLite reads the files as they lie on disk: of who was erased
+// there is no key and no value that was in clear, while the ciphertext stays, as the
+// record says.
+func TestNoBytesLeftSQLite(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	w := newOffice(t, tenancytest.SQLite, nil)
+	ctx, other := w.In(t, w.A), w.In(t, w.B)
+	people, others := traced(ctx, t, w, 120), traced(other, t, w, 3)
+	before, keys := filesIn(t, w.Dir), filesIn(t, w.KeysDir)
+	for i := range people {
+		if x := &people[i]; !x.keyLeft(keys) || !x.plainLeft(before) {
+			t.Fatal("the test looks for the wrong bytes")
+		}
+	}
+	for i := range people {
+		if i%3 == 0 {
+			must(t, w.DB.Erase(ctx, people[i].id))
+		}
+	}
+	checkFiles(t, w, people, func(i int) bool { return i%3 == 0 })
+	tenantKeys := [][]byte{wrappedKey(ctx, t, w, "tenant"), wrappedKey(ctx, t, w, "index"), wrappedKey(ctx, t, w, "data")}
+	must(t, w.DB.EraseTenant(ctx))
+	checkFiles(t, w, people, func(int) bool { return true })
+	checkFiles(t, w, others, func(int) bool { return false })
+	keys = filesIn(t, w.KeysDir)
+	for i, key := range tenantKeys {
+		if bytes.Contains(keys, key[:16]) || bytes.Contains(keys, key[28:]) {
+			t.Errorf("key %d of the tenant is still there", i)
+		}
+	}
+}
+
+func checkFiles(t *testing.T, w *tenancytest.World, people []traceOf, gone func(i int) bool) {
+	t.Helper()
+	data, keys := filesIn(t, w.Dir), filesIn(t, w.KeysDir)
+	for i := range people {
+		x := &people[i]
+		if x.keyLeft(keys) == gone(i) || x.plainLeft(data) == gone(i) {
+			t.Errorf("person %d, erased %t: key there %t, plaintext %t", i, gone(i), x.keyLeft(keys), x.plainLeft(data))
+		}
+		if x.keyLeft(data) || !bytes.Contains(data, x.cipher) {
+			t.Errorf("person %d: a key beside the data, or the ciphertext is gone", i)
+		}
+	}
+}
+
+// TestNoBytesLeftPostgres reads the server's files. What VACUUM frees it does not
+// overwrite: the key that lay last in a full page is still there afterwards, which
+// is what the record says. Once the tables are written anew nothing is left in them.
+func TestNoBytesLeftPostgres(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	w := newOffice(t, tenancytest.Postgres, nil)
+	ctx := w.In(t, w.A)
+	people := traced(ctx, t, w, 120)
+	db, err := sql.Open("pgx", w.Owner)
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	exec := func(text string) {
+		_, err := db.ExecContext(ctx, text)
+		must(t, err)
+	}
+	last := lastInPage(ctx, t, db, people)
+	must(t, w.DB.Erase(ctx, last.id))
+	exec("VACUUM art32_keys.keys")
+	if !last.keyLeft(serverFiles(ctx, t, db)) {
+		t.Error("VACUUM overwrites: the record could say so")
+	}
+	r, err := w.DB.ErasureRecord(ctx, last.id)
+	must(t, err)
+	if !r.Files.UntilRewritten || !r.Files.InLog || r.Files.Overwritten || r.Files.LogEmptied {
+		t.Errorf("the record says %+v", r.Files)
+	}
+	for i := range people {
+		if i%3 == 0 {
+			must(t, w.DB.Erase(ctx, people[i].id))
+		}
+	}
+	for _, table := range []string{"art32_keys.keys", "persons", "art32.event_parts"} {
+		exec("VACUUM FULL " + table)
+	}
+	files := serverFiles(ctx, t, db)
+	for i := range people {
+		x, gone := &people[i], i%3 == 0 || people[i].id == last.id
+		if x.keyLeft(files) == gone || x.plainLeft(files) == gone {
+			t.Errorf("person %d, erased %t: key there %t, plaintext %t", i, gone, x.keyLeft(files), x.plainLeft(files))
+		}
+	}
+}
+
+// lastInPage is the person whose key fills up a page that holds keys of people
+// alone.
+func lastInPage(ctx context.Context, t *testing.T, db *sql.DB, people []traceOf) *traceOf {
+	t.Helper()
+	var name string
+	must(t, db.QueryRowContext(ctx, `SELECT name FROM art32_keys.keys WHERE (ctid::text::point)[0] = 1
+		ORDER BY (ctid::text::point)[1] DESC LIMIT 1`).Scan(&name))
+	for i := range people {
+		if "subject/"+people[i].id.String() == name {
+			return &people[i]
+		}
+	}
+	t.Fatalf("%s is none of the people", name)
+	return nil
+}
+
+// serverFiles are the files of the database as they lie on the server's disk.
+func serverFiles(ctx context.Context, t *testing.T, db *sql.DB) (all []byte) {
+	t.Helper()
+	_, err := db.ExecContext(ctx, "CHECKPOINT")
+	must(t, err)
+	rows, err := db.QueryContext(ctx, `SELECT pg_read_binary_file(path, 0, 1 << 28, true) FROM (
+		SELECT 'base/' || d.oid || '/' || f AS path FROM pg_database d, pg_ls_dir('base/' || d.oid) f WHERE d.datname = current_database()) x`)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var b []byte
+		must(t, rows.Scan(&b))
+		all = append(all, b...)
+	}
+	must(t, rows.Err())
+	return all
+}
