@@ -3,19 +3,20 @@
 //
 // A root, from [KeyFile], [PassphraseFile], [UnsafeMountedKeyFile] or a
 // [Wrapper] of your own, wraps a random key encryption key (KEK) per tenant,
-// which wraps a random data
-// encryption key (DEK) per data subject. The wrapped keys lie in a keystore,
-// [SQLStore]. [New] puts both together; [Ring.CreateTenant] is called once per
-// tenant, [Ring.CreateCipher] with a new data subject, [Ring.Cipher] and
-// [Ring.Ciphers] to read, [Ring.Shred] to erase. Package tenancy does the
-// latter three.
+// which wraps a random data encryption key (DEK) per data subject. The wrapped
+// keys lie in a keystore, [SQLStore]. [New] puts both together;
+// [Ring.CreateTenant] is called once per tenant, [Ring.CreateCipher] with a new
+// data subject, [Ring.Cipher] and [Ring.Ciphers] to read, [Ring.Shred] to erase.
+// Package tenancy does the latter three. [Ring.KeepCopy], called daily, keeps
+// copies of the keystore alone.
 //
 // # Guarantees
 //
 // Every key is random: none can be derived again from another one, so that a
 // destroyed key is gone although the root lives. Every wrapped key is bound to
 // tenant, name and version, and opens nowhere else: [ErrDamaged]. A root that
-// is not the keystore's is refused before anything is created: [ErrRoot].
+// is not the keystore's is refused before anything is created: [ErrRoot]. Nothing
+// is sealed with a key that a service returned for another one.
 //
 // Instances that create the same key at once agree on one. A shredded data
 // subject never gets a key again, and the database refuses to bring one back.
@@ -35,7 +36,7 @@
 //
 // Copies of the keystore: a backup, snapshot or replica brings a shredded key
 // back as long as it lives. Keep the keystore out of the backups of the data,
-// give its own a short life, and state it. On PostgreSQL the old row version
+// give its own a short life, as [Ring.KeepCopy] does, and state it. On PostgreSQL the old row version
 // stays in the heap until VACUUM, and in the write-ahead log and its archive
 // for their own time. Other instances may use a warm key for [Options.TTL]
 // after it was shredded elsewhere. Below the file system: journals and flash
@@ -51,6 +52,7 @@
 //
 // # Compatibility
 //
-// The formats of wrapped keys, key files and passphrase files are v1
-// (docs/formats/wrapped-key.md, docs/formats/key-file.md) and are read for ever.
+// The formats of wrapped keys, key files, passphrase files and copies of the
+// keystore are v1 (docs/formats/wrapped-key.md, docs/formats/key-file.md,
+// docs/formats/keystore-copy.md) and are read for ever.
 package keyring
