@@ -146,7 +146,7 @@ func lastOf(runs []Run, signer string) (*Manifest, error) {
 		if err != nil {
 			return nil, err
 		}
-		runs, none = signedBy(runs, formatSigner(by)), fmt.Errorf("%w of that signer", ErrNoRun)
+		runs, none = signedBy(runs, sshsig.FormatSigner(by)), fmt.Errorf("%w of that signer", ErrNoRun)
 	}
 	for _, r := range slices.Backward(runs) {
 		if r.Manifest != nil {

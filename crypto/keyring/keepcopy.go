@@ -32,14 +32,15 @@ type KeepOptions struct {
 
 // CopyFile is a copy in a folder.
 type CopyFile struct {
-	Path string
+	Path string    // with its folder
 	At   time.Time // by its name, in UTC, to the millisecond
 }
 
 // Kept is what [Ring.KeepCopy] did.
 type Kept struct {
 	CopyFile
-	Contents Contents
+
+	Contents Contents   // of the new copy
 	Deleted  []CopyFile // copies whose life was over
 }
 

@@ -45,7 +45,7 @@ func TestRoots(t *testing.T) {
 		"perhaps the current": {value(keyring.Roots(silent{}, first))(t), byOf(second), errSilent, errSilent},
 	} {
 		got, err := c.root.Unwrap(ctx, c.wrapped, aad)
-		if !errors.Is(err, c.want) || (err == nil) != (string(got) == "key") || c.want == errSilent && errors.Is(err, keyring.ErrUnwrap) {
+		if !errors.Is(err, c.want) || (err == nil) != (string(got) == "key") || errors.Is(c.want, errSilent) && errors.Is(err, keyring.ErrUnwrap) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 		got, err = c.root.(keyring.CurrentUnwrapper).UnwrapCurrent(ctx, c.wrapped, aad)
