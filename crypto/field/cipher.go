@@ -58,7 +58,7 @@ type keys struct {
 	migration *Migration   // nil: plaintext is refused
 }
 
-func (k keys) cipher() *Cipher { return &Cipher{get: hide(&k)} }
+func (k *keys) cipher() *Cipher { return &Cipher{get: hide(k)} }
 
 // NewKey returns [KeySize] random bytes, a data key. The caller keeps them
 // wrapped, by a key management service or package keyring, and clears them.
@@ -83,7 +83,7 @@ func NewCountedCipher(version uint32, key []byte, b Budget) (*Cipher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("field: new cipher: %w", err)
 	}
-	return keys{aead: a, budget: b}.cipher(), nil
+	return (&keys{aead: a, budget: b}).cipher(), nil
 }
 
 // With returns a cipher that seals as c does and also opens what the older

@@ -29,7 +29,7 @@ type (
 	// byValue and byPointer write and read themselves.
 	byValue   struct{ text string }
 	byPointer struct{ text string }
-	shown     struct{ secret string }
+	shown     struct{ Secret string }
 	base      struct{ Street string }
 	badMarsh  struct{ Text string }
 )

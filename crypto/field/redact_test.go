@@ -169,11 +169,11 @@ func TestReflection(t *testing.T) {
 	p := person{Email: field.New(canary), hidden: field.New(canary), bytes: field.New([]byte(canary))}
 	back := loaded[string](must(c.Seal(nil, []byte(canary), place)))
 	back.Attach(c.With(newCipher(t, 'K')), place)
-	clear := loaded[string]([]byte(canary))
-	clear.Attach(c.Accepting(migration(t)), place)
+	inClear := loaded[string]([]byte(canary))
+	inClear.Attach(c.Accepting(migration(t)), place)
 	w := must(c.SealStream(io.Discard, place))
 	must(w.Write([]byte(canary)))
-	for name, v := range map[string]any{"row": &p, "loaded": &back, "in clear": &clear, "cipher": c, "writer": w} {
+	for name, v := range map[string]any{"row": &p, "loaded": &back, "in clear": &inClear, "cipher": c, "writer": w} {
 		var seen strings.Builder
 		walk(reflect.ValueOf(v), &seen, map[any]bool{})
 		check(t, name, seen.String())
@@ -199,8 +199,8 @@ func walk(v reflect.Value, seen *strings.Builder, been map[any]bool) {
 	case reflect.Interface:
 		walk(v.Elem(), seen, been)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			walk(v.Field(i), seen, been)
+		for _, f := range v.Fields() {
+			walk(f, seen, been)
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
