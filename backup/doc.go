@@ -30,7 +30,8 @@
 //
 // A run exists from the moment at which its signed manifest does, which is
 // written last and after the log's entry. Wherever it dies, the runs before it
-// stay whole, and the next one clears away. Target, vault and manifest hold no
+// stay whole, and the next one clears away and makes the folders of the vault
+// equal again. Target, vault and manifest hold no
 // word of a row, no name and no id of a tenant in clear.
 //
 // A restore writes nothing before the signature and every digest are checked,
