@@ -118,7 +118,15 @@ func affected(r sql.Result, err error) (int64, error) {
 	return r.RowsAffected()
 }
 
-// ordered is by name, as all lock.
+// ordered is by name, as all lock, but a KEK before what it wraps.
 func ordered(records []Record) []Record {
-	return slices.SortedFunc(slices.Values(records), func(a, b Record) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(slices.Values(records), func(a, b Record) int {
+		if aKEK, bKEK := a.Name == nameTenant, b.Name == nameTenant; aKEK != bKEK {
+			if aKEK {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
 }
