@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/internal/engine"
 )
 
@@ -28,7 +29,8 @@ func (d described) describe() *table { return d.t }
 
 // Described gives tables by their description, as [Schema.Info] wrote it, for
 // programs that do not have the structs: a restore, a command. Rows cannot be
-// read or written through it; [DB.Erase], [DB.Census] and [DB.Subjects] work.
+// read or written through it; [DB.Erase], [DB.Census], [DB.Subjects] and
+// [DB.Reseal] work.
 func Described(infos []TableInfo) (Schema, error) {
 	var s Schema
 	var errs []error
@@ -85,16 +87,31 @@ func (in ColumnInfo) column() (column, error) {
 	case in.Class != Encrypted && in.Plaintext:
 		return c, errors.New("plaintext that is none for a time")
 	}
-	if in.Index != "" {
-		c.index = &blindIndex{name: in.Index}
+	var ok bool
+	if c.index, ok = in.blindIndex(); !ok {
+		return c, errors.New("no transform, or width, that an index can have")
 	}
 	if in.Class == Personal {
-		var ok bool
 		if c.cleared, ok = parseEmpty(in.Empty); !ok {
 			return c, errors.New("unknown empty value")
 		}
 	}
 	return c, nil
+}
+
+// blindIndex reads the index of a column, nil for none. One without a transform
+// is of a description that was stored before it held one.
+func (in ColumnInfo) blindIndex() (*blindIndex, bool) {
+	x := &blindIndex{name: in.Index, transform: in.Transform, unique: in.Unique, rows: in.Rows}
+	if in.Index == "" {
+		return nil, *x == blindIndex{}
+	}
+	if in.Transform == "" {
+		return x, *x == blindIndex{name: in.Index}
+	}
+	_, errHow := field.ParseTransform(string(in.Transform))
+	_, errRows := field.Width(in.Rows)
+	return x, errHow == nil && (errRows == nil) != in.Unique && (in.Rows == 0 || !in.Unique)
 }
 
 // empty is what an erasure writes into a column of class personal: NULL for a

@@ -248,6 +248,21 @@ func TestDescribed(t *testing.T) {
 	}
 }
 
+// TestDescribedBefore: a description that was stored before it told how an index
+// is computed is read as it is.
+func TestDescribedBefore(t *testing.T) {
+	t.Parallel()
+	const stored = `[{"Name":"patients","Key":"id","Tenant":"tenant_id","Subject":"id","Columns":[{"Name":"id","Class":1},` +
+		`{"Name":"tenant_id","Class":1},{"Name":"name","Class":3,"Index":"name_bidx"}]}]`
+	var infos []tenancy.TableInfo
+	must(t, json.Unmarshal([]byte(stored), &infos))
+	s, err := tenancy.Described(infos)
+	must(t, err)
+	if got := marshal(t, s.Info()); got != stored {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestDescribedRefused: what Info does not write is refused.
 func TestDescribedRefused(t *testing.T) {
 	t.Parallel()
@@ -269,6 +284,13 @@ func TestDescribedRefused(t *testing.T) {
 		"empty not shortest": func(in *tenancy.TableInfo) { in.Columns[4].Empty = "integer=0" },
 		"empty no number":    func(in *tenancy.TableInfo) { in.Columns[4].Empty = "integer=x" },
 		"empty of open":      func(in *tenancy.TableInfo) { in.Columns[3].Empty = "null" },
+		"unknown transform":  func(in *tenancy.TableInfo) { in.Columns[2].Transform = "rot13" },
+		"no transform":       func(in *tenancy.TableInfo) { in.Columns[2].Transform = "" },
+		"too few rows":       func(in *tenancy.TableInfo) { in.Columns[2].Rows = 15 },
+		"unique with rows":   func(in *tenancy.TableInfo) { in.Columns[2].Unique = true },
+		"neither":            func(in *tenancy.TableInfo) { in.Columns[2].Rows = 0 },
+		"rows, no index":     func(in *tenancy.TableInfo) { in.Columns[4].Rows = 16 },
+		"transform of none":  func(in *tenancy.TableInfo) { in.Columns[4].Transform = field.Exact },
 		"no key":             func(in *tenancy.TableInfo) { in.Key = "" },
 		"no tenant":          func(in *tenancy.TableInfo) { in.Tenant = "none" },
 		"unknown subject":    func(in *tenancy.TableInfo) { in.Subject = "none" },

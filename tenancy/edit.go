@@ -112,6 +112,9 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 	if err != nil {
 		return wrap("update", r.t.name, err)
 	}
+	if err := r.free(ctx, u.tx, row); err != nil {
+		return wrap(c.Action, "row", err)
+	}
 	x := r.texts(u.tx.eng.Dialect())
 	stmt := engine.Stmt{SQL: x.update, Args: args, Rows: x.rows}
 	if aboutPerson(c.Fields) {

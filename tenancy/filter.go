@@ -125,14 +125,16 @@ func (f Filter) compileSealed(ctx context.Context, tx *Tx, n int) (compiled, err
 	if f.err != nil {
 		return compiled{}, f.err
 	}
-	x, err := tx.index(ctx, f.t, f.c)
+	versions, err := tx.indexes(ctx, f.t, f.c)
 	if err != nil {
 		return compiled{}, err
 	}
-	out := compiled{text: isOneOf(f.c.index.name, len(f.texts), n)}
+	out, x := compiled{text: isOneOf(f.c.index.name, len(f.texts)*len(versions), n)}, versions[0]
 	wanted := map[string]bool{}
 	for _, text := range f.texts {
-		out.args = append(out.args, x.Sum(text))
+		for _, v := range versions {
+			out.args = append(out.args, v.Sum(text))
+		}
 		wanted[x.Normalize(text)] = true
 	}
 	out.keep = func(row reflect.Value) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/internal/engine"
 )
 
@@ -74,6 +75,15 @@ type ColumnInfo struct {
 	Class Class  `json:"Class"` // as declared or, for a field.Encrypted, Encrypted
 	// Index is the column of the blind index, or "".
 	Index string `json:"Index,omitempty"`
+	// Transform is what the index does to a text first. A description that was
+	// stored before there was one has none: such an index can be cleared, and not
+	// be computed.
+	Transform field.Transform `json:"Transform,omitempty"`
+	// Unique says that the index keeps its full width.
+	Unique bool `json:"Unique,omitempty"`
+	// Rows is how many rows per tenant the index expects, which sets its width; 0
+	// where it is unique.
+	Rows int `json:"Rows,omitempty"`
 	// Empty is what an erasure writes into a column of class personal: text,
 	// integer, real, boolean, bytes, time or uuid for the zero value, null, or
 	// such a word with "=" and the value as which the type stores its zero value.
@@ -110,7 +120,10 @@ func (t *table) info() TableInfo {
 		c := &t.cols[i]
 		ci := ColumnInfo{Name: c.name, Class: c.class, Plaintext: c.plaintext}
 		if c.index != nil {
-			ci.Index = c.index.name
+			ci.Index, ci.Transform, ci.Unique = c.index.name, c.index.transform, c.index.unique
+			if !c.index.unique {
+				ci.Rows = c.index.rows
+			}
 		}
 		if c.class == Personal {
 			ci.Empty = formatEmpty(c.empty())

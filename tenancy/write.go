@@ -61,6 +61,9 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	if err != nil {
 		return wrap("insert", r.t.name, u.tx.unknown(ctx, err))
 	}
+	if err := r.free(ctx, u.tx, v); err != nil {
+		return wrap(c.Action, "row", err)
+	}
 	if c.Fields, err = r.t.diff(reflect.Value{}, v); err != nil {
 		return wrap("insert", r.t.name, err)
 	}
@@ -234,24 +237,11 @@ func (r *Repository[T]) bindIndexes(ctx context.Context, tx *Tx, v reflect.Value
 		if err != nil {
 			return nil, err
 		}
-		x, err := tx.index(ctx, r.t, c)
+		x, err := tx.indexes(ctx, r.t, c)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, x.Sum(text))
+		args = append(args, x[0].Sum(text))
 	}
 	return args, nil
-}
-
-// index is the blind index of a column under the tenant's index key.
-func (tx *Tx) index(ctx context.Context, t *table, c *column) (*field.Index, error) {
-	key, err := tx.db.keys.IndexKey(ctx, tx.scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	label := t.name + "." + c.name
-	if c.index.unique {
-		return field.NewUniqueIndex(key, label, c.index.transform)
-	}
-	return field.NewIndex(key, label, c.index.transform, c.index.rows)
 }

@@ -39,6 +39,8 @@ type keyed struct {
 	key      string
 	keystore string // SQLite: the directory of keystore.db; "" is that of the data
 	accept   values
+	older    values          // root keys that open beside key
+	ring     keyring.Options // as the application has it
 }
 
 func (k *keyed) flags(fs *flag.FlagSet) {
@@ -143,9 +145,26 @@ func (k *keyed) upToDate(ctx context.Context, src source, held map[string]bool) 
 	return nil
 }
 
+// root is the root key, and with it those that it follows.
+func (k *keyed) root() (keyring.Wrapper, error) {
+	root, err := keyring.KeyFile(k.key)
+	if err != nil || len(k.older) == 0 {
+		return root, err
+	}
+	var older []keyring.Wrapper
+	for _, name := range k.older {
+		w, err := keyring.KeyFile(name)
+		if err != nil {
+			return nil, err
+		}
+		older = append(older, w)
+	}
+	return keyring.Roots(root, older...)
+}
+
 // unlock opens the keystore with the root key.
 func (k *keyed) unlock(ctx context.Context, o *opened) error {
-	root, err := keyring.KeyFile(k.key)
+	root, err := k.root()
 	if err != nil {
 		return err
 	}
@@ -163,7 +182,7 @@ func (k *keyed) unlock(ctx context.Context, o *opened) error {
 		}
 		store, o.store, o.closes = s, s, append(o.closes, s.Close)
 	}
-	if o.keys, err = keyring.New(root, store, nil); err != nil {
+	if o.keys, err = keyring.New(root, store, &k.ring); err != nil {
 		return err
 	}
 	o.log, err = audit.New(o.keys, nil)

@@ -59,8 +59,12 @@ func TestListing(t *testing.T) {
 		{Name: "y", Err: errors.New(odd)},
 	}
 	for _, r := range runs {
+		one, err := new(backupList).listing(r)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var b strings.Builder
-		listing(r).print(&output{w: &b})
+		one.print(&output{w: &b})
 		text := strings.TrimSuffix(b.String(), "\n")
 		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || !strings.Contains(text, `\x1b`) {
 			t.Errorf("%q", text)

@@ -29,7 +29,8 @@ func doctorVerb() verb {
 annex (TOM) and the package that carries it.
 SQLite: modes of directories and files, the root key and whether it fits the
 keystore, damage, pending migrations. PostgreSQL: all for which opening the
-database would be refused. Both: events that no sealer has taken, and the audit
+database would be refused. Both: versions of keys that are retired, keys that seal
+for longer than --key-age, rotations that are not at their end; events that no sealer has taken, and the audit
 logs as audit verify checks them without anything held elsewhere; sessions that
 nobody deletes, cases that nobody was told of, tenants without contact, messages
 that do not leave. With --target and --vault also the newest backup, which is read
@@ -51,6 +52,7 @@ says "looks". It needs no --app-dsn.`,
 			fs.StringVar(&d.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql; default: not checked")
 			fs.DurationVar(&d.pending, "pending", defaultLag, "accept events that wait for the sealer for less than this `DURATION`; default: 1m")
 			fs.DurationVar(&d.absolute, "session-absolute", defaultAbsolute, "how long the application lets a session last at all (session.Policy.Absolute), a `DURATION`; default: 12h")
+			fs.DurationVar(&d.keyAge, "key-age", defaultKeyAge, "how long a key may seal before it is to be rotated, a `DURATION`; default: 17520h, two years")
 			fs.StringVar(&d.copies.dir, "target", "", "the `DIR` that holds the backups; default: backups are not checked")
 			fs.Var(&d.copies.vault, "vault", "a `DIR` of the vault of the backups; repeated")
 			fs.StringVar(&d.copies.signer, "signer", "", "the public `KEY` that must have signed the backups, or a file that holds it; default: the one that they name")
@@ -70,6 +72,7 @@ type doctor struct {
 	migrations string
 	pending    time.Duration
 	absolute   time.Duration // of a session
+	keyAge     time.Duration
 	app        fs.FS
 }
 
@@ -80,8 +83,8 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 	if d.app, err = folder(d.migrations); err != nil {
 		return err
 	}
-	if d.pending < 0 || d.absolute <= 0 {
-		return usagef("--pending must not be negative, and --session-absolute must be positive")
+	if d.pending < 0 || d.absolute <= 0 || d.keyAge <= 0 {
+		return usagef("--pending must not be negative, and --session-absolute and --key-age must be positive")
 	}
 	if d.copies.signer, err = readSigner(d.copies.signer); err != nil {
 		return err

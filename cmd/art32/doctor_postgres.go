@@ -46,9 +46,11 @@ func (d *doctor) database(ctx context.Context) error {
 	if err := d.catalogue(ctx, begun(packageLines(), held)); err != nil {
 		return err
 	}
+	store := keyring.SQLStore(src.db, migrate.Postgres)
 	if d.key != "" {
-		d.root(ctx, keyring.SQLStore(src.db, migrate.Postgres))
+		d.root(ctx, store)
 	}
+	d.ages(ctx, store)
 	d.logs(ctx, src)
 	d.packages(ctx, src)
 	return ctx.Err()

@@ -75,6 +75,7 @@ func (d *doctor) keys(ctx context.Context) {
 	}
 	defer done()
 	d.root(ctx, store)
+	d.ages(ctx, store)
 }
 
 // modes finds what others than the owner may read or enter.

@@ -8,7 +8,7 @@ import (
 
 func overview() string {
 	var b strings.Builder
-	b.WriteString("art32 prepares, migrates, verifies and backs up the databases of art32, and tells of\nincidents.\n\nusage: art32 VERB [flags]\n\n")
+	b.WriteString("art32 prepares, migrates, verifies and backs up the databases of art32, rotates their\nkeys, and tells of incidents.\n\nusage: art32 VERB [flags]\n\n")
 	for _, v := range verbs() {
 		fmt.Fprintf(&b, "  %-17s %s\n", v.name, v.brief)
 	}

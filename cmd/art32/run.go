@@ -33,6 +33,7 @@ func verbs() []verb {
 	return []verb{
 		initVerb(), migrateVerb(), doctorVerb(), auditVerifyVerb(), auditExportVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
+		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(),
 		incidentOpenVerb(), incidentStatusVerb(), incidentNotifyVerb(), incidentContactVerb(), incidentCloseVerb(),
 	}
 }

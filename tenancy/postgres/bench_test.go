@@ -75,7 +75,7 @@ func (w *world) role(tb testing.TB, kind string) string {
 	return name
 }
 
-func must(b *testing.B, err error) {
+func must(b testing.TB, err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)

@@ -1,0 +1,5 @@
+//go:build soak
+
+package tenancy_test
+
+const killStride = 1
