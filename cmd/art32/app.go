@@ -41,6 +41,8 @@ type keyed struct {
 	accept   values
 	older    values          // root keys that open beside key
 	ring     keyring.Options // as the application has it
+	// ledger is told of erasures; nil for none.
+	ledger func(ctx context.Context, keys *keyring.Ring) (tenancy.ErasureLedger, error)
 }
 
 func (k *keyed) flags(fs *flag.FlagSet) {
@@ -88,6 +90,7 @@ type opened struct {
 	keys     *keyring.Ring
 	store    keyring.Lister
 	log      *audit.Log
+	ledger   tenancy.ErasureLedger // nil for none
 	recorder *audit.Recorder
 	closes   []func() error
 }
@@ -185,6 +188,11 @@ func (k *keyed) unlock(ctx context.Context, o *opened) error {
 	if o.keys, err = keyring.New(root, store, &k.ring); err != nil {
 		return err
 	}
+	if k.ledger != nil {
+		if o.ledger, err = k.ledger(ctx, o.keys); err != nil {
+			return err
+		}
+	}
 	o.log, err = audit.New(o.keys, nil)
 	return err
 }
@@ -192,13 +200,13 @@ func (k *keyed) unlock(ctx context.Context, o *opened) error {
 // join opens the data.
 func (k *keyed) join(ctx context.Context, o *opened, schema tenancy.Schema, lines []tenancy.Line) (err error) {
 	if k.data != "" {
-		o.db, err = sqlite.Open(ctx, k.data, schema, o.keys, o.log, &sqlite.Options{Lines: lines})
+		o.db, err = sqlite.Open(ctx, k.data, schema, o.keys, o.log, &sqlite.Options{Lines: lines, Ledger: o.ledger})
 		return err
 	}
 	if schema[0] == placeholders[0] {
 		return errors.New("no application has opened this database yet, so that its tables are not known: start the application once")
 	}
-	options := &postgres.Options{SetupOptions: postgres.SetupOptions{Lines: lines}}
+	options := &postgres.Options{SetupOptions: postgres.SetupOptions{Lines: lines}, Ledger: o.ledger}
 	for _, name := range k.accept {
 		options.Unsafe = append(options.Unsafe, postgres.Weakness(name))
 	}

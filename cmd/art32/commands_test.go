@@ -54,7 +54,7 @@ type app struct {
 //	world write N     writes a customer into $TN
 //	world seal        gives all events their place in the trees
 //	world hold N      writes into $TN, seals, and stays open until the script ends
-//	world erase N     erases a customer of $TN, and tells the vault in $VAULT
+//	world erase N     erases a customer of $TN, $GONE, and tells the vault in $VAULT
 //	world undone N    tells the vault alone, as if the data were restored to before
 //	                  the erasure
 //	world expect N WRITTEN ERASED
@@ -117,6 +117,7 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 		for c, err := range customers.List(a.of(ctx, ts, n), a.db) {
 			ts.Check(err)
 			ts.Check(a.db.Erase(a.of(ctx, ts, n), c.ID))
+			ts.Setenv("GONE", c.ID.String())
 			break
 		}
 	case "expect":
