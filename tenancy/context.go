@@ -61,7 +61,7 @@ func SessionFrom(ctx context.Context) string {
 }
 
 // WithReason sets why ctx acts. The text may name people: it goes into the
-// encrypted part of audit events only.
+// encrypted part of audit events only, unless an erasure record is issued with it.
 func WithReason(ctx context.Context, reason string) context.Context {
 	return context.WithValue(ctx, keyReason, reason)
 }

@@ -11,7 +11,9 @@
 // or tenancy/sqlite. Put tenant, actor and reason into the context with
 // [WithTenant], [WithActor] and [WithReason]; then call the repository's verbs
 // with a [DB] (one statement, one transaction), or inside [DB.In] and
-// [DB.InSQL] with the transaction.
+// [DB.InSQL] with the transaction. [DB.Erase] erases a data subject,
+// [DB.EraseTenant] a tenant; [DB.ErasureRecord] and [DB.TenantErasureRecord] issue
+// the signed record (Löschprotokoll, docs/formats/erasure-record.md).
 //
 // # Tags
 //
@@ -46,7 +48,9 @@
 // Without a tenant in the context every verb fails with [ErrNoTenant]. A row of
 // another tenant is [ErrNotFound]. A change whose audit event cannot be written
 // does not happen. Refusals are recorded even though their transaction rolls
-// back. No error text holds a value of a row.
+// back. No error text holds a value of a row. Who was erased stays erased, also
+// where the keystore is an older copy: its keys are destroyed again before anybody
+// is served.
 //
 // # Not covered
 //

@@ -38,7 +38,8 @@ type scrubber interface {
 // whole. It waits for writers of the tables concerned, for at most a second at a
 // time, and refuses to run inside another transaction with [ErrTxInUse]. If Erase
 // returns an error after the first step, it must be repeated
-// until it returns nil; repeating it is always safe.
+// until it returns nil; repeating it is always safe. [DB.ErasureRecord] then issues
+// the record.
 func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {
 	ctx, done := db.tel.span(ctx, "tenancy.Erase")
 	defer func() { done(err) }()

@@ -36,8 +36,9 @@
 //
 // Copies of the keystore: a backup, snapshot or replica brings a shredded key
 // back as long as it lives. Keep the keystore out of the backups of the data,
-// give its own a short life, as [Ring.KeepCopy] does, and state it. On PostgreSQL the old row version
-// stays in the heap until VACUUM, and in the write-ahead log and its archive
+// give its own a short life, as [Ring.KeepCopy] does, and state it. On PostgreSQL
+// the old row version stays in the heap until its space is written again, which
+// VACUUM allows and VACUUM FULL does, and in the write-ahead log and its archive
 // for their own time. Other instances may use a warm key for [Options.TTL]
 // after it was shredded elsewhere. Below the file system: journals and flash
 // keep what was overwritten; encrypt the disk. SQLite keystores need

@@ -40,15 +40,15 @@ func toldWhole(t *testing.T, args ...string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"GET /customers: 401", "9. One person is erased", "none found", "verified without any key",
+		"GET /customers: 401", "9. One person is erased", "10. The erasure has a signed record", "its signature holds", "none found", "verified without any key",
 		"1 erasure repeated", "the erased person there: field: erased", "one notice", "All steps held",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the story lacks %q:\n%s", want, out)
 		}
 	}
-	if n := strings.Count(out, "✓"); n < 46 {
-		t.Errorf("%d pieces of evidence, want 46 or more", n)
+	if n := strings.Count(out, "✓"); n < 49 {
+		t.Errorf("%d pieces of evidence, want 49 or more", n)
 	}
 }
 

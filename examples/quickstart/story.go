@@ -49,7 +49,7 @@ func (s *story) tell(ctx context.Context) error {
 	ctx = tenancy.WithActor(ctx, tenancy.MustService("quickstart"))
 	for _, act := range []func(context.Context) error{
 		s.importTenants, s.separation, s.onDisk, s.change, s.verify, s.tamper, s.login,
-		s.backup, s.erase, s.restore, s.incident,
+		s.backup, s.erase, s.record, s.restore, s.incident,
 	} {
 		if err := act(ctx); err != nil {
 			return fmt.Errorf("step %d: %w", s.step, err)

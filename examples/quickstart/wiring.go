@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
@@ -72,6 +73,10 @@ type keystore interface {
 	io.Closer
 }
 
+// keystoreCopies declares how long a destroyed key lives on in copies of the
+// keystore, for the records of erasures: as long as the vault keeps its newest three.
+var keystoreCopies = []keyring.Copy{{Name: "vault of the backups, weekly, newest three", Life: 28 * 24 * time.Hour}}
+
 // prepare makes what the database is opened with: keys, log and the vault of the
 // backups, whose ledger must be told of erasures.
 func prepare(ctx context.Context, dir string, store keystore) (*app, error) {
@@ -80,7 +85,7 @@ func prepare(ctx context.Context, dir string, store keystore) (*app, error) {
 		return nil, err
 	}
 	a := &app{store: store}
-	if a.keys, err = keyring.New(root, store, nil); err != nil {
+	if a.keys, err = keyring.New(root, store, &keyring.Options{Copies: keystoreCopies}); err != nil {
 		return nil, err
 	}
 	if a.log, err = audit.New(a.keys, nil); err != nil {
