@@ -106,10 +106,7 @@ func (x *exportation) export(ctx context.Context, s subject) exported {
 		return e
 	}
 	dir := filepath.Join(x.out, s.name())
-	err := audit.Export(ctx, x.db, s.tenant, dir)
-	for again := x.source.moved(s.tenant.UUID()); again; again = x.source.moved(s.tenant.UUID()) {
-		err = audit.Export(ctx, x.db, s.tenant, dir)
-	}
+	err := x.write(ctx, s.tenant, dir)
 	if errors.Is(err, audit.ErrNoLog) {
 		return e
 	}
@@ -120,6 +117,17 @@ func (x *exportation) export(ctx context.Context, s subject) exported {
 		e.Wrong = append(e.Wrong, "could not be exported: "+err.Error())
 	}
 	return e
+}
+
+// write exports a log, once more if somebody opened its file meanwhile.
+func (x *exportation) write(ctx context.Context, tenant tenancy.ID, dir string) error {
+	for range maxStirred {
+		err := audit.Export(ctx, x.db, tenant, dir)
+		if !x.source.moved(tenant.UUID()) {
+			return err
+		}
+	}
+	return errStirred
 }
 
 // head reads back what was written.

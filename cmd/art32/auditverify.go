@@ -14,7 +14,6 @@ import (
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -335,24 +334,4 @@ func (v *verification) withKey(ctx context.Context) (done func(), err error) {
 		done()
 	}
 	return done, err
-}
-
-func (v *verification) keystore(ctx context.Context) (keyring.Store, func(), error) {
-	if v.data != "" {
-		return readKeystore(v.data)
-	}
-	db, err := openPostgres(ctx, v.dsn)
-	if err != nil {
-		return nil, nil, err
-	}
-	return keyring.SQLStore(db, migrate.Postgres), func() { _ = db.Close() }, nil
-}
-
-// readKeystore opens the keystore of a directory without changing it.
-func readKeystore(dir string) (keyring.Store, func(), error) {
-	f, err := openFile(dir, keystoreFile, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	return keyring.SQLStore(f.db, migrate.SQLite), func() { _ = f.db.Close() }, nil
 }

@@ -24,9 +24,9 @@ func doctorVerb() verb {
 		name:  "doctor",
 		brief: "look for what keeps a database from working safely",
 		login: "the library login (--dsn) and the app login (--app-dsn), or read access to the directory (--data) and the root key",
-		more: `It changes nothing. One line says of each check "ok", "BAD" with what mends it, or
-"–" where nothing was checked or nothing is to be checked, under the measure of the
-annex (TOM) and the package that carries it.
+		more: `It changes nothing, and leaves nothing beside the files. One line says of each check
+"ok", "BAD" with what mends it, or "–" where nothing was checked or nothing is to be
+checked, under the measure of the annex (TOM) and the package that carries it.
 SQLite: modes of directories and files, the root key and whether it fits the
 keystore, damage, pending migrations. PostgreSQL: all for which opening the
 database would be refused. Both: versions of keys that are retired, keys that seal

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/crypto/keyring"
 )
 
 // erasures looks for people whom the ledger names and the database still knows:
@@ -42,12 +45,35 @@ func (d *doctor) unsound() bool {
 	})
 }
 
+// missed counts them as the library reads, without opening anything for writing.
 func (d *doctor) missed(ctx context.Context) (n int, err error) {
-	k := &keyed{target: d.target, appDSN: d.appDSN, key: d.key}
-	o, err := k.open(ctx)
+	src, err := openSource(ctx, &d.target)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, o.close()) }()
-	return backup.Missed(ctx, o.db, o.keys, o.store, d.copies.vault...)
+	defer func() { err = errors.Join(err, src.close()) }()
+	root, err := keyring.KeyFile(d.key)
+	if err != nil {
+		return 0, err
+	}
+	store, done, err := d.keystore(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	keys, err := keyring.New(root, store, nil)
+	if err != nil {
+		return 0, err
+	}
+	for range maxStirred {
+		db, err := readTables(ctx, src, keys)
+		if err != nil {
+			return 0, err
+		}
+		n, err := backup.Missed(ctx, db, keys, store, d.copies.vault...)
+		if !src.moved(uuid.Nil) { // which an application opens first
+			return n, err
+		}
+	}
+	return 0, errStirred
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 
-	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
@@ -46,7 +45,7 @@ func (d *doctor) database(ctx context.Context) error {
 	if err := d.catalogue(ctx, begun(packageLines(), held)); err != nil {
 		return err
 	}
-	store := keyring.SQLStore(src.db, migrate.Postgres)
+	store := seen(src.db, migrate.Postgres)
 	if d.key != "" {
 		d.root(ctx, store)
 	}

@@ -18,7 +18,7 @@ import (
 
 // directory looks at a data directory.
 func (d *doctor) directory(ctx context.Context) error {
-	src, err := openFiles(d.data)
+	src, err := openFiles(ctx, d.data)
 	if errors.Is(err, errForeign) {
 		return d.foreign(ctx)
 	}
@@ -69,7 +69,7 @@ func (d *doctor) tenantFiles(ctx context.Context, names []string) {
 }
 
 func (d *doctor) keys(ctx context.Context) {
-	store, done, err := readKeystore(d.data)
+	store, done, err := d.keystore(ctx)
 	if err != nil { // said already
 		return
 	}
@@ -111,37 +111,45 @@ func mend(path string, dir bool) string {
 
 // file looks for damage and pending migrations in one file.
 func (d *doctor) file(ctx context.Context, measure, name string, lines []tenancy.Line) {
-	const restore = "restore it from a backup"
 	if _, err := os.Lstat(filepath.Join(d.data, filepath.FromSlash(name))); err != nil {
-		d.add(measure, name, bad("it is missing", restore))
+		d.add(measure, name, bad("it is missing", "restore it from a backup"))
 		return
 	}
-	f, err := openFile(d.data, name, false)
+	f, err := openFile(d.data, name)
 	if err != nil {
-		d.add(measure, name, bad(err.Error(), restore))
+		d.add(measure, name, fault{What: err.Error()})
 		return
 	}
 	defer f.db.Close()
-	var verdict string
-	if err := f.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		d.add(measure, name, bad(fromSQLite(name, err).Error(), restore))
+	found := f.faults(ctx, lines)
+	if len(found) > 0 && f.stirred() {
+		d.unchecked(measure, name, "somebody wrote it meanwhile: repeat it")
 		return
+	}
+	d.add(measure, name, found...)
+}
+
+// faults are damage and pending migrations.
+func (r *roFile) faults(ctx context.Context, lines []tenancy.Line) []fault {
+	const restore = "restore it from a backup"
+	name := r.file.name
+	var verdict string
+	if err := r.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return []fault{bad(fromSQLite(name, err).Error(), restore)}
 	}
 	if verdict != "ok" { // its words may quote values
-		d.add(measure, name, bad("the file is damaged", restore))
-		return
+		return []fault{bad("the file is damaged", restore)}
 	}
-	held, err := applied(ctx, f.db, migrate.SQLite)
+	held, err := applied(ctx, r.db, migrate.SQLite)
 	var missing []string
 	if err == nil {
-		missing, err = pending(ctx, f.db, migrate.SQLite, begun(lines, held))
+		missing, err = pending(ctx, r.db, migrate.SQLite, begun(lines, held))
 	}
 	switch {
 	case err != nil:
-		d.add(measure, name, fault{What: fromSQLite(name, err).Error()})
+		return []fault{{What: fromSQLite(name, err).Error()}}
 	case len(missing) > 0:
-		d.add(measure, name, bad("pending: "+strings.Join(missing, ", "), "run art32 migrate"))
-	default:
-		d.add(measure, name)
+		return []fault{bad("pending: "+strings.Join(missing, ", "), "run art32 migrate")}
 	}
+	return nil
 }

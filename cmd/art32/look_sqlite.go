@@ -45,7 +45,7 @@ func findSQLite(path string) (files []sqFile, err error) {
 		if err != nil {
 			return err
 		}
-		if wal, ok := header(p); ok {
+		if wal, ok, _ := header(p); ok { // the modes say where one may not be read
 			files = append(files, sqFile{p, filepath.ToSlash(name), wal})
 		}
 		return nil
@@ -54,18 +54,22 @@ func findSQLite(path string) (files []sqFile, err error) {
 }
 
 // header reads the beginning of a file, https://sqlite.org/fileformat2.html.
-func header(path string) (wal, ok bool) {
+func header(path string) (wal, ok bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return false, false // the modes say so where it matters
+		return false, false, err
 	}
 	defer f.Close()
 	var head [20]byte
 	if _, err := io.ReadFull(f, head[:]); err != nil {
-		return false, false
+		return false, false, nil // too short to be one
 	}
-	return head[18] == 2, bytes.HasPrefix(head[:], []byte("SQLite format 3\x00"))
+	return head[18] == 2, bytes.HasPrefix(head[:], []byte("SQLite format 3\x00")), nil
 }
+
+// logged reports whether a part of the file lies in a write-ahead log: somebody
+// has it open, or a crash or a copy has left it so.
+func (f sqFile) logged() bool { return f.wal && exists(f.path+"-wal") }
 
 // open opens the file so that neither it nor the files beside it change, and that
 // nobody who writes it waits. SQLite writes into the index of a write-ahead log
@@ -73,20 +77,26 @@ func header(path string) (wal, ok bool) {
 // a log a reader would keep writers out, so that the file is read as it lies and
 // judged only if nobody wrote it meanwhile.
 func (f sqFile) open() (db *sql.DB, why string, err error) {
-	options := "mode=ro&_error_rc=1&_dqs=0&_pragma=query_only(1)&_pragma=trusted_schema(0)"
-	switch log := f.path + "-wal"; {
-	case f.wal && exists(log) && exists(f.path+"-shm"):
-		options += "&readonly_shm=1&_pragma=busy_timeout(5000)"
-	case f.wal && exists(log):
-		return nil, "it was copied while it was open, without the file -shm: open and close a copy of it, and look at that", nil
+	switch {
+	case f.logged() && exists(f.path+"-shm"):
+		db, err = f.with("readonly_shm=1&_pragma=busy_timeout(5000)")
+	case f.logged():
+		why = "it was copied while it was open, without the file -shm: open and close a copy of it, and look at that"
 	case journalling(f.path):
-		return nil, "a transaction is under way, or a crash has torn one: repeat it, or open the file once with its application", nil
+		why = "a transaction is under way, or a crash has torn one: repeat it, or open the file once with its application"
 	default:
-		options += "&immutable=1"
+		db, err = f.with(asItLies)
 	}
-	u := url.URL{Scheme: "file", Path: f.path, RawQuery: options}
-	db, err = sql.Open("sqlite", u.String())
-	return db, "", err
+	return db, why, err
+}
+
+// asItLies has SQLite read the file alone, and lock nothing.
+const asItLies = "immutable=1"
+
+func (f sqFile) with(option string) (*sql.DB, error) {
+	const options = "mode=ro&_defensive=1&_error_rc=1&_dqs=0&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)&"
+	u := url.URL{Scheme: "file", Path: f.path, RawQuery: options + option}
+	return sql.Open("sqlite", u.String())
 }
 
 // journalling reports whether a rollback journal holds anything.
@@ -107,12 +117,12 @@ func (f sqFile) state() string {
 	if err != nil {
 		return "gone"
 	}
-	return fmt.Sprint(st.Size(), st.ModTime(), f.wal && exists(f.path+"-wal"), journalling(f.path))
+	return fmt.Sprint(st.Size(), st.ModTime(), f.logged(), journalling(f.path))
 }
 
 // foreign looks at SQLite files that the library did not make.
 func (d *doctor) foreign(ctx context.Context) error {
-	if initialised(filepath.Dir(d.data)) == nil {
+	if initialised(ctx, filepath.Dir(d.data)) == nil {
 		return usagef("--data: %s lies in a directory of art32: name the directory", d.data)
 	}
 	files, err := findSQLite(d.data)

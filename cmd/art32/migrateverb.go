@@ -148,7 +148,7 @@ func added(before, after map[string]bool) []string {
 
 // directory migrates the files of SQLite.
 func (m *migration) directory(ctx context.Context) ([]migrated, error) {
-	src, err := openFiles(m.data)
+	src, err := openFiles(ctx, m.data)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func names(tenants map[tenancy.ID]tenantRow) []string {
 
 func (m *migration) pendingOf(ctx context.Context, name string, lines []tenancy.Line) migrated {
 	r := migrated{Database: name}
-	f, err := openFile(m.data, name, false)
+	f, err := openFile(m.data, name)
 	if err == nil {
 		defer f.db.Close()
 		r.Pending, err = pending(ctx, f.db, migrate.SQLite, lines)
@@ -227,7 +227,7 @@ func (m *migration) migrateFiles(ctx context.Context, tenants map[tenancy.ID]ten
 }
 
 func (m *migration) appliedIn(ctx context.Context, name string) (map[string]bool, error) {
-	f, err := openFile(m.data, name, false)
+	f, err := openFile(m.data, name)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,9 +37,8 @@ func fileOf(tenant uuid.UUID) string {
 // and that of one tenant open at a time.
 type files struct {
 	dir  string
-	own  *roFile            // the platform's
-	open *roFile            // of a tenant
-	busy map[uuid.UUID]bool // another process has it open, or had
+	own  *roFile // the platform's
+	open *roFile // of a tenant
 }
 
 var _ source = (*files)(nil)
@@ -48,36 +46,16 @@ var _ source = (*files)(nil)
 // roFile is one SQLite file.
 type roFile struct {
 	tenant uuid.UUID
-	path   string
+	file   sqFile
 	db     *sql.DB
-	still  fs.FileInfo // as it was found, if nobody had it open; else nil
+	before string // its state as it was found, if it is read as it lies; else ""
 }
 
-func openFiles(dir string) (*files, error) {
-	if err := initialised(dir); err != nil {
+func openFiles(ctx context.Context, dir string) (*files, error) {
+	if err := initialised(ctx, dir); err != nil {
 		return nil, err
 	}
-	return &files{dir: dir, busy: map[uuid.UUID]bool{}}, nil
-}
-
-// errForeign: there is something, and art32 init did not make it.
-var errForeign = errors.New("no data of art32")
-
-// initialised refuses a directory that art32 init did not make.
-func initialised(dir string) error {
-	st, err := os.Stat(dir)
-	switch {
-	case err != nil:
-		return fmt.Errorf("--data: %w", err)
-	case !st.IsDir():
-		return fmt.Errorf("--data: %s is no directory and holds %w", dir, errForeign)
-	}
-	for _, name := range []string{platformFile, keystoreFile, tenantsDir} {
-		if exists(filepath.Join(dir, name)) {
-			return nil
-		}
-	}
-	return fmt.Errorf("--data: %s holds %w: check the path, or run art32 init", dir, errForeign)
+	return &files{dir: dir}, nil
 }
 
 func exists(path string) bool {
@@ -93,7 +71,7 @@ func (f *files) begin(ctx context.Context, tenant uuid.UUID) (*sql.Tx, error) {
 		if err := shut(held); err != nil {
 			return nil, err
 		}
-		file, err := openFile(f.dir, fileOf(tenant), f.busy[tenant])
+		file, err := openFile(f.dir, fileOf(tenant))
 		if err != nil {
 			return nil, err
 		}
@@ -137,11 +115,10 @@ func (r *roFile) belongs(ctx context.Context) error {
 	return nil
 }
 
-// openFile opens a file for reading. One that nobody has open is read as it
-// lies, without locks and without the files that SQLite else puts beside it.
-func openFile(dir, name string, busy bool) (*roFile, error) {
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	st, err := os.Lstat(path)
+// openFile opens a file of the directory for reading, as [sqFile.open] does.
+func openFile(dir, name string) (*roFile, error) {
+	f := sqFile{path: filepath.Join(dir, filepath.FromSlash(name)), name: name}
+	st, err := os.Lstat(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s is missing: restore it from a backup", name)
@@ -150,16 +127,21 @@ func openFile(dir, name string, busy bool) (*roFile, error) {
 	case !st.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no regular file", name)
 	}
-	out := &roFile{path: path}
-	options := "mode=ro&_defensive=1&_dqs=0&_error_rc=1&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=cell_size_check(1)"
-	if !busy && !exists(path+"-wal") {
-		out.still = st
-		options += "&immutable=1"
+	f.wal, _, _ = header(f.path) // what is no SQLite file says so when it is read
+	out := &roFile{file: f}
+	if !f.logged() {
+		out.before = f.state()
 	}
-	u := url.URL{Scheme: "file", Path: path, RawQuery: options}
-	out.db, err = sql.Open("sqlite", u.String())
+	db, why, err := f.open()
+	if why != "" {
+		err = fmt.Errorf("%s: %s", name, why)
+	}
+	out.db = db
 	return out, err
 }
+
+// stirred reports whether somebody opened or wrote a file that is read as it lies.
+func (r *roFile) stirred() bool { return r.before != "" && r.file.state() != r.before }
 
 // moved reports whether somebody opened or wrote the tenant's file or the
 // platform's meanwhile.
@@ -171,14 +153,9 @@ func (f *files) moved(tenant uuid.UUID) bool {
 func (f *files) stirred(tenant uuid.UUID) bool {
 	held := f.held(tenant)
 	file := *held
-	if file == nil || file.tenant != tenant || file.still == nil {
+	if file == nil || file.tenant != tenant || !file.stirred() {
 		return false
 	}
-	st, err := os.Lstat(file.path)
-	if err == nil && st.Size() == file.still.Size() && st.ModTime().Equal(file.still.ModTime()) && !exists(file.path+"-wal") {
-		return false
-	}
-	f.busy[tenant] = true
 	_ = shut(held)
 	return true
 }

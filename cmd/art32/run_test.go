@@ -52,8 +52,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestMoved shows that a file which somebody opens under a reading without
-// locks is read again with them.
+// TestMoved shows that a file which somebody writes under a reading without locks
+// is read again.
 func TestMoved(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
@@ -61,7 +61,7 @@ func TestMoved(t *testing.T) {
 	if code := run(t.Context(), []string{"init", "--data", data}, &out, &out); code != exitOK {
 		t.Fatal(out.String())
 	}
-	f, err := openFiles(data)
+	f, err := openFiles(t.Context(), data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +86,6 @@ func TestMoved(t *testing.T) {
 	}
 	look()
 	if f.moved(uuid.Nil) {
-		t.Error("reading with locks needs no repetition")
+		t.Error("nobody touched the file since")
 	}
 }

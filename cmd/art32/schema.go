@@ -18,7 +18,7 @@ func declaredIn(ctx context.Context, dir string) (schema tenancy.Schema, err err
 	if !exists(filepath.Join(dir, platformFile)) {
 		return placeholders, nil
 	}
-	src, err := openFiles(dir)
+	src, err := openFiles(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

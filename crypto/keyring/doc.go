@@ -8,7 +8,9 @@
 // [Ring.CreateTenant] is called once per tenant, [Ring.CreateCipher] with a new
 // data subject, [Ring.Cipher] and [Ring.Ciphers] to read, [Ring.Shred] to erase.
 // Package tenancy does the latter three. [Ring.KeepCopy], called daily, keeps
-// copies of the keystore alone.
+// copies of the keystore alone. [Ring.Rotate] and [Ring.RotateRoot] give keys
+// successors while the application runs, [Ring.Destroy] ends retired ones, and
+// [Ring.ShredTenant] all keys of a tenant.
 //
 // # Guarantees
 //
@@ -29,6 +31,10 @@
 // at 2^32 messages, counted over all instances. Index keys and secrets are
 // overwritten in memory when they leave the cache.
 //
+// While keys are rotated everybody seals with a version that all instances know,
+// as long as they have the same [Options.TTL], and opens with each that has
+// bytes. A rotation that was killed goes on when it is called again.
+//
 // Under GODEBUG=fips140=only all works but argon2id, which is refused:
 // [ErrNotApproved].
 //
@@ -47,9 +53,10 @@
 // copies that the garbage collector has not yet reused, and what callers were
 // given.
 //
-// Key files on Windows, whose modes say nothing. Rotation of root, KEKs
-// and DEKs: records have versions and states for it, nothing rotates yet.
-// Whoever executes code in the process has the keys.
+// Key files on Windows, whose modes say nothing. What an old root or KEK has
+// wrapped stays readable with it in copies made before: a key that somebody knows
+// needs a rotation of all below it. Whoever executes code in the process has the
+// keys.
 //
 // # Compatibility
 //
