@@ -83,13 +83,13 @@ type ErasureRecord struct {
 
 // RecordController is the tenant in an [ErasureRecord].
 type RecordController struct {
-	ID   uuid.UUID `json:"id"`
+	ID   uuid.UUID `json:"id"`   // as [Tenant.ID]
 	Name string    `json:"name"` // as [Tenant.Name]
 }
 
 // RecordTable is one table in an [ErasureRecord], by the names of its columns.
 type RecordTable struct {
-	Name       string   `json:"name"`
+	Name       string   `json:"name"`       // as declared
 	Rows       int64    `json:"rows"`       // that stay
 	Unreadable []string `json:"unreadable"` // were encrypted; their key is gone
 	Deleted    []string `json:"deleted"`    // were in clear; older copies of the data still hold them
@@ -99,8 +99,8 @@ type RecordTable struct {
 
 // RecordCopy is a copy of the keystore in an [ErasureRecord].
 type RecordCopy struct {
-	Name        string `json:"name"`
-	LifeSeconds int64  `json:"life_seconds"`
+	Name        string `json:"name"`         // as the operator declared it
+	LifeSeconds int64  `json:"life_seconds"` // how long it lives at most
 }
 
 // RecordFiles says what became of the bytes in the files of the database and its

@@ -80,7 +80,7 @@ type IndexKeys struct {
 
 // Cells counts cells and names the first of their rows.
 type Cells struct {
-	Count int
+	Count int         // how many
 	Rows  []uuid.UUID // the ids of at most ten rows
 }
 

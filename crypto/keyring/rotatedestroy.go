@@ -21,7 +21,7 @@ var (
 
 // Version is one version of a key of a tenant.
 type Version struct {
-	Kind    Kind
+	Kind    Kind      // of which kind the key is
 	Subject uuid.UUID // of [SubjectKeys]
 	Version uint32    // from 1
 	Since   time.Time // when it was retired

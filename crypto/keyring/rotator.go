@@ -41,9 +41,9 @@ type Rotator interface {
 
 // Rewrap is one version of a key with the bytes that it has and shall have.
 type Rewrap struct {
-	Name     string
-	Version  uint32
-	Old, New []byte
+	Name     string // of the key, as in [Record]
+	Version  uint32 // of the key
+	Old, New []byte // wrapped; New is as long as Old on SQLite
 }
 
 // Destroyer is what a [Store] may offer beyond: [Ring.Destroy] and

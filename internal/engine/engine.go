@@ -34,7 +34,9 @@ type Scope struct {
 }
 
 // Erased names a data subject who was erased, or with a nil Subject a tenant.
-type Erased struct{ Tenant, Subject uuid.UUID }
+type Erased struct {
+	Tenant, Subject uuid.UUID // their ids
+}
 
 // Erasures reads who was erased, the newest first, as the database knows it: at
 // most so many of each kind, or with 0 all. Those that cannot be told apart in
