@@ -194,8 +194,11 @@ type plainRow struct{ rows *sql.Rows }
 func (r plainRow) Scan(dest ...any) error {
 	dest = slices.Clone(dest)
 	for i := range dest {
-		if t, ok := dest[i].(*time.Time); ok {
+		switch t := dest[i].(type) {
+		case *time.Time:
 			dest[i] = (*rowTime)(t)
+		case **time.Time:
+			dest[i] = maybeTime{t}
 		}
 	}
 	if err := r.rows.Scan(dest...); err != nil {
@@ -219,6 +222,21 @@ func (t *rowTime) Scan(v any) error {
 		return err
 	}
 	return errors.New("no time")
+}
+
+// maybeTime is rowTime where there may be none.
+type maybeTime struct{ to **time.Time }
+
+// Scan implements sql.Scanner.
+func (m maybeTime) Scan(v any) error {
+	*m.to = nil
+	if v == nil {
+		return nil
+	}
+	var t rowTime
+	err := t.Scan(v)
+	*m.to = (*time.Time)(&t)
+	return err
 }
 
 // each runs a query on the rows of a tenant.
