@@ -2,6 +2,8 @@ package audit
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -85,25 +87,23 @@ func countParts(d migrate.Dialect, tenant uuid.UUID, subjects []uuid.UUID) engin
 
 // amongIDs is true for the ids in parameter n, which listIDs has written.
 func amongIDs(d migrate.Dialect, n int) string {
+	p := "$" + strconv.Itoa(n)
 	if d == migrate.SQLite {
-		return "IN (SELECT value FROM json_each($3))"
+		return "IN (SELECT value FROM json_each(" + p + "))"
 	}
-	return "= ANY($3)"
+	return "= ANY(" + p + ")"
 }
 
 func listIDs(d migrate.Dialect, ids []uuid.UUID) string {
-	sep, b := `","`, []byte(`["`)
-	if d == migrate.Postgres {
-		sep, b = ",", []byte("{")
-	}
+	texts := make([]string, len(ids))
 	for i, id := range ids {
-		if i > 0 {
-			b = append(b, sep...)
+		texts[i] = id.String()
+		if d == migrate.SQLite {
+			texts[i] = `"` + texts[i] + `"`
 		}
-		b = append(b, id.String()...)
 	}
-	if d == migrate.Postgres {
-		return string(append(b, '}'))
+	if d == migrate.SQLite {
+		return "[" + strings.Join(texts, ",") + "]"
 	}
-	return string(append(b, `"]`...))
+	return "{" + strings.Join(texts, ",") + "}"
 }

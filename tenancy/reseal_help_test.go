@@ -16,7 +16,6 @@ import (
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
@@ -218,7 +217,11 @@ func (w *clubWorld) control(name string) string {
 // raw runs a statement past all protection.
 func (w *clubWorld) raw(t testing.TB, text string, args ...any) {
 	t.Helper()
-	db := w.Raw(t, w.A)
+	w.exec(t, w.Raw(t, w.A), text, args...)
+}
+
+func (w *clubWorld) exec(t testing.TB, db *sql.DB, text string, args ...any) {
+	t.Helper()
 	if _, err := db.ExecContext(t.Context(), text, args...); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -272,8 +275,3 @@ func columnOf(t testing.TB, r tenancy.KeyReport, table, column string) tenancy.C
 	t.Fatalf("no column %s.%s in %+v", table, column, r)
 	return tenancy.ColumnKeys{}
 }
-
-var (
-	_ = sql.ErrNoRows
-	_ = engine.Library
-)

@@ -2,7 +2,6 @@ package tenancy_test
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -84,5 +83,3 @@ func (s watchedStore) Page(ctx context.Context, tenant uuid.UUID, prefix, after 
 func (i *instance) watch(schema tenancy.Schema, step step) (*tenancy.DB, error) {
 	return tenancy.New(watched{i.db.Engine(engine.Library), step}, schema, i.keys, i.log, nil)
 }
-
-var _ = time.Now

@@ -84,7 +84,7 @@ func (p *pass) run(ctx context.Context) error {
 	}
 	for _, t := range tables {
 		if err := t.run(ctx); err != nil {
-			return wrap("reseal", t.t.name, err)
+			return wrap("go through", t.t.name, err)
 		}
 	}
 	return nil

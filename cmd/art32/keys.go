@@ -91,7 +91,7 @@ func (k *keyVerb) each(ctx context.Context, o *opened, out *output, do func(cont
 			v.Note, err = "closed: not looked at", nil
 		}
 		if err != nil {
-			v.Complete, v.Wrong = false, append(v.Wrong, err.Error())
+			v.Complete, v.Percent, v.Wrong = false, min(v.Percent, 99), append(v.Wrong, err.Error())
 		}
 		v.print(out)
 		all, ok = append(all, v), ok && v.ok()
@@ -232,6 +232,12 @@ func (v *keysValue) print(out *output) {
 			did = append(did, fmt.Sprintf("%d %s", d.n, d.what))
 		}
 	}
+	for _, w := range v.Wrong {
+		out.textf("BAD   %s: %s", v.Tenant, w)
+	}
+	if len(v.Wrong) > 0 && v.Rows == 0 {
+		return
+	}
 	mark := "ok   "
 	if !v.ok() {
 		mark = "BAD  "
@@ -247,9 +253,6 @@ func (v *keysValue) print(out *output) {
 	}
 	for _, c := range v.Columns {
 		out.textf("      %s: %s%s", c.Column, strings.Join(c.Because, ", "), after("; rows ", listOf(c.Rows)))
-	}
-	for _, w := range v.Wrong {
-		out.textf("BAD   %s: %s", v.Tenant, w)
 	}
 }
 
