@@ -1,7 +1,9 @@
 package keyring_test
 
 import (
+	"database/sql"
 	"testing"
+	"time"
 
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/migrate"
@@ -20,13 +22,48 @@ func BenchmarkCiphers(b *testing.B) {
 	value(setup.CreateCiphers(ctx, acme, people))(b)
 	b.Run("sqlite", func(b *testing.B) { measure(b, root, store, people, "sqlite") })
 
-	records := make(memory)
-	for _, p := range people {
-		name := "subject/" + p.String()
-		records[name] = value(store.Get(ctx, acme, []string{name}))(b)[0]
-	}
-	records["tenant"] = value(store.Get(ctx, acme, []string{"tenant"}))(b)[0]
+	records := remembered(b, store, people)
 	b.Run("unwrap", func(b *testing.B) { measure(b, root, records, people, "unwrap") })
+
+	value(newRing(b, root, store, quick).Rotate(ctx, acme, keyring.SubjectKeys, time.Now(), nil))(b)
+	b.Run("two-versions-sqlite", func(b *testing.B) { measure(b, root, store, people, "two-versions-sqlite") })
+	records = remembered(b, store, people)
+	b.Run("two-versions-unwrap", func(b *testing.B) { measure(b, root, records, people, "two-versions-unwrap") })
+}
+
+// remembered is what the keystore holds, at no cost to read.
+func remembered(b *testing.B, store keyring.Store, people []uuid.UUID) memory {
+	b.Helper()
+	names := []string{"tenant"}
+	for _, p := range people {
+		names = append(names, "subject/"+p.String())
+	}
+	out := make(memory)
+	for _, rec := range value(store.Get(b.Context(), acme, names))(b) {
+		out[rec.Name] = append(out[rec.Name], rec)
+	}
+	return out
+}
+
+// BenchmarkRewrap wraps the keys of a tenant anew under another KEK.
+func BenchmarkRewrap(b *testing.B) {
+	const keys = 10_000
+	for name, open := range map[string]func(testing.TB) *sql.DB{"sqlite": openSQLite, "postgres": openPostgres} {
+		b.Run(name, func(b *testing.B) {
+			store := keyring.SQLStore(open(b), map[string]migrate.Dialect{"sqlite": migrate.SQLite, "postgres": migrate.Postgres}[name])
+			r := newRing(b, newRoot(b), store, quick)
+			noError(b, r.CreateTenant(b.Context(), acme))
+			value(r.CreateCiphers(b.Context(), acme, subjects(keys)))(b)
+			for b.Loop() {
+				got := value(r.Rotate(b.Context(), acme, keyring.KEK, time.Now(), nil))(b)
+				if got.Rewrapped != keys+2 || got.Left != 0 {
+					b.Fatalf("%+v", got)
+				}
+			}
+			perSecond := float64(keys*b.N) / b.Elapsed().Seconds()
+			promise.Report(b, "crypto/keyring-rewrap-"+name, "keys/s", perSecond, promise.AtLeast(5000))
+		})
+	}
 }
 
 func measure(b *testing.B, root keyring.Wrapper, store keyring.Store, people []uuid.UUID, name string) {

@@ -8,9 +8,13 @@
 // [Ring.CreateTenant] is called once per tenant, [Ring.CreateCipher] with a new
 // data subject, [Ring.Cipher] and [Ring.Ciphers] to read, [Ring.Shred] to erase.
 // Package tenancy does the latter three. [Ring.KeepCopy], called daily, keeps
-// copies of the keystore alone. [Ring.Rotate] and [Ring.RotateRoot] give keys
-// successors while the application runs, [Ring.Destroy] ends retired ones, and
-// [Ring.ShredTenant] all keys of a tenant.
+// copies of the keystore alone.
+//
+// Keys are replaced while everybody goes on sealing and opening: [Ring.Rotate]
+// gives KEK, index key and data keys a successor, [Ring.RotateRoot] goes over to
+// another root, [Ring.Destroy] ends what nothing needs any more. Package tenancy
+// seals anew in between. [Ring.ShredTenant] ends all keys of a tenant, and
+// [Ring.Horizon] says when a destroyed key is gone from all copies.
 //
 // # Guarantees
 //
@@ -25,15 +29,16 @@
 // In a SQLite keystore no byte of a shredded key remains, in the file or its
 // write-ahead log, once [Ring.Shred] has returned nil.
 //
+// A rotation leaves nothing unreadable at any moment, as long as all instances
+// have the same TTL: versions are known everywhere before the first one seals
+// with them. Killed at any step it is called again. The keystore never destroys
+// a KEK under a key, and no state of a key goes back.
+//
 // The keys of many data subjects come with one round trip; a warm one costs no
 // allocation. An error is never cached, a key no longer than [Options.TTL].
 // No key, whole or in part, is in any error. A tenant's data key stops sealing
 // at 2^32 messages, counted over all instances. Index keys and secrets are
 // overwritten in memory when they leave the cache.
-//
-// While keys are rotated everybody seals with a version that all instances know,
-// as long as they have the same [Options.TTL], and opens with each that has
-// bytes. A rotation that was killed goes on when it is called again.
 //
 // Under GODEBUG=fips140=only all works but argon2id, which is refused:
 // [ErrNotApproved].
@@ -43,9 +48,10 @@
 // Copies of the keystore: a backup, snapshot or replica brings a shredded key
 // back as long as it lives. Keep the keystore out of the backups of the data,
 // give its own a short life, as [Ring.KeepCopy] does, and state it. On PostgreSQL
-// the old row version stays in the heap until its space is written again, which
-// VACUUM allows and VACUUM FULL does, and in the write-ahead log and its archive
-// for their own time. Other instances may use a warm key for [Options.TTL]
+// each change leaves a row version behind: VACUUM takes it out of the rows and
+// leaves its bytes in the free space of pages, VACUUM FULL leaves nothing; the
+// write-ahead log and its archive have their own time. Other instances may use a
+// warm key for [Options.TTL]
 // after it was shredded elsewhere. Below the file system: journals and flash
 // keep what was overwritten; encrypt the disk. SQLite keystores need
 // journal_mode WAL or a file system that overwrites deleted journals. In
@@ -53,9 +59,9 @@
 // copies that the garbage collector has not yet reused, and what callers were
 // given.
 //
-// Key files on Windows, whose modes say nothing. What an old root or KEK has
-// wrapped stays readable with it in copies made before: a key that somebody knows
-// needs a rotation of all below it. Whoever executes code in the process has the
+// Key files on Windows, whose modes say nothing. A root that wraps to another
+// length than the one before: a SQLite keystore does not take it, [ErrSize].
+// Named secrets are not rotated. Whoever executes code in the process has the
 // keys.
 //
 // # Compatibility

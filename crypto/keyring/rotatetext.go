@@ -11,6 +11,9 @@ type rotations struct {
 // On PostgreSQL the rows of a statement are locked in one order, and what it has
 // waited for is looked at again. The time of a change is not before that of the
 // server, so that Grace does not rest on one client's clock.
+//
+// SQLite, which knows nothing of how many keys a tenant has, is told by CROSS
+// JOIN to look up each given key rather than to read all of the tenant's.
 const (
 	postgresClock = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 	postgresRipe  = `k.changed_at <= least($2::bigint, ` + postgresClock + ` - ($3::bigint - $2::bigint))`
@@ -99,22 +102,26 @@ AND NOT EXISTS (SELECT 1 FROM art32_keys e WHERE e.tenant_id = $1 AND e.name = g
 ON CONFLICT (tenant_id, name, version) DO NOTHING`,
 		retire: `WITH given (name, version) AS (
 	VALUES %s
+), due AS (
+	SELECT k.id FROM given g CROSS JOIN art32_keys k ON ` + sqliteOne + ` WHERE k.code = 2 AND EXISTS (SELECT 1 FROM art32_keys l
+		WHERE l.tenant_id = $1 AND l.name = g.name AND l.version > g.version AND l.code = 2)
 )
-UPDATE art32_keys AS k SET code = 3, changed_at = $2
-FROM given g WHERE ` + sqliteOne + ` AND k.code = 2 AND EXISTS (SELECT 1 FROM art32_keys l
-	WHERE l.tenant_id = $1 AND l.name = g.name AND l.version > g.version AND l.code = 2)`,
+UPDATE art32_keys SET code = 3, changed_at = $2 FROM due WHERE art32_keys.id = due.id`,
 		rewrap: `WITH given (name, version, wrapped, under, old) AS (
 	VALUES %s
+), due AS (
+	SELECT k.id, g.wrapped FROM given g CROSS JOIN art32_keys k ON ` + sqliteOne + `
+	WHERE k.wrapped = g.old AND (g.under IS NULL OR ` + sqliteKEK + `)
 )
-UPDATE art32_keys AS k SET wrapped = g.wrapped
-FROM given g WHERE ` + sqliteOne + ` AND k.wrapped = g.old AND (g.under IS NULL OR ` + sqliteKEK + `)`,
+UPDATE art32_keys SET wrapped = due.wrapped FROM due WHERE art32_keys.id = due.id`,
 		destroy: `WITH given (name, version, header) AS (
 	VALUES %s
+), due AS (
+	SELECT k.id FROM given g CROSS JOIN art32_keys k ON ` + sqliteOne + ` WHERE k.code = 3 AND k.changed_at <= $2
+	AND (g.header IS NULL OR NOT EXISTS (SELECT 1 FROM art32_keys w
+		WHERE w.tenant_id = $1 AND w.name NOT IN ('tenant', 'root') AND w.code < 4 AND substr(w.wrapped, 1, 5) = g.header))
 )
-UPDATE art32_keys AS k SET code = 4, wrapped = zeroblob(length(k.wrapped)), changed_at = $3
-FROM given g WHERE ` + sqliteOne + ` AND k.code = 3 AND k.changed_at <= $2
-AND (g.header IS NULL OR NOT EXISTS (SELECT 1 FROM art32_keys w
-	WHERE w.tenant_id = $1 AND w.name NOT IN ('tenant', 'root') AND w.code < 4 AND substr(w.wrapped, 1, 5) = g.header))`,
+UPDATE art32_keys SET code = 4, wrapped = zeroblob(length(wrapped)), changed_at = $3 FROM due WHERE art32_keys.id = due.id`,
 		report: `WITH given (name, version) AS (
 	VALUES %s
 )
