@@ -19,6 +19,12 @@ import (
 var faults = []string{
 	"insert: keeps seconds only",
 	"insert: overwrites",
+	"lookup: answers from a cache",
+	"lookup: remembers who was unknown",
+	"lookup: remembers beyond a touch",
+	"lookup: remembers beyond a revocation",
+	"lookup: remembers beyond a rotation",
+	"lookup: remembers beyond a purge",
 	"lookup: gives local times",
 	"lookup: answers an unknown token with an empty session",
 	"lookup: answers an unknown token with a failure",
@@ -28,6 +34,7 @@ var faults = []string{
 	"touch: fails at what is gone",
 	"touch: is an upsert",
 	"touch: revives what was revoked",
+	"touch: reads, then writes",
 	"revoke: finds no user",
 	"revoke: forgets the tenant",
 	"revoke: forgets the user",
@@ -45,6 +52,7 @@ var faults = []string{
 	"rotate: revives what was revoked",
 	"rotate: forgets when",
 	"rotate: reads, then writes",
+	"rotate: writes back what it read",
 	"purge: keeps what was revoked",
 	"purge: takes everything",
 	"purge: does nothing",
@@ -88,12 +96,35 @@ type broken struct {
 	rows   map[uuid.UUID]*session.Row
 	tokens map[session.Hash]uuid.UUID
 	purged map[uuid.UUID]*session.Row
+	cache  map[session.Hash]answer
 	gap    atomic.Int64
+}
+
+// answer is one that Lookup remembers.
+type answer struct {
+	row session.Row
+	err error
 }
 
 func newBroken(fault string) *broken {
 	return &broken{
-		fault: fault, rows: map[uuid.UUID]*session.Row{}, tokens: map[session.Hash]uuid.UUID{}, purged: map[uuid.UUID]*session.Row{},
+		fault: fault, rows: map[uuid.UUID]*session.Row{}, tokens: map[session.Hash]uuid.UUID{}, purged: map[uuid.UUID]*session.Row{}, cache: map[session.Hash]answer{},
+	}
+}
+
+// changed forgets what Lookup remembers, but where forgetting it is the fault.
+func (b *broken) changed(unless string) {
+	if b.fault != "lookup: answers from a cache" && b.fault != unless {
+		clear(b.cache)
+	}
+}
+
+// pause lets others in between reading and writing, as a network does.
+func (b *broken) pause() {
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	for range 20 {
+		runtime.Gosched()
 	}
 }
 
@@ -125,12 +156,24 @@ func (b *broken) Insert(_ context.Context, row session.Row) error {
 	}
 	row.Created, row.LastSeen, row.Authenticated = row.Created.UTC(), row.LastSeen.UTC(), row.Authenticated.UTC()
 	b.rows[row.ID], b.tokens[row.Hash] = &row, row.ID
+	b.changed("lookup: remembers who was unknown")
 	return nil
 }
 
 func (b *broken) Lookup(_ context.Context, h session.Hash) (session.Row, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	known, ok := b.cache[h]
+	if !ok {
+		known.row, known.err = b.lookup(h)
+		if known.err == nil || b.fault == "lookup: remembers who was unknown" {
+			b.cache[h] = known
+		}
+	}
+	return known.row, known.err
+}
+
+func (b *broken) lookup(h session.Hash) (session.Row, error) {
 	row := b.rows[b.tokens[h]]
 	switch {
 	case row == nil && b.fault == "lookup: answers an unknown token with an empty session":
@@ -159,6 +202,15 @@ func (b *broken) Rotate(_ context.Context, old session.Hash, to session.Row) err
 		return session.ErrNotFound
 	}
 	b.between("rotate: reads, then writes")
+	if b.fault == "rotate: writes back what it read" {
+		read := *row
+		b.pause()
+		if b.rows[to.ID] == nil || b.rows[to.ID].Hash != old {
+			return session.ErrNotFound
+		}
+		row = &read
+		b.rows[to.ID] = row
+	}
 	if b.fault != "rotate: keeps the old token" {
 		delete(b.tokens, row.Hash)
 	}
@@ -170,12 +222,14 @@ func (b *broken) Rotate(_ context.Context, old session.Hash, to session.Row) err
 		row.Authenticated = to.Authenticated.UTC()
 	}
 	b.tokens[row.Hash] = row.ID
+	b.changed("lookup: remembers beyond a rotation")
 	return nil
 }
 
 func (b *broken) Touch(_ context.Context, touches []session.Touch) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.changed("lookup: remembers beyond a touch")
 	for i, t := range touches {
 		row := b.rows[t.ID]
 		switch {
@@ -190,6 +244,12 @@ func (b *broken) Touch(_ context.Context, touches []session.Touch) error {
 			continue
 		}
 		row.Revoked, row.Reason = time.Time{}, ""
+		if b.fault == "touch: reads, then writes" {
+			read := *row
+			b.pause()
+			row = &read
+			b.rows[row.ID], b.tokens[row.Hash] = row, row.ID
+		}
 		if row.LastSeen.Before(t.At) || b.fault == "touch: moves back" {
 			row.LastSeen = t.At.UTC()
 		}
@@ -220,6 +280,7 @@ func (b *broken) Revoke(_ context.Context, s session.Selector, at time.Time, why
 			row.Revoked, row.Reason = at.UTC(), why
 		}
 	}
+	b.changed("lookup: remembers beyond a revocation")
 	return ids, nil
 }
 
@@ -278,5 +339,6 @@ func (b *broken) Purge(_ context.Context, before time.Time) (int, error) {
 		delete(b.tokens, row.Hash)
 		b.purged[id] = row
 	}
+	b.changed("lookup: remembers beyond a purge")
 	return count, nil
 }

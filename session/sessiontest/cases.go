@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,11 +33,17 @@ func newRow(t tenancy.ID, user uuid.UUID) session.Row {
 
 func anyRow() session.Row { return newRow(tenancy.NewID(), uuid.New()) }
 
+// insert adds rows, and looks each up before and afterwards, as a request would: a
+// store that remembers its answers must forget them with what the case does next.
 func insert(ctx context.Context, s session.Store, rows ...session.Row) error {
 	for _, row := range rows {
+		_, _ = s.Lookup(ctx, row.Hash) // what comes of it the cases judge
 		if err := s.Insert(ctx, row); err != nil {
 			return fmt.Errorf("insert: %w", err)
 		}
+	}
+	for _, row := range rows {
+		_, _ = s.Lookup(ctx, row.Hash)
 	}
 	return nil
 }
@@ -178,6 +183,9 @@ func touchMany(ctx context.Context, s session.Store) error {
 	}
 	gone.LastSeen = moment().Add(time.Minute)
 	rows[600] = ended(gone)
+	for _, h := range []session.Hash{rows[0].Hash, gone.Hash, rows[1100].Hash} {
+		_, _ = s.Lookup(ctx, h)
+	}
 	if err := s.Touch(ctx, touches); err != nil {
 		return fmt.Errorf("touch: %w", err)
 	}
@@ -198,6 +206,9 @@ func touchMakesNothing(ctx context.Context, s session.Store) error {
 	if _, err := s.Purge(ctx, row.Created.Add(time.Hour)); err != nil {
 		return fmt.Errorf("purge: %w", err)
 	}
+	if err := wantNone(ctx, s, row.Hash); err != nil {
+		return err
+	}
 	if err := s.Touch(ctx, []session.Touch{{ID: row.ID, At: row.LastSeen.Add(time.Hour)}}); err != nil {
 		return fmt.Errorf("touch of what is gone: %w", err)
 	}
@@ -205,13 +216,13 @@ func touchMakesNothing(ctx context.Context, s session.Store) error {
 	if err != nil || len(found) != 0 {
 		return fmt.Errorf("list: %d sessions (error %w), want none", len(found), orNil(err))
 	}
-	return wantNone(ctx, s, row.Hash)
+	return all(wantNone(ctx, s, row.Hash), rounds(func() error { return purgeBesideTouches(ctx, s) }))
 }
 
 func noResurrection(ctx context.Context, s session.Store) error {
 	row, to := anyRow(), anyRow()
 	to.Session = row.Session
-	if err := all(insert(ctx, s, row), revoke(ctx, s, session.OfID(row.ID), row)); err != nil {
+	if err := all(insert(ctx, s, row), revoke(ctx, s, session.OfID(row.ID), row), want(ctx, s, ended(row))); err != nil {
 		return err
 	}
 	if err := s.Touch(ctx, []session.Touch{{ID: row.ID, At: row.LastSeen.Add(2 * time.Hour)}}); err != nil {
@@ -226,7 +237,7 @@ func noResurrection(ctx context.Context, s session.Store) error {
 
 func revokeOnce(ctx context.Context, s session.Store) error {
 	row := anyRow()
-	if err := all(insert(ctx, s, row), revoke(ctx, s, session.OfID(row.ID), row)); err != nil {
+	if err := all(insert(ctx, s, row), revoke(ctx, s, session.OfID(row.ID), row), want(ctx, s, ended(row))); err != nil {
 		return err
 	}
 	ids, err := s.Revoke(ctx, session.OfUser(row.Tenant, row.User), moment().Add(3*time.Hour), session.ReasonLogout)
@@ -346,6 +357,9 @@ func rotate(ctx context.Context, s session.Store) error {
 	}
 	old := row.Hash
 	to.Session = session.Session{ID: row.ID, Authenticated: moment().Add(time.Hour)}
+	if err := wantNone(ctx, s, to.Hash); err != nil {
+		return err
+	}
 	if err := s.Rotate(ctx, old, to); err != nil {
 		return fmt.Errorf("rotate: %w", err)
 	}
@@ -360,82 +374,12 @@ func rotate(ctx context.Context, s session.Store) error {
 	)
 }
 
-const racers = 8
-
-// race calls fn at once and gives the errors.
-func race(fn func(i int) error) []error {
-	errs := make([]error, racers)
-	var wg sync.WaitGroup
-	start := make(chan struct{})
-	for i := range racers {
-		wg.Go(func() {
-			<-start
-			errs[i] = fn(i)
-		})
-	}
-	close(start)
-	wg.Wait()
-	return errs
-}
-
-func rotationsRace(ctx context.Context, s session.Store) error {
-	row := anyRow()
-	if err := insert(ctx, s, row); err != nil {
-		return err
-	}
-	to := make([]session.Row, racers)
-	for i := range to {
-		to[i] = anyRow()
-		to[i].Session = row.Session
-	}
-	won := 0
-	for i, err := range race(func(i int) error { return s.Rotate(ctx, row.Hash, to[i]) }) {
-		if err == nil {
-			won++
-			err = want(ctx, s, to[i])
-		} else {
-			err = all(wantNotFound("rotate", err), wantNone(ctx, s, to[i].Hash))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if won != 1 {
-		return fmt.Errorf("rotate: %d of %d rotations of one token succeeded", won, racers)
-	}
-	return nil
-}
-
-func revocationsRace(ctx context.Context, s session.Store) error {
-	rows := []session.Row{anyRow()}
-	for range 4 {
-		rows = append(rows, newRow(rows[0].Tenant, rows[0].User))
-	}
-	if err := insert(ctx, s, rows...); err != nil {
-		return err
-	}
-	ids := make([][]uuid.UUID, racers)
-	errs := race(func(i int) (err error) {
-		if i%2 == 1 {
-			return s.Touch(ctx, []session.Touch{{ID: rows[i/2].ID, At: rows[i/2].LastSeen.Add(-time.Second)}})
-		}
-		ids[i], err = s.Revoke(ctx, session.OfUser(rows[0].Tenant, rows[0].User), moment().Add(time.Hour), session.ReasonRevoked)
-		return err
-	})
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if !sameIDs(slices.Concat(ids...), rows) {
-		return errors.New("revoke: a session was ended by nobody, or by several")
-	}
-	return wantEnded(ctx, s, rows, nil)
-}
-
 func purge(ctx context.Context, s session.Store) error {
 	old, gone, young := anyRow(), anyRow(), anyRow()
 	old.Created = moment().Add(-2 * time.Hour)
 	gone.Created = moment().Add(-2 * time.Hour)
-	if err := all(insert(ctx, s, old, gone, young), revoke(ctx, s, session.OfID(gone.ID), gone)); err != nil {
+	if err := all(insert(ctx, s, old, gone, young), revoke(ctx, s, session.OfID(gone.ID), gone),
+		want(ctx, s, old), want(ctx, s, ended(gone)), want(ctx, s, young)); err != nil {
 		return err
 	}
 	n, err := s.Purge(ctx, moment())

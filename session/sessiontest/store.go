@@ -53,8 +53,8 @@ func StoreCases() []Case {
 		{"selector of nothing", apart, "What names nothing must not choose everything.", selectorOfNothing},
 		{"list", apart, "Who looks at sessions must see those that are live, and nobody else's.", list},
 		{"rotate", ends, "The old token must die with the rotation, and the session stay the same.", rotate},
-		{"rotations race", ends, "Of two rotations of one token, one must lose, or two tokens open the session.", rotationsRace},
-		{"revocations race", apart, "Of many who end a session one has done it; a touch beside them changes nothing.", revocationsRace},
+		{"rotations race", ends, "Of two rotations of one token, one must lose, or two tokens open the session; a touch beside them brings no token back.", rotationsRace},
+		{"revocations race", apart, "Of many who end a session one has done it; a touch or a rotation beside them does not undo it.", revocationsRace},
 		{"purge", apart, "What is over must go, and nothing else.", purge},
 	}
 }
