@@ -276,12 +276,12 @@ func orZero(t *time.Time) time.Time {
 	return t.UTC()
 }
 
-// errTenantErased is what the verbs of an erased tenant answer.
-type errTenantErased struct{}
+// tenantErasedError is what the verbs of an erased tenant answer.
+type tenantErasedError struct{}
 
-func (errTenantErased) Error() string { return "tenancy: the tenant was erased" }
+func (tenantErasedError) Error() string { return "tenancy: the tenant was erased" }
 
-func (errTenantErased) Is(target error) bool {
+func (tenantErasedError) Is(target error) bool {
 	return target == ErrErased || target == ErrUnknownTenant
 }
 
@@ -297,5 +297,5 @@ func (db *DB) ofErased(ctx context.Context, s engine.Scope, err error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("%w (%w)", errTenantErased{}, err)
+	return fmt.Errorf("%w (%w)", tenantErasedError{}, err)
 }

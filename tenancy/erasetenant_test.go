@@ -146,7 +146,7 @@ func TestEraseTenant(t *testing.T) {
 func checkGone(ctx context.Context, t *testing.T, name string, db *tenancy.DB, id uuid.UUID) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
-	for _, err := persons.Count(ctx, db); err == nil && time.Now().Before(deadline); _, err = persons.Count(ctx, db) { //nolint:revive // SQLite believes for a second that a tenant is open
+	for _, err := persons.Count(ctx, db); err == nil && time.Now().Before(deadline); _, err = persons.Count(ctx, db) { // SQLite believes for a second that a tenant is open
 	}
 	_, getErr := persons.Get(ctx, db, id)
 	_, countErr := plans.Count(ctx, db)

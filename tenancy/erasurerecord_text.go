@@ -160,7 +160,7 @@ func (w *recordText) copies(r *ErasureRecord) {
 		w.linef("\nBis %s könnte eine Kopie den Schlüssel zurückbringen, danach keine der erklärten mehr.",
 			"\nUntil %s a copy could bring the key back; after that none of those declared can.", end(r.Horizon))
 	}
-	w.linef("\nAndere Instanzen des Programms verweigern seit der Löschung das Schreiben. Mit einem Schlüssel in ihrem Speicher konnten sie noch lesen, bis %s.",
+	w.linef("\nAndere Instanzen des Programms verweigern seit der Löschung das Schreiben. Mit einem Schlüssel in ihrem Speicher konnten sie noch lesen, bis %s.", //nolint:misspell // German
 		"\nOther instances of the program refuse to write since the erasure. With a key in their memory they could still read, until %s.",
 		end(r.destroyed().Add(time.Duration(r.CacheSeconds)*time.Second)))
 }

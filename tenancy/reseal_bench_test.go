@@ -79,7 +79,7 @@ func (w *clubWorld) fill(b *testing.B, people int) {
 		}
 		ciphers, err := w.keys.CreateCiphers(w.ctx, w.A.UUID(), ids)
 		must(b, err)
-		must(b, w.db.In(w.ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+		must(b, w.db.In(w.ctx, func(_ context.Context, tx *tenancy.Tx) error {
 			for i, id := range ids {
 				seal := func(column, text string) []byte {
 					s := field.Scope{Tenant: w.A.String(), Table: "members", Column: column, Row: id.String()}

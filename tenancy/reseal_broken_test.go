@@ -88,7 +88,7 @@ func TestUniqueAcrossVersions(t *testing.T) {
 	eachClub(t, func(t *testing.T, w *clubWorld) {
 		all := w.join(t, "Anton", "Berta")
 		w.rotate(t, keyring.IndexKeys)
-		twice := func(c tenancy.Conn, ctx context.Context) map[string]error { //nolint:revive // c is what differs
+		twice := func(c tenancy.Conn, ctx context.Context) map[string]error {
 			return map[string]error{
 				"insert": members.Insert(ctx, c, &member{Email: field.New("ANTON@example.org")}),
 				"edit": members.Edit(ctx, c, all[1].ID, func(m *member) error {

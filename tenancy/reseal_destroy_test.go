@@ -22,7 +22,7 @@ type attachments struct {
 }
 
 func (a attachments) CountSealed(
-	_ context.Context, tx *tenancy.Tx, subjects []uuid.UUID, add func(uuid.UUID, uint32, int),
+	_ context.Context, tx *tenancy.Tx, _ []uuid.UUID, add func(uuid.UUID, uint32, int),
 ) error {
 	if tx.Tenant().IsZero() {
 		return errors.New("no tenant")

@@ -23,7 +23,7 @@ func TestNoDowntime(t *testing.T) {
 	t.Parallel()
 	eachClub(t, func(t *testing.T, w *clubWorld) {
 		all := w.join(t, "Anton", "Berta", "Cäsar", "Dora", "Emil", "Friedrich")
-		two := &clubWorld{World: w.World, instance: instanceOf(t, w.World, club, w.Store), ctx: w.ctx}
+		two := &clubWorld{instance: instanceOf(t, w.World, club, w.Store), ctx: w.ctx}
 		ctx, stop := context.WithCancel(w.ctx)
 		var done sync.WaitGroup
 		var turns atomic.Int64
@@ -208,7 +208,7 @@ func TestSleptInstance(t *testing.T) {
 	t.Parallel()
 	eachClub(t, func(t *testing.T, w *clubWorld) {
 		all := w.join(t, "Anton", "Berta")
-		slept := &clubWorld{World: w.World, instance: &instance{db: w.DB, keys: w.Keys, log: w.Log}, ctx: w.ctx} // whose keys live for minutes
+		slept := &clubWorld{instance: &instance{db: w.DB, keys: w.Keys, log: w.Log}, ctx: w.ctx} // whose keys live for minutes
 		for _, m := range all {
 			must(t, slept.readable(w.ctx, m))
 		}

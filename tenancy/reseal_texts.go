@@ -197,7 +197,7 @@ func (t *table) resealBatch() string {
 
 func (t *tablePass) batchArgs(rows []*rowChange) []any {
 	keys := make([]string, len(rows))
-	arrays := make([]array, 2)
+	arrays := []array{nil, nil}
 	for n, r := range rows {
 		keys[n] = r.key
 		arrays[0].text(r.key)
@@ -255,4 +255,4 @@ func (a *array) bytes(b []byte) {
 }
 
 // whole is the array as a parameter.
-func (a array) whole() string { return "{" + string(a) + "}" }
+func (a *array) whole() string { return "{" + string(*a) + "}" }

@@ -175,7 +175,8 @@ func (m *machine) destroy() {
 		}
 		err := r.Destroy(m.t.Context(), acme, v)
 		early := time.Since(v.Since) < time.Hour
-		if early != errors.Is(err, keyring.ErrTooEarly) || err != nil && !early && !(v.Kind == keyring.KEK && errors.Is(err, keyring.ErrInUse)) {
+		inUse := v.Kind == keyring.KEK && errors.Is(err, keyring.ErrInUse)
+		if early != errors.Is(err, keyring.ErrTooEarly) || err != nil && !early && !inUse {
 			m.t.Errorf("%+v after %s: %v", v, time.Since(v.Since), err)
 		}
 	}

@@ -132,7 +132,7 @@ func TestSigner(t *testing.T) {
 	t.Parallel()
 	_, public := testKey(7)
 	line := sshsig.FormatSigner(public)
-	theirs, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	theirs, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)) //nolint:dogsled // it answers so
 	must(t, err)
 	if want := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(theirs))); want != line {
 		t.Errorf("FormatSigner = %q, want %q", line, want)

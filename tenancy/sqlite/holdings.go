@@ -61,7 +61,8 @@ func (d *database) acquire(ctx context.Context, tenant uuid.UUID, closed bool) (
 			return h, nil
 		}
 		d.release(h)
-		if opener || ctx.Err() != nil || h.err == nil || !cancelled(h.err) && !(closed && errors.Is(h.err, engine.ErrUnknownTenant)) {
+		again := cancelled(h.err) || closed && errors.Is(h.err, engine.ErrUnknownTenant)
+		if opener || ctx.Err() != nil || h.err == nil || !again {
 			return nil, err
 		}
 		// The opener's context ended, not ours, or it may not have what we may: try again.
