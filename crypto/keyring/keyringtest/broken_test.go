@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -123,7 +124,8 @@ func (l *lastKey) unwrap(ctx context.Context, w keyring.Wrapper, wrapped, aad []
 	l.mu.Lock()
 	l.key = key
 	l.mu.Unlock()
-	for range 1000 { // another may come
+	for range 1000 { // another comes
+		runtime.Gosched()
 		l.mu.Lock()
 		key = l.key
 		l.mu.Unlock()
