@@ -44,7 +44,7 @@ func ReadCopyLines(text []byte) {
 	if err != nil {
 		return
 	}
-	c.authenticate(nil)
+	c.authenticate(make([]byte, 32))
 	for err == nil {
 		_, err = c.next()
 	}

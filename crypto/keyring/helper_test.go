@@ -49,7 +49,7 @@ func openFile(tb testing.TB, path string) *sql.DB {
 }
 
 func fileDSN(path string) string {
-	return "file:" + path + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate"
+	return "file:" + path + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(60000)&_txlock=immediate"
 }
 
 // openPostgres migrates as the owner and returns a pool of a login that is in
