@@ -175,8 +175,8 @@ func (w *recordText) files(r *ErasureRecord) {
 		w.linef("- Das Write-Ahead-Log wurde geleert.", "- The write-ahead log was emptied.")
 	}
 	if f.UntilRewritten {
-		w.linef("- Alte Zeilenversionen, auch die des Schlüssels, bleiben in den Dateien der Tabellen, bis ihr Platz neu beschrieben wird. VACUUM gibt ihn nur frei; VACUUM FULL schreibt eine Tabelle neu.",
-			"- Old row versions, that of the key too, stay in the files of the tables until their space is written again. VACUUM only frees it; VACUUM FULL writes a table anew.")
+		w.linef("- Alte Zeilenversionen, auch die des Schlüssels, bleiben in den Dateien der Tabellen, bis ihr Platz neu beschrieben wird. VACUUM gibt ihn nur frei; VACUUM FULL schreibt eine Tabelle neu, ohne sie, sobald auf dem Server keine ältere Transaktion mehr läuft.",
+			"- Old row versions, that of the key too, stay in the files of the tables until their space is written again. VACUUM only frees it; VACUUM FULL writes a table anew, without them, once no older transaction runs on the server.")
 	}
 	if f.InLog {
 		w.linef("- Im Write-Ahead-Log und seinem Archiv bleiben sie für deren eigene Dauer.", "- In the write-ahead log and its archive they stay for their own time.")

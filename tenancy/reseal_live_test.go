@@ -208,7 +208,7 @@ func TestSleptInstance(t *testing.T) {
 	t.Parallel()
 	eachClub(t, func(t *testing.T, w *clubWorld) {
 		all := w.join(t, "Anton", "Berta")
-		slept := &clubWorld{instance: &instance{db: w.DB, keys: w.Keys, log: w.Log}, ctx: w.ctx} // whose keys live for minutes
+		slept := &clubWorld{instance: &instance{db: w.DB, keys: w.Keys, log: w.Log}} // whose keys live for minutes
 		for _, m := range all {
 			must(t, slept.readable(w.ctx, m))
 		}

@@ -39,21 +39,22 @@ func (t *table) resealTexts(d migrate.Dialect) resealTexts {
 	if t.subject >= 0 {
 		subject = "COALESCE(CAST(" + quote(t.cols[t.subject].name) + " AS TEXT), '')"
 	}
-	heads := "CAST(" + key + " AS TEXT) AS k, " + subject // named: ORDER BY would else mean the text
-	cells := heads
+	named := "CAST(" + key + " AS TEXT) AS k" // ORDER BY would else mean the text
+	headList, cellList := []string{named, subject}, []string{named, subject}
 	for _, c := range t.sealedColumns() {
-		heads += ", " + headOf(d, c)
-		cells += ", " + bytesOf(d, quote(c.name)) + ", " + indexOf(d, c)
+		headList = append(headList, headOf(d, c))
+		cellList = append(cellList, bytesOf(d, quote(c.name)), indexOf(d, c))
 	}
+	heads, cells := strings.Join(headList, ", "), strings.Join(cellList, ", ")
 	x := resealTexts{dialect: d, count: "SELECT count(*)" + from}
-	named := ""
+	ids := ""
 	if d == migrate.SQLite {
-		named = " AND " + isID(key)
+		ids = " AND " + isID(key)
 		x.odd = x.count + " AND " + isID(key) + " IS NOT TRUE"
 	}
 	page := fmt.Sprintf(" ORDER BY %s LIMIT %d", key, surveyRows)
-	x.first = "SELECT " + heads + from + named + page
-	x.next = "SELECT " + heads + from + named + " AND " + key + " > $2" + page
+	x.first = "SELECT " + heads + from + ids + page
+	x.next = "SELECT " + heads + from + ids + " AND " + key + " > $2" + page
 	x.fetch = "SELECT " + cells + from + " AND " + key + among(d)
 	x.one, x.batch = t.resealOne(d), t.resealBatch()
 	return x

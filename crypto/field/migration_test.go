@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/internal/bubbletest"
 )
 
 func migration(tb testing.TB) *field.Migration {
@@ -154,7 +154,7 @@ func TestPlaintextNeedsAMigration(t *testing.T) {
 // TestMigrationEnds at midnight of its day, UTC.
 func TestMigrationEnds(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
-	synctest.Test(t, func(t *testing.T) {
+	bubbletest.Run(t, func(t *testing.T) {
 		m, err := field.NewMigration(field.DateOf(time.Now().UTC().AddDate(0, 0, 1)))
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -63,8 +64,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 // TestReaderLeaves: one who waits for another's read is served, though the
 // other's context ends while the store is at it.
 func TestReaderLeaves(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubbletest.Run(t, func(t *testing.T) {
 		db := openSQLite(t)
 		defer db.Close()
 		ctx, root := t.Context(), newRoot(t)
@@ -87,8 +87,7 @@ func TestReaderLeaves(t *testing.T) {
 }
 
 func TestCacheBounds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubbletest.Run(t, func(t *testing.T) {
 		db := openSQLite(t)
 		defer db.Close()
 		ctx, root := t.Context(), newRoot(t)

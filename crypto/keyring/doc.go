@@ -49,9 +49,9 @@
 // back as long as it lives. Keep the keystore out of the backups of the data,
 // give its own a short life, as [Ring.KeepCopy] does, and state it. On PostgreSQL
 // each change leaves a row version behind: VACUUM takes it out of the rows and
-// leaves its bytes in the free space of pages, VACUUM FULL leaves nothing; the
-// write-ahead log and its archive have their own time. Other instances may use a
-// warm key for [Options.TTL]
+// leaves its bytes in the free space of pages, VACUUM FULL leaves nothing, once
+// no older transaction runs on the server; the write-ahead log and its archive
+// have their own time. Other instances may use a warm key for [Options.TTL]
 // after it was shredded elsewhere. Below the file system: journals and flash
 // keep what was overwritten; encrypt the disk. SQLite keystores need
 // journal_mode WAL or a file system that overwrites deleted journals. In

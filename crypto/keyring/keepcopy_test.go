@@ -8,10 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 )
 
@@ -20,7 +20,7 @@ const day = 24 * time.Hour
 // inFolder runs test in a bubble, with a keystore and a folder for its copies.
 func inFolder(t *testing.T, test func(t *testing.T, k keystore, dir string)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubbletest.Run(t, func(t *testing.T) {
 		db := openSQLite(t)
 		defer db.Close()
 		test(t, newKeystore(t, newRoot(t), db, migrate.SQLite), filepath.Join(t.TempDir(), "copies", "here"))
@@ -35,7 +35,6 @@ func copyFiles(tb testing.TB, dir string) []keyring.CopyFile {
 // TestKeepCopy makes a copy a day for a month.
 func TestKeepCopy(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.3")
-	t.Parallel()
 	inFolder(t, func(t *testing.T, k keystore, dir string) {
 		for i := range 30 {
 			kept := value(k.ring.KeepCopy(t.Context(), dir, nil))(t)
@@ -72,7 +71,6 @@ func TestKeepCopy(t *testing.T) {
 // life goes all the same, but for the last one.
 func TestKeepCopyFails(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.3")
-	t.Parallel()
 	inFolder(t, func(t *testing.T, k keystore, dir string) {
 		for range 3 {
 			value(k.ring.KeepCopy(t.Context(), dir, &keyring.KeepOptions{Life: 10 * day}))(t)
@@ -124,7 +122,6 @@ func (*failingExport) Import(context.Context, []keyring.CopiedRecord) (added, er
 // TestKeepCopyClock: a copy whose time cannot be right is told of, and nothing
 // is deleted because of it.
 func TestKeepCopyClock(t *testing.T) {
-	t.Parallel()
 	inFolder(t, func(t *testing.T, k keystore, dir string) {
 		value(k.ring.KeepCopy(t.Context(), dir, nil))(t)
 		good := copyFiles(t, dir)[0]
@@ -154,7 +151,6 @@ func TestKeepCopyClock(t *testing.T) {
 // TestKeepCopyAfterKill: what a killed process left is removed, and is no copy.
 func TestKeepCopyAfterKill(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.3")
-	t.Parallel()
 	inFolder(t, func(t *testing.T, k keystore, dir string) {
 		noError(t, os.MkdirAll(dir, 0o700))
 		torn := filepath.Join(dir, "keystore-.new")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -45,11 +46,9 @@ type running struct {
 // TestMachine throws dice for what happens next, with a clock that it moves.
 func TestMachine(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
-	t.Parallel()
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubbletest.Run(t, func(t *testing.T) {
 				db := openSQLite(t)
 				defer db.Close()
 				a, b := newRoot(t), newRoot(t)

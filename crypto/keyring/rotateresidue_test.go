@@ -7,10 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/dbtest"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -156,11 +158,19 @@ func asOwner(t *testing.T, db *sql.DB, texts ...string) {
 	t.Helper()
 	owner := value(db.Conn(t.Context()))(t)
 	defer owner.Close()
-	for _, text := range append([]string{`SET ROLE NONE`}, append(texts, `SET ROLE art32_library`)...) {
+	exec := func(text string) {
 		if _, err := owner.ExecContext(t.Context(), text); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
 	}
+	exec(`SET ROLE NONE`)
+	for _, text := range texts {
+		if strings.HasPrefix(text, "VACUUM") {
+			dbtest.Settled(t, owner)
+		}
+		exec(text)
+	}
+	exec(`SET ROLE art32_library`)
 }
 
 // heap is what lies in the pages of the table: rows, and the free space between

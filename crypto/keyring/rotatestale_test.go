@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 )
 
@@ -17,11 +18,9 @@ import (
 // others know the newest. Either opens what the other seals, all the time.
 func TestStaleInstance(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
-	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubbletest.Run(t, func(t *testing.T) {
 				db := openSQLite(t)
 				defer db.Close()
 				root, store := newRoot(t), keyring.SQLStore(db, migrate.SQLite)
@@ -80,7 +79,6 @@ func (s skewed) Introduce(ctx context.Context, records []keyring.Record) (int64,
 // in another one, which waits for the rest, and all of it when the date of the
 // successor lies in the future.
 func TestResumedWait(t *testing.T) {
-	t.Parallel()
 	const skew = 10 * time.Second
 	for name, c := range map[string]struct{ clock, after, min, max time.Duration }{
 		"at once":      {0, 0, 5 * time.Minute, 6 * time.Minute},
@@ -90,8 +88,7 @@ func TestResumedWait(t *testing.T) {
 		"clock behind": {-skew, 4 * time.Minute, time.Minute, time.Minute + 2*skew},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubbletest.Run(t, func(t *testing.T) {
 				db := openSQLite(t)
 				defer db.Close()
 				root, store := newRoot(t), keyring.SQLStore(db, migrate.SQLite)
@@ -128,8 +125,7 @@ func TestResumedWait(t *testing.T) {
 // TestRotateOnlyOlder leaves alone what was created since, takes no time that is
 // still to come, and knows its kinds.
 func TestRotateOnlyOlder(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubbletest.Run(t, func(t *testing.T) {
 		db := openSQLite(t)
 		defer db.Close()
 		ctx, store := t.Context(), keyring.SQLStore(db, migrate.SQLite)

@@ -13,11 +13,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -73,8 +73,7 @@ func TestShred(t *testing.T) {
 
 // TestOtherInstances may use a warm key until the TTL ends, not longer.
 func TestOtherInstances(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubbletest.Run(t, func(t *testing.T) {
 		db := openSQLite(t)
 		defer db.Close()
 		ctx, root, person := t.Context(), newRoot(t), uuid.New()
@@ -214,11 +213,9 @@ func TestBytesLeftInPostgres(t *testing.T) {
 	noError(t, r.Shred(ctx, acme, person))
 	owner := value(db.Conn(ctx))(t)
 	defer owner.Close()
-	for _, text := range []string{`SET ROLE NONE`, `CREATE EXTENSION IF NOT EXISTS pageinspect`, `VACUUM art32_keys.keys`, `CHECKPOINT`} {
-		if _, err := owner.ExecContext(ctx, text); err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-	}
+	asOwner(t, db, `CREATE EXTENSION IF NOT EXISTS pageinspect`, `VACUUM art32_keys.keys`, `CHECKPOINT`)
+	_, err := owner.ExecContext(ctx, `SET ROLE NONE`)
+	noError(t, err)
 	var found bool
 	noError(t, owner.QueryRowContext(ctx, `SELECT position($1::bytea IN get_raw_page('art32_keys.keys', 0)) > 0`, wrapped[5:49]).Scan(&found))
 	if found {

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -72,7 +72,6 @@ func TestOneUse(t *testing.T) {
 // in each way there is.
 func TestSecretsAreWiped(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
-	t.Parallel()
 	for name, c := range map[string]struct {
 		options keyring.Options
 		leave   func(t *testing.T, r *keyring.Ring)
@@ -101,8 +100,7 @@ func TestSecretsAreWiped(t *testing.T) {
 		"tenant erased":  {keyring.Options{}, func(_ *testing.T, r *keyring.Ring) { keyring.PutErasedTenant(r, acme) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			bubbletest.Run(t, func(t *testing.T) {
 				db := openSQLite(t)
 				defer db.Close()
 				r := newRing(t, newRoot(t), keyring.SQLStore(db, migrate.SQLite), &c.options)
