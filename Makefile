@@ -16,6 +16,9 @@ TIMEOUT ?= 15m
 TOOL := $(GO) tool -modfile=tools/go.mod
 WITHPG := $(GO) run ./internal/dbtest/withpg --
 AGAIN := $(MAKE) --no-print-directory
+# A program with the race detector else sleeps a second before it ends, and tests
+# start hundreds of them.
+export GORACE ?= atexit_sleep_ms=50
 # The modules beside the root that hold code, as far as they exist.
 MODULES := $(patsubst %/go.mod,%,$(wildcard bench/go.mod interop/go.mod))
 

@@ -42,6 +42,9 @@ var (
 	// ErrDamagedLog: entries of the log are missing, or it contradicts itself. A
 	// [Trace] beside it holds what is left: nothing of it clears anybody.
 	ErrDamagedLog = errors.New("tenancy: the log is damaged, so that it may show too little")
+	// ErrOtherKeystore: the keystore holds no key of the first tenant.
+	ErrOtherKeystore = errors.New("tenancy: the keystore is empty or another one, and opens nothing of this database: " +
+		"name the right one, or restore it from its copy (art32 keys restore)")
 	// ErrNotIndexed: an encrypted column without blind index cannot be searched.
 	ErrNotIndexed = errors.New("tenancy: encrypted column has no blind index")
 )

@@ -1,15 +1,19 @@
 package tenancy_test
 
 import (
+	"bytes"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/sqlite"
 	"github.com/art32/art32/tenancy/tenancytest"
 )
 
@@ -63,6 +67,60 @@ func TestKeystoresRotate(t *testing.T) {
 			if !errors.Is(err, keyring.ErrNoKey) {
 				t.Errorf("the other tenant: %v", err)
 			}
+		})
+	}
+}
+
+// TestOtherKeystore: a database whose keystore is empty, or of another database,
+// is not opened, and no key is made there: it would keep those that were lost from
+// being restored.
+func TestOtherKeystore(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			o := officeOptions(engine, nil)
+			w, ctx := newOffice(t, engine, nil), t.Context()
+			root, err := keyring.KeyFile(w.KeyFile)
+			must(t, err)
+			empty, err := sqlite.OpenKeystore(ctx, filepath.Join(t.TempDir(), "keys"))
+			must(t, err)
+			t.Cleanup(func() { must(t, empty.Close()) })
+			for range 2 {
+				keys, err := keyring.New(root, empty, nil)
+				must(t, err)
+				log, err := audit.New(keys, nil)
+				must(t, err)
+				if _, err := openEngine(ctx, w, keys, log, o); !errors.Is(err, tenancy.ErrOtherKeystore) {
+					t.Error(err)
+				}
+				for r, err := range empty.List(ctx) {
+					t.Fatalf("a key was made: %s, %v", r.Name, err)
+				}
+			}
+			keys, err := keyring.New(root, empty, nil)
+			must(t, err)
+			must(t, keys.CreateTenant(ctx, uuid.Nil))
+			if _, err := openEngine(ctx, w, keys, w.Log, o); !errors.Is(err, tenancy.ErrOtherKeystore) {
+				t.Errorf("one that was begun anew: %v", err)
+			}
+			text := &bytes.Buffer{}
+			if _, err := w.Keys.WriteCopy(ctx, text); err != nil {
+				t.Fatal(err)
+			}
+			another, err := sqlite.OpenKeystore(ctx, filepath.Join(t.TempDir(), "keys"))
+			must(t, err)
+			t.Cleanup(func() { must(t, another.Close()) })
+			keys, err = keyring.New(root, another, nil)
+			must(t, err)
+			_, err = keys.RestoreCopy(ctx, bytes.NewReader(text.Bytes()))
+			must(t, err)
+			log, err := audit.New(keys, nil)
+			must(t, err)
+			db, err := openEngine(ctx, w, keys, log, o)
+			must(t, err)
+			must(t, db.Close())
 		})
 	}
 }

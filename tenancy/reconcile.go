@@ -14,6 +14,29 @@ import (
 // opener is who acts where nobody does: the program, when it opens a database.
 var opener = MustService("tenancy/open")
 
+// Fits fails with [ErrOtherKeystore] where the keystore does not know the first
+// tenant of the database. It may be empty: keys that were begun in it anew would
+// keep those that were lost from being restored. The engine packages call it
+// before anything else that uses keys.
+func (db *DB) Fits(ctx context.Context, _ engine.Key) error {
+	tx, err := db.eng.Begin(ctx, engine.Scope{})
+	if err != nil {
+		return wrap("begin", "transaction", err)
+	}
+	var first uuid.UUID
+	n, err := tx.Run(ctx, engine.Stmt{
+		SQL: "SELECT id FROM " + engine.Table(db.eng.Dialect(), "tenants") + " ORDER BY created_at, id LIMIT 1",
+	}, engine.Commit, func(r engine.Row) error { return r.Scan(&first) })
+	if err != nil || n == 0 {
+		return wrap("look for", "tenants", err)
+	}
+	known, err := db.keys.HasTenant(ctx, first)
+	if err == nil && !known {
+		err = ErrOtherKeystore
+	}
+	return wrap("compare", "keystore", err)
+}
+
 // Reconcile destroys again the keys that an older copy of the keystore has brought
 // back, of people and tenants who the data say were erased, and returns how many
 // those were. It leaves an event in the platform's log before it begins. While the

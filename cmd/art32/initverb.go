@@ -16,6 +16,7 @@ import (
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
 )
@@ -224,8 +225,25 @@ func (i *initiation) refuseAgain(ctx context.Context) error {
 		return errors.New("the database is prepared already, and repeating it would give the logins new passwords: " +
 			"use art32 migrate for migrations, or --new-passwords and then the new DSNs in all running instances")
 	}
-	if there && i.key != "" && !exists(i.key) {
+	if !there || i.key == "" {
+		return nil
+	}
+	if !exists(i.key) {
 		return refuseNewRoot(ctx, db, i.key)
+	}
+	return refuseNewKeys(ctx, db)
+}
+
+// refuseNewKeys keeps keys from being made where those of the tenants were lost.
+func refuseNewKeys(ctx context.Context, db *sql.DB) error {
+	var lost bool
+	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM (SELECT id FROM art32.tenants ORDER BY created_at, id LIMIT 1) t
+WHERE NOT EXISTS (SELECT FROM art32_keys.keys k WHERE k.tenant_id = t.id))`).Scan(&lost)
+	if err != nil {
+		return fromServer(err)
+	}
+	if lost {
+		return tenancy.ErrOtherKeystore
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func verbs() []verb {
 	return []verb{
 		initVerb(), migrateVerb(), doctorVerb(), auditVerifyVerb(), auditExportVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
-		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(),
+		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(), keysCopyVerb(), keysRestoreVerb(),
 		erasureRecordVerb(), erasureVerifyVerb(), erasureTenantVerb(),
 		incidentOpenVerb(), incidentStatusVerb(), incidentNotifyVerb(), incidentContactVerb(), incidentCloseVerb(),
 	}

@@ -100,24 +100,34 @@ func (r *Ring) copier() (Copier, error) {
 // which is [ErrRoot] too. It does not judge the copy's age, and does not open
 // its keys.
 func (r *Ring) CheckCopy(ctx context.Context, in io.Reader) (Contents, error) {
-	c, _, err := r.checkCopy(ctx, in)
-	return c, err
+	c, err := r.checkCopy(ctx, in)
+	return c.Contents, err
 }
 
-// checkCopy also returns the code as it stands after each batch of records.
-func (r *Ring) checkCopy(ctx context.Context, in io.Reader) (c Contents, sums [][]byte, err error) {
+// checkedCopy is what was read of a whole copy.
+type checkedCopy struct {
+	Contents
+
+	sums [][]byte // the code as it stands after each batch of records
+	root []Record // its check value
+}
+
+func (r *Ring) checkCopy(ctx context.Context, in io.Reader) (c checkedCopy, err error) {
 	at, err := r.eachBatch(ctx, in, func(part []CopiedRecord, sum []byte) error {
 		for _, rec := range part {
 			c.count(rec)
+			if rec.Tenant == uuid.Nil && rec.Name == nameRoot {
+				c.root = append(c.root, rec.Record)
+			}
 		}
-		sums = append(sums, sum)
+		c.sums = append(c.sums, sum)
 		return nil
 	})
 	if err != nil {
-		return Contents{}, nil, err
+		return checkedCopy{}, err
 	}
 	c.At = at
-	return c, sums, nil
+	return c, nil
 }
 
 // eachBatch hands out what a copy holds in batches, with the code over all until

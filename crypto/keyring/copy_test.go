@@ -287,6 +287,27 @@ func TestCopyOfAnotherRoot(t *testing.T) {
 	other.opens(t, newRing(t, other.root, other.store, nil))
 }
 
+// TestCopyIntoKeystoreBegunAnew: where keys were made since under the same names,
+// those of the copy would find no place.
+func TestCopyIntoKeystoreBegunAnew(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.3")
+	t.Parallel()
+	ctx, k := t.Context(), newKeystore(t, newRoot(t), openSQLite(t), migrate.SQLite)
+	text := k.copy(t)
+	anew := newRing(t, k.root, keyring.SQLStore(openSQLite(t), migrate.SQLite), nil)
+	noError(t, anew.CreateTenant(ctx, uuid.Nil))
+	if _, err := anew.RestoreCopy(ctx, bytes.NewReader(text)); !errors.Is(err, keyring.ErrCopyRefused) || errors.Is(err, keyring.ErrRoot) {
+		t.Error(err)
+	}
+	second := newRoot(t)
+	both := value(keyring.Roots(second, k.root))(t)
+	value(newRing(t, both, k.store, nil).RotateRoot(ctx, nil))(t)
+	done := value(newRing(t, both, k.store, nil).RestoreCopy(ctx, bytes.NewReader(text)))(t)
+	if done.Added != 0 {
+		t.Errorf("the same keystore under a new root: %+v", done)
+	}
+}
+
 // TestCopyWithKMS has a service wrap the key of the code.
 func TestCopyWithKMS(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.3")

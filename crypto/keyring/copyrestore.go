@@ -3,6 +3,7 @@ package keyring
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"slices"
@@ -22,38 +23,60 @@ import (
 // before anything is served: the copy does not know them. Messages that were
 // sealed since with a tenant's data key are not counted: have it rotated.
 //
-// It returns [ErrCopyRefused], and [ErrRoot] when the keystore is of another
+// It returns [ErrCopyRefused], also for the copy of another keystore and where
+// this one was begun anew since, and [ErrRoot] when the keystore is of another
 // root. It needs a store that is a [Copier].
 func (r *Ring) RestoreCopy(ctx context.Context, in io.ReadSeeker) (Restored, error) {
 	store, err := r.copier()
 	if err != nil {
 		return Restored{}, err
 	}
-	if err := r.rootOfStore(ctx); err != nil {
-		return Restored{}, err
-	}
-	contents, sums, err := r.checkCopy(ctx, in)
+	stand, err := r.store.Get(ctx, uuid.Nil, []string{nameRoot})
 	if err != nil {
 		return Restored{}, err
 	}
-	done := Restored{Contents: contents}
+	if len(stand) > 0 {
+		if err := r.rootFits(ctx, stand); err != nil {
+			return Restored{}, err
+		}
+	}
+	c, err := r.checkCopy(ctx, in)
+	if err != nil {
+		return Restored{}, err
+	}
+	if err := r.sameKeystore(ctx, stand, c.root); err != nil {
+		return Restored{}, err
+	}
+	done := Restored{Contents: c.Contents}
 	defer r.cache.dropAll()
 	for _, first := range []bool{true, false} { // no key is taken before its KEK
-		if err := r.restorePass(ctx, in, store, sums, first, &done); err != nil {
+		if err := r.restorePass(ctx, in, store, c.sums, first, &done); err != nil {
 			return done, err
 		}
 	}
 	return done, nil
 }
 
-// rootOfStore refuses a keystore in which another root's keys lie. An empty one
+// sameKeystore refuses a keystore that has a check value of another copy: it was
+// begun anew, and its keys stand where those of the copy belong. An empty one
 // takes the copy's.
-func (r *Ring) rootOfStore(ctx context.Context) error {
-	records, err := r.store.Get(ctx, uuid.Nil, []string{nameRoot})
-	if err != nil || len(records) == 0 {
-		return err
+func (r *Ring) sameKeystore(ctx context.Context, stand, copied []Record) error {
+	if len(stand) == 0 {
+		return nil
 	}
-	return r.rootFits(ctx, records)
+	values := make([][]byte, 0, 2)
+	for _, records := range [][]Record{stand, copied} {
+		value, err := r.checkValue(ctx, records)
+		if err != nil {
+			return err
+		}
+		defer clear(value)
+		values = append(values, value)
+	}
+	if subtle.ConstantTimeCompare(values[0], values[1]) != 1 {
+		return fmt.Errorf("%w: it is of another keystore, or this one was begun anew and must be emptied first", ErrCopyRefused)
+	}
+	return nil
 }
 
 // restorePass imports what the root wraps, or what the KEKs do. Each batch is

@@ -33,23 +33,32 @@ func (r *Ring) checkRoot(ctx context.Context) error {
 
 // rootFits opens the check value; without one the root cannot be the right one.
 func (r *Ring) rootFits(ctx context.Context, records []Record) error {
-	serving := inUse(byName(records).of(nameRoot))
-	if len(serving) == 0 {
-		return ErrRoot
-	}
-	rec := serving[0]
-	value, err := r.root.Unwrap(ctx, rec.Wrapped, rootAAD(uuid.Nil, nameRoot, rec.Version))
+	value, err := r.checkValue(ctx, records)
 	clear(value)
-	if errors.Is(err, ErrUnwrap) {
-		return ErrRoot
-	}
 	if err != nil {
-		return fmt.Errorf("keyring: unwrap with root: %w", err)
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.checked = true
 	return nil
+}
+
+// checkValue opens the check value of a keystore, or of a copy of it.
+func (r *Ring) checkValue(ctx context.Context, records []Record) ([]byte, error) {
+	serving := inUse(byName(records).of(nameRoot))
+	if len(serving) == 0 {
+		return nil, ErrRoot
+	}
+	rec := serving[0]
+	value, err := r.root.Unwrap(ctx, rec.Wrapped, rootAAD(uuid.Nil, nameRoot, rec.Version))
+	switch {
+	case errors.Is(err, ErrUnwrap):
+		return nil, ErrRoot
+	case err != nil:
+		return nil, fmt.Errorf("keyring: unwrap with root: %w", err)
+	}
+	return value, nil
 }
 
 // diagnose tells a wrong root from a single changed record.

@@ -23,6 +23,7 @@ type Keystore struct {
 	keyring.Lister
 	keyring.Rotator
 	keyring.Destroyer
+	keyring.Copier
 
 	db *sql.DB
 }
@@ -31,6 +32,7 @@ var (
 	_ keyring.Lister    = (*Keystore)(nil)
 	_ keyring.Rotator   = (*Keystore)(nil)
 	_ keyring.Destroyer = (*Keystore)(nil)
+	_ keyring.Copier    = (*Keystore)(nil)
 )
 
 // OpenKeystore opens the keystore at dsn, a postgres:// URL of the library
@@ -50,10 +52,10 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 	}
 	inner, ok := keyring.SQLStore(db, migrate.Postgres).(store)
 	if !ok {
-		return nil, errors.Join(errors.New("postgres: open keystore: the store cannot list or rotate"), db.Close())
+		return nil, errors.Join(errors.New("postgres: open keystore: the store cannot list, rotate or copy"), db.Close())
 	}
 	s := plainStore{inner}
-	return &Keystore{Store: s, Lister: s, Rotator: s, Destroyer: s, db: db}, nil
+	return &Keystore{Store: s, Lister: s, Rotator: s, Destroyer: s, Copier: s, db: db}, nil
 }
 
 // Close closes the connections.
@@ -65,6 +67,7 @@ type store interface {
 	keyring.Lister
 	keyring.Rotator
 	keyring.Destroyer
+	keyring.Copier
 }
 
 // plainStore keeps the server's messages out of a store's errors.
@@ -132,6 +135,16 @@ func (p plainStore) Clear(ctx context.Context, tenant uuid.UUID, after string, l
 
 func (p plainStore) Settle(ctx context.Context) error {
 	return ofKeystore("settle", p.s.Settle(ctx))
+}
+
+func (p plainStore) Export(ctx context.Context, after keyring.CopiedRecord, limit int) ([]keyring.CopiedRecord, error) {
+	out, err := p.s.Export(ctx, after, limit)
+	return out, ofKeystore("copy", err)
+}
+
+func (p plainStore) Import(ctx context.Context, records []keyring.CopiedRecord) (added, erased int64, err error) {
+	added, erased, err = p.s.Import(ctx, records)
+	return added, erased, ofKeystore("restore", err)
 }
 
 // ofKeystore keeps apart a keystore that is not there and one that does not

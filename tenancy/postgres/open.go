@@ -68,6 +68,9 @@ func Open(
 		err = e.loadSeal(ctx)
 	}
 	if err == nil {
+		err = db.Fits(ctx, engine.Library)
+	}
+	if err == nil {
 		err = db.Declare(ctx, engine.Library)
 	}
 	if err == nil {

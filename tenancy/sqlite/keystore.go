@@ -21,6 +21,7 @@ type Keystore struct {
 	keyring.Lister
 	keyring.Rotator
 	keyring.Destroyer
+	keyring.Copier
 
 	file *file
 }
@@ -30,6 +31,7 @@ var (
 	_ keyring.Lister    = (*Keystore)(nil)
 	_ keyring.Rotator   = (*Keystore)(nil)
 	_ keyring.Destroyer = (*Keystore)(nil)
+	_ keyring.Copier    = (*Keystore)(nil)
 	_ io.Closer         = (*Keystore)(nil)
 )
 
@@ -60,11 +62,12 @@ func OpenKeystore(ctx context.Context, dir string) (*Keystore, error) {
 		keyring.Lister
 		keyring.Rotator
 		keyring.Destroyer
+		keyring.Copier
 	})
 	if !ok {
-		return nil, errors.Join(errors.New("sqlite: open keystore: the store cannot list or rotate"), f.close())
+		return nil, errors.Join(errors.New("sqlite: open keystore: the store cannot list, rotate or copy"), f.close())
 	}
-	return &Keystore{Store: store, Lister: store, Rotator: store, Destroyer: store, file: f}, nil
+	return &Keystore{Store: store, Lister: store, Rotator: store, Destroyer: store, Copier: store, file: f}, nil
 }
 
 // lost refuses to begin a keystore beside data whose keys were in another one.
@@ -72,7 +75,7 @@ func lost(dir string) error {
 	if size(filepath.Join(dir, platformName)) == 0 || size(filepath.Join(dir, keystoreName)) > 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is missing or empty beside %s: restore it from its own copy; a new one could not open what is encrypted",
+	return fmt.Errorf("%s is missing or empty beside %s: restore it from its own copy (art32 keys restore); a new one could not open what is encrypted",
 		keystoreName, platformName)
 }
 

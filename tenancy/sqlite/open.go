@@ -117,6 +117,9 @@ func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.
 	}
 	db, err := tenancy.New(d, schema, keys, log, opts.Ledger)
 	if err == nil {
+		err = db.Fits(ctx, engine.Library)
+	}
+	if err == nil {
 		err = db.Declare(ctx, engine.Library)
 	}
 	if err == nil {
