@@ -44,6 +44,7 @@ func (r *Repository[T]) List(ctx context.Context, c Conn, filters ...Filter) ite
 					return
 				}
 			}
+			r.putPage(&page)
 			if !page.more {
 				return
 			}
@@ -91,7 +92,8 @@ func (r *Repository[T]) count(ctx context.Context, c Conn, filters []Filter) (n 
 
 // page is one bounded piece of a list.
 type page[T any] struct {
-	rows []T
+	rows []T // those that the filters keep
+	read int // how many there were
 	last uuid.UUID
 	more bool
 }
@@ -107,7 +109,7 @@ func (r *Repository[T]) page(ctx context.Context, c Conn, after uuid.UUID, filte
 }
 
 func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, filters []Filter) (page[T], error) {
-	p := page[T]{rows: make([]T, 0, r.t.expected.Load())}
+	p := page[T]{rows: r.getPage()}
 	l := newLoader(r.t)
 	key := quote(r.t.cols[r.t.key].name)
 	tail := fmt.Sprintf(" ORDER BY %s LIMIT %d", key, pageSize)
@@ -120,8 +122,9 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, 
 	if err != nil {
 		return p, err
 	}
-	r.t.expected.Store(int32(min(len(p.rows), mostExpected)))
-	if p.more = len(p.rows) == pageSize; p.more {
+	p.read = len(p.rows)
+	r.t.expected.Store(int32(min(p.read, mostExpected)))
+	if p.more = p.read == pageSize; p.more {
 		p.last = r.t.keyOf(reflect.ValueOf(&p.rows[pageSize-1]).Elem())
 	}
 	if err := r.attachPage(ctx, u.tx, p.rows); err != nil {
@@ -129,6 +132,22 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, 
 	}
 	p.rows, err = sift(p.rows, keep)
 	return p, wrap("list", r.t.name, err)
+}
+
+// getPage gives room for a page: that of a list which has ended, or for as many
+// rows as the last one had.
+func (r *Repository[T]) getPage() []T {
+	if rows, ok := r.pages.Get().(*[]T); ok {
+		return *rows
+	}
+	return make([]T, 0, r.t.expected.Load())
+}
+
+// putPage takes the room back once the caller has its copies.
+func (r *Repository[T]) putPage(p *page[T]) {
+	clear(p.rows[:p.read])
+	rows := p.rows[:0]
+	r.pages.Put(&rows)
 }
 
 type keeper func(reflect.Value) (bool, error)
@@ -190,7 +209,6 @@ func (r *Repository[T]) query(
 // attachPage fetches the keys of a page's data subjects at once.
 func (r *Repository[T]) attachPage(ctx context.Context, tx *Tx, rows []T) error {
 	subjects := make([]uuid.UUID, 0, len(rows))
-	seen := make(map[uuid.UUID]bool, len(rows))
 	sealed := false
 	for i := range rows {
 		v := reflect.ValueOf(&rows[i]).Elem()
@@ -198,8 +216,7 @@ func (r *Repository[T]) attachPage(ctx context.Context, tx *Tx, rows []T) error 
 			continue
 		}
 		sealed = true
-		if s := r.t.subjectOf(v); s != uuid.Nil && !seen[s] {
-			seen[s] = true
+		if s := r.t.subjectOf(v); s != uuid.Nil && (len(subjects) == 0 || s != subjects[len(subjects)-1]) {
 			subjects = append(subjects, s)
 		}
 	}

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -16,6 +17,7 @@ type Repository[T any] struct {
 	t        *table
 	postgres texts
 	sqlite   texts
+	pages    sync.Pool // *[]T: room for a page of a list
 }
 
 var _ Table = (*Repository[struct{}])(nil)

@@ -86,8 +86,7 @@ func (e Encrypted[T]) Reveal() (T, error) {
 		}
 		return e.plain(), nil
 	case attached:
-		err := e.reveal(&v)
-		return v, err
+		return e.reveal()
 	}
 	return v, ErrOpen
 }
@@ -182,12 +181,21 @@ func (e Encrypted[T]) encoding() ([]byte, error) {
 	return nil, ErrErased
 }
 
-func (e *Encrypted[T]) reveal(v *T) error {
+func (e *Encrypted[T]) reveal() (v T, err error) {
 	buf := getBuffer(len(e.ciphertext))
 	defer putBuffer(buf)
 	plain, err := e.cipher.Open(buf.b[:0], e.ciphertext, e.scope)
 	if err != nil {
-		return err
+		return v, err
 	}
-	return parsePlain(plain, v)
+	if text, ok := any(&v).(*string); ok { // spares v the heap
+		*text = string(plain)
+		return v, nil
+	}
+	return parsed[T](plain)
+}
+
+func parsed[T any](plain []byte) (v T, err error) {
+	err = parsePlain(plain, &v)
+	return v, err
 }

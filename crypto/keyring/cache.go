@@ -79,11 +79,29 @@ func newCache(size, uses int, ttl time.Duration) *cache {
 func (c *cache) get(k ref) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.use(k, time.Now())
+}
+
+// getAll sets each of out to what get returns of keys, and returns the keys for
+// which that is nothing.
+func (c *cache) getAll(keys []ref, out []*entry) (cold []ref) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	for i, k := range keys {
+		if out[i] = c.use(k, now); out[i] == nil {
+			cold = append(cold, k)
+		}
+	}
+	return cold
+}
+
+func (c *cache) use(k ref, now time.Time) *entry {
 	e := c.entries[k]
 	if e == nil {
 		return nil
 	}
-	if e.old() || c.usedUp(e) {
+	if e.old(now) || c.usedUp(e) {
 		c.remove(e)
 		return nil
 	}
@@ -120,7 +138,8 @@ func (c *cache) put(e *entry) *entry {
 	e.expires, e.uses = e.asked.Add(c.ttl), 1
 	c.entries[e.ref] = e
 	e.linkAfter(&c.lru)
-	for last := c.lru.prev; last != e && (len(c.entries) > c.max || last.old()); last = c.lru.prev {
+	now := time.Now()
+	for last := c.lru.prev; last != e && (len(c.entries) > c.max || last.old(now)); last = c.lru.prev {
 		c.remove(last)
 	}
 	return e
@@ -132,7 +151,7 @@ func (c *cache) tombstone(e *entry) *entry {
 		return nil
 	}
 	for _, k := range [...]ref{e.ref, {tenant: e.ref.tenant, name: nameTenant}} {
-		if stone := c.entries[k]; stone != nil && stone.erased && !stone.old() {
+		if stone := c.entries[k]; stone != nil && stone.erased && !stone.old(time.Now()) {
 			return stone
 		}
 	}
@@ -196,7 +215,7 @@ func (c *cache) remove(e *entry) {
 func (c *cache) usedUp(e *entry) bool { return c.uses > 0 && e.uses >= c.uses && !e.erased }
 
 // old goes by the monotonic clock, which a wrong or changed clock does not move.
-func (e *entry) old() bool { return !time.Now().Before(e.expires) }
+func (e *entry) old(now time.Time) bool { return !now.Before(e.expires) }
 
 func (e *entry) unlink() {
 	e.prev.next, e.next.prev = e.next, e.prev

@@ -12,11 +12,11 @@ type flights struct {
 	pending map[ref]*flight
 }
 
+// flight is one read of many keys.
 type flight struct {
 	landed chan struct{}
 	began  time.Time
-	ok     bool   // what follows is valid
-	entry  *entry // nil: no such key
+	found  map[ref]*entry // nil: the read has failed
 }
 
 type waiting map[ref]*flight
@@ -30,15 +30,14 @@ func (f *flights) claim(keys []ref, ttl time.Duration) (mine []ref, others waiti
 	if f.pending == nil {
 		f.pending = make(map[ref]*flight)
 	}
-	now := time.Now()
-	landed := make(chan struct{}) // of all that is mine: it comes in one read
+	own := &flight{landed: make(chan struct{}), began: time.Now()}
 	for _, k := range keys {
 		switch fl := f.pending[k]; {
 		case fl == nil:
-			f.pending[k] = &flight{landed: landed, began: now}
+			f.pending[k] = own
 			mine = append(mine, k)
-		case fl.landed == landed: // it is mine already
-		case now.Sub(fl.began) >= ttl:
+		case fl == own:
+		case own.began.Sub(fl.began) >= ttl:
 			alone = append(alone, k)
 		default:
 			if others == nil {
@@ -55,14 +54,17 @@ func (f *flights) claim(keys []ref, ttl time.Duration) (mine []ref, others waiti
 func (f *flights) publish(keys []ref, found map[ref]*entry, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i, k := range keys {
-		fl := f.pending[k]
-		delete(f.pending, k)
-		fl.ok, fl.entry = ok, found[k]
-		if i == len(keys)-1 {
-			close(fl.landed)
-		}
+	if len(keys) == 0 {
+		return
 	}
+	fl := f.pending[keys[0]]
+	for _, k := range keys {
+		delete(f.pending, k)
+	}
+	if ok {
+		fl.found = found
+	}
+	close(fl.landed)
 }
 
 // wait adds to found what the others have read, and returns what they could
@@ -74,10 +76,10 @@ func (w waiting) wait(ctx context.Context, found map[ref]*entry) (again []ref, e
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		if !fl.ok {
+		if fl.found == nil {
 			again = append(again, k)
-		} else if fl.entry != nil {
-			found[k] = fl.entry
+		} else if e := fl.found[k]; e != nil {
+			found[k] = e
 		}
 	}
 	return again, nil

@@ -1,8 +1,12 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,7 +17,7 @@ import (
 // reading already is waited for.
 func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry, error) {
 	out := make([]*entry, len(keys))
-	cold := r.warm(keys, out)
+	cold := r.cache.getAll(keys, out)
 	if len(cold) == 0 {
 		return out, nil
 	}
@@ -21,6 +25,9 @@ func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry
 	found, err := r.finish(ctx, tenant, mine)
 	if err != nil {
 		return nil, err
+	}
+	if len(others)+len(alone) > 0 {
+		found = maps.Clone(found) // those who waited read it
 	}
 	again, err := others.wait(ctx, found)
 	if err != nil {
@@ -37,15 +44,6 @@ func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry
 		}
 	}
 	return out, nil
-}
-
-func (r *Ring) warm(keys []ref, out []*entry) (cold []ref) {
-	for i, k := range keys {
-		if out[i] = r.cache.get(k); out[i] == nil {
-			cold = append(cold, k)
-		}
-	}
-	return cold
 }
 
 // finish reads what this goroutine has claimed, and tells those who wait.
@@ -88,20 +86,45 @@ func (r *Ring) openAll(ctx context.Context, kek *entry, keys []ref, records vers
 	if err != nil {
 		return err
 	}
-	for _, k := range keys {
-		if k == kek.ref {
+	opened, errs := make([]*entry, len(keys)), make([]error, len(keys))
+	spread(len(keys), func(i int) {
+		if keys[i] != kek.ref {
+			opened[i], errs[i] = r.open(kek, keys[i], records.of(keys[i].record()), asked)
+		}
+	})
+	for i, k := range keys {
+		switch {
+		case k == kek.ref:
 			found[k] = kek
-			continue
-		}
-		e, err := r.open(kek, k, records.of(k.record()), asked)
-		if err != nil {
-			return err
-		}
-		if e != nil {
-			found[k] = e
+		case opened[i] != nil:
+			found[k] = r.cache.put(opened[i])
 		}
 	}
-	return nil
+	return cmp.Or(errs...)
+}
+
+// spreadFrom is how many keys are worth a goroutine: each takes microseconds.
+const spreadFrom = 32
+
+// spread calls do with each number below n, on several goroutines where there are
+// many.
+func spread(n int, do func(i int)) {
+	workers := min(runtime.GOMAXPROCS(0), n/spreadFrom)
+	if workers <= 1 {
+		for i := range n {
+			do(i)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w * n / workers; i < (w+1)*n/workers; i++ {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func recordNames(keys []ref, kek bool) []string {
@@ -117,11 +140,11 @@ func recordNames(keys []ref, kek bool) []string {
 	return names
 }
 
-// open unwraps all versions of a key of the tenant and keeps them; nil when
-// there are none.
+// open unwraps all versions of a key of the tenant; nil when there are none. Safe
+// for concurrent use.
 func (r *Ring) open(kek *entry, k ref, records []Record, asked time.Time) (*entry, error) {
 	if kek.erased || tombstone(records) {
-		return r.cache.put(&entry{ref: k, erased: true, asked: asked}), nil
+		return &entry{ref: k, erased: true, asked: asked}, nil
 	}
 	if len(records) == 0 {
 		return nil, nil //nolint:nilnil // no key is no error
@@ -136,5 +159,5 @@ func (r *Ring) open(kek *entry, k ref, records []Record, asked time.Time) (*entr
 			return nil, err
 		}
 	}
-	return r.cache.put(o.finish()), nil
+	return o.finish(), nil
 }

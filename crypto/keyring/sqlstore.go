@@ -60,7 +60,7 @@ func (s *sqlStore) Get(ctx context.Context, tenant uuid.UUID, names []string) (o
 		if err != nil {
 			return nil, err
 		}
-		got, err := query(ctx, s.db, tenant, s.text.get, tenant.String(), string(list))
+		got, err := query(ctx, s.db, tenant, len(part), s.text.get, tenant.String(), string(list))
 		if err != nil {
 			return nil, err
 		}
@@ -90,7 +90,7 @@ func (s *sqlStore) insert(ctx context.Context, part []Record) ([]Record, error) 
 	if err != nil {
 		return nil, err
 	}
-	got, err := query(ctx, conn, tenant, g.into(s.text.insert), g.args...)
+	got, err := query(ctx, conn, tenant, len(part), g.into(s.text.insert), g.args...)
 	if err = errors.Join(err, conn.Close()); err != nil {
 		return nil, err
 	}
@@ -158,12 +158,14 @@ func scanListed(rows *sql.Rows) (r Record, err error) {
 	return r, err
 }
 
-func query(ctx context.Context, q migrate.Querier, tenant uuid.UUID, text string, args ...any) (out []Record, err error) {
+// query reads records, of which about n are expected.
+func query(ctx context.Context, q migrate.Querier, tenant uuid.UUID, n int, text string, args ...any) ([]Record, error) {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, storeError("read", err)
 	}
 	defer rows.Close()
+	out := make([]Record, 0, n)
 	for rows.Next() {
 		r := Record{Tenant: tenant}
 		if err := rows.Scan(&r.Name, &r.Version, &r.State, &r.Wrapped); err != nil {

@@ -95,9 +95,7 @@ func setUUID(dest any, b []byte) bool {
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Array || v.Elem().Type().Elem().Kind() != reflect.Uint8 || v.Elem().Len() != len(b) {
 		return false
 	}
-	for i, x := range b {
-		v.Elem().Index(i).SetUint(uint64(x))
-	}
+	copy(v.Elem().Bytes(), b)
 	return true
 }
 
