@@ -32,12 +32,12 @@ type scrubber interface {
 // Erase erases a data subject of the context's tenant (Art. 17 GDPR). First the
 // ledger, where there is one, is told, so that a backup that is restored later
 // can be brought to the same state. Then the key is destroyed for good: from there
-// on its encrypted fields answer [field.ErrErased], in every copy of the data. One transaction clears its
-// blind indexes and the columns of class personal, empties its part of the audit
-// log, and records the erasure. Rows stay, so that what refers to them stays
-// whole. It waits for writers of the tables concerned, for at most a second at a
-// time, and refuses to run inside another transaction with [ErrTxInUse]. If Erase
-// returns an error after the first step, it must be repeated
+// on its encrypted fields answer [field.ErrErased], in every copy of the data. One
+// transaction clears its blind indexes and the columns of class personal, empties
+// its part of the audit log, and records the erasure. Rows stay, so that what
+// refers to them stays whole. It waits for writers of the tables concerned, for at
+// most a second at a time, and refuses to run inside another transaction with
+// [ErrTxInUse]. If Erase returns an error after the first step, it must be repeated
 // until it returns nil; repeating it is always safe. [DB.ErasureRecord] then issues
 // the record.
 func (db *DB) Erase(ctx context.Context, subject uuid.UUID) (err error) {

@@ -3,8 +3,8 @@ package keyring
 import "context"
 
 // secret returns a copy of a key of the tenant itself that is handed out in
-// bytes, and its versions. When it leaves the cache before it is copied it is read once more: the
-// cache overwrites it, so there is nothing left to copy.
+// bytes, and its versions. When it leaves the cache before it is copied it is read
+// once more: the cache overwrites it, so there is nothing left to copy.
 func (r *Ring) secret(ctx context.Context, k ref) (versions []uint32, secret []byte, err error) {
 	for {
 		e, err := r.one(ctx, k)
