@@ -41,11 +41,11 @@ type SealerOptions struct {
 	Logger *slog.Logger
 }
 
-// Sealer gives events their place in the tenant's Merkle tree and signs its
-// head. Before a tenant's log gets its first entry, the platform's log takes in,
-// sealed, that it was opened. Writers never wait for it. It is safe for concurrent use, and any
-// number may run: a log cannot fork, since each batch moves the log's size from
-// the one that it has read.
+// Sealer gives events their place in the tenant's Merkle tree and signs its head.
+// Before a tenant's log gets its first entry, the platform's log takes in,
+// sealed, that it was opened. Writers never wait for it. It is safe for
+// concurrent use, and any number may run: a log cannot fork, since each batch
+// moves the log's size from the one that it has read.
 type Sealer struct {
 	log      *Log
 	db       *tenancy.DB

@@ -66,11 +66,11 @@
 // that have an identity keep theirs ([Job.Check] counts them). Entries of the
 // ledger do not expire. A ledger all of whose copies, or of which the only one
 // that is given, are cut to an entry behind the newest run: entries after a run
-// are vouched for by the two folders agreeing. The keystore is in every backup's vault copy: a key that was
-// destroyed can be brought back from it, by a recovery identity and the root
-// together, until newer runs have replaced it. Whoever can execute code in the
-// process, or writes to the target, can delete backups; let another machine
-// fetch them.
+// are vouched for by the two folders agreeing. The keystore is in every backup's
+// vault copy: a key that was destroyed can be brought back from it, by a recovery
+// identity and the root together, until newer runs have replaced it. Whoever can
+// execute code in the process, or writes to the target, can delete backups; let
+// another machine fetch them.
 //
 // # Compatibility
 //

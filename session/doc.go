@@ -33,16 +33,19 @@
 // that the request carried. Ending a session ends the requests that run in it: on
 // this node at once, on others after [Options].Poll and the time that the store
 // takes to answer, where they [Manager.Run]; at once where a request finds it
-// ended. A request reads its session at most twice, however many others end. A token opens one session of one tenant; the tenant comes from the store.
+// ended. A request reads its session at most twice, however many others end. A
+// token opens one session of one tenant; the tenant comes from the store.
 //
 // Each login, logout and revocation is recorded before it happens, or does not
 // happen. The log may tell of a login that failed after that, never the reverse.
-// While the store is down, requests with a cookie are answered with 503. A session
-// that has expired is over also while that cannot be recorded; the event and the
-// tombstone come with the next request in it. No token and no hash stands in an error, a log line, an event or telemetry.
+// While the store is down, requests with a cookie are answered with 503. A
+// session that has expired is over also while that cannot be recorded; the event
+// and the tombstone come with the next request in it. No token and no hash stands
+// in an error, a log line, an event or telemetry.
 //
 // The cookie is Secure, HttpOnly, SameSite=Lax, bound to the host, and gone with
-// the browser; no cache may keep a response that sets or clears it. A request in steady state reads one row and writes none.
+// the browser; no cache may keep a response that sets or clears it. A request in
+// steady state reads one row and writes none.
 //
 // # Not covered
 //

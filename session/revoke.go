@@ -13,8 +13,8 @@ import (
 
 // Revoke ends the sessions that sel chooses and returns how many these were. The
 // requests that run in them on this node end at once, on other nodes after
-// [Options].Poll and the store's answer; the request of ctx itself runs on. The reason is for the audit
-// log, where it is encrypted; it is required.
+// [Options].Poll and the store's answer; the request of ctx itself runs on. The
+// reason is for the audit log, where it is encrypted; it is required.
 //
 // Who revokes is the actor of ctx, without which the error is
 // [tenancy.ErrNoActor]. Where ctx names a tenant, sessions of others are out of

@@ -55,7 +55,8 @@
 // # Not covered
 //
 // Writes by callers' SQL in [DB.InSQL] are confined to the tenant but leave no
-// event by themselves: record one, or use a repository. Code execution inside the process, and a superuser of the database.
+// event by themselves: record one, or use a repository. Code execution inside the
+// process, and a superuser of the database.
 //
 // # Compatibility
 //

@@ -202,8 +202,8 @@ func (w *clubWorld) waits(t *testing.T) {
 }
 
 // TestSleptInstance: a process that slept through the rotation with keys in its
-// hand writes under the old versions. What it writes is found and read by all, keeps the versions from
-// being destroyed, and is sealed anew by the next run.
+// hand writes under the old versions. What it writes is found and read by all,
+// keeps the versions from being destroyed, and is sealed anew by the next run.
 func TestSleptInstance(t *testing.T) {
 	t.Parallel()
 	eachClub(t, func(t *testing.T, w *clubWorld) {

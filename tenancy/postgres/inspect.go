@@ -162,8 +162,8 @@ var appChecks = []check{
 }
 
 // Inspect looks at a database as [Open] does, without opening it, and lists what
-// Open would refuse, also what [Options.Unsafe] could accept. A nil schema checks the policies of all tables that the app
-// login can reach; the columns of none.
+// Open would refuse, also what [Options.Unsafe] could accept. A nil schema checks
+// the policies of all tables that the app login can reach; the columns of none.
 func Inspect(ctx context.Context, logins Logins, schema tenancy.Schema, o *SetupOptions) ([]Finding, error) {
 	e, err := connect(ctx, logins, &Options{})
 	if err != nil {
