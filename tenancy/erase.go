@@ -149,7 +149,11 @@ func (tx *Tx) erase(ctx context.Context, subject uuid.UUID) error {
 		return err
 	}
 	tx.db.at("alone")
-	tx.eng.Queue(tx.markErased(subject))
+	mark, err := tx.markErased(ctx, subject)
+	if err != nil {
+		return err
+	}
+	tx.eng.Queue(mark)
 	for _, t := range tx.db.schema {
 		if s, ok := t.describe().clearing(tx, subject); ok {
 			tx.eng.Queue(s)
@@ -168,12 +172,13 @@ func (tx *Tx) erase(ctx context.Context, subject uuid.UUID) error {
 
 // markErased says that the subject, or with the nil id the whole tenant, is
 // erased. The first time stands.
-func (tx *Tx) markErased(subject uuid.UUID) engine.Stmt {
+func (tx *Tx) markErased(ctx context.Context, subject uuid.UUID) (engine.Stmt, error) {
+	code, err := tx.db.erasureCode(ctx, tx.scope.Tenant, subject)
 	return engine.Stmt{
 		SQL: "INSERT INTO " + engine.Table(tx.eng.Dialect(), "erased") +
-			" (tenant_id, subject, erased_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-		Args: []any{tx.scope.Tenant, subject, time.Now().UTC().Truncate(time.Microsecond)},
-	}
+			" (tenant_id, subject, erased_at, code) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+		Args: []any{tx.scope.Tenant, subject, time.Now().UTC().Truncate(time.Microsecond), code},
+	}, err
 }
 
 // tellsOfPeople reports whether the table's rows name a data subject.

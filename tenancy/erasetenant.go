@@ -108,13 +108,17 @@ func (db *DB) closeErased(ctx context.Context, s engine.Scope) error {
 	if err != nil || !state.erased.IsZero() {
 		return err
 	}
+	code, err := db.erasureCode(ctx, s.Tenant, uuid.Nil)
+	if err != nil {
+		return err
+	}
 	c := Change{Action: "tenant.erase", Object: s.Tenant, Outcome: Done}
 	err = db.onPlatform(ctx, c, func(ctx context.Context, tx *Tx) error {
 		tenants := engine.Table(tx.eng.Dialect(), "tenants")
 		_, err := tx.eng.Run(ctx, engine.Stmt{
-			SQL: "UPDATE " + tenants + " SET erased_at = $2, closed_at = COALESCE(closed_at, $2)," +
+			SQL: "UPDATE " + tenants + " SET erased_at = $2, closed_at = COALESCE(closed_at, $2), erasure_code = $3," +
 				" erased_no = (SELECT COALESCE(max(erased_no), 0) + 1 FROM " + tenants + ") WHERE id = $1 AND erased_at IS NULL",
-			Args: []any{s.Tenant, time.Now().UTC().Truncate(time.Microsecond)}, Rows: 1,
+			Args: []any{s.Tenant, time.Now().UTC().Truncate(time.Microsecond), code}, Rows: 1,
 		}, engine.Continue, nil)
 		return wrap("close", "tenant", err)
 	})
@@ -138,7 +142,10 @@ func (db *DB) holdOff(ctx context.Context, s engine.Scope) error {
 		if err := tx.alone(ctx, (*table).holdsPersonal); err != nil {
 			return err
 		}
-		_, err := tx.eng.Run(ctx, tx.markErased(uuid.Nil), engine.Continue, nil)
+		mark, err := tx.markErased(ctx, uuid.Nil)
+		if err == nil {
+			_, err = tx.eng.Run(ctx, mark, engine.Continue, nil)
+		}
 		return wrap("mark", "tenant", err)
 	})
 }

@@ -45,6 +45,10 @@ var (
 	// ErrOtherKeystore: the keystore holds no key of the first tenant.
 	ErrOtherKeystore = errors.New("tenancy: the keystore is empty or another one, and opens nothing of this database: " +
 		"name the right one, or restore it from its copy (art32 keys restore)")
+	// ErrForgedErasure: the data say that somebody was erased whose key the keystore
+	// has, and no erasure of this system has written it. No key was destroyed.
+	ErrForgedErasure = errors.New("tenancy: the data say that somebody was erased, and no erasure has written that: " +
+		"find out who did, and restore the data from a backup")
 	// ErrNotIndexed: an encrypted column without blind index cannot be searched.
 	ErrNotIndexed = errors.New("tenancy: encrypted column has no blind index")
 )

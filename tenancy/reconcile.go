@@ -2,6 +2,9 @@ package tenancy
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -37,6 +40,42 @@ func (db *DB) Fits(ctx context.Context, _ engine.Key) error {
 	return wrap("compare", "keystore", err)
 }
 
+// erasureSecret is the platform's secret under which erasures have their codes. It
+// is made before there is anything to erase, so that every copy of the keystore has
+// it.
+const erasureSecret = "erasure/code"
+
+// erasureCode is what an erasure writes beside the id of the data subject, or of
+// the tenant. Keys are destroyed again only where it is right: whoever may write
+// the data must not be able to have keys destroyed in a keystore that he cannot
+// write.
+func (db *DB) erasureCode(ctx context.Context, tenant, subject uuid.UUID) ([]byte, error) {
+	secret, err := db.keys.Secret(ctx, uuid.Nil, erasureSecret)
+	if err != nil {
+		return nil, wrap("compute", "code of the erasure", err)
+	}
+	defer clear(secret)
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("art32/erasure/v1"))
+	mac.Write(tenant[:])
+	mac.Write(subject[:])
+	return mac.Sum(nil), nil
+}
+
+// confirmed fails with [ErrForgedErasure] unless all are erasures of this system.
+func (db *DB) confirmed(ctx context.Context, all []engine.Erased) error {
+	for _, e := range all {
+		code, err := db.erasureCode(ctx, e.Tenant, e.Subject)
+		if err != nil {
+			return err
+		}
+		if !hmac.Equal(code, e.Code) {
+			return fmt.Errorf("%w (tenant %s)", ErrForgedErasure, e.Tenant)
+		}
+	}
+	return nil
+}
+
 // Reconcile destroys again the keys that an older copy of the keystore has brought
 // back, of people and tenants who the data say were erased, and returns how many
 // those were. It leaves an event in the platform's log before it begins. While the
@@ -56,6 +95,9 @@ func (db *DB) Reconcile(ctx context.Context, of engine.Erasures, _ engine.Key) (
 		return 0, wrap("reconcile", "erasures", err)
 	}
 	if alive, err = db.alive(ctx, all); err != nil {
+		return 0, wrap("reconcile", "keystore", err)
+	}
+	if err := db.confirmed(ctx, alive); err != nil {
 		return 0, wrap("reconcile", "keystore", err)
 	}
 	if err := db.recordReplay(ctx, alive); err != nil {

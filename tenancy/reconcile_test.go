@@ -115,6 +115,73 @@ func TestOldKeystore(t *testing.T) {
 	}
 }
 
+// TestForgedErasure: who may write the data cannot have a key destroyed.
+func TestForgedErasure(t *testing.T) {
+	t.Parallel()
+	for _, engine := range engines {
+		for _, what := range []string{"person", "tenant", "code of another"} {
+			t.Run(engine+"/"+what, func(t *testing.T) {
+				t.Parallel()
+				t.Attr("art32.measure", "TOM-7.2")
+				w := tenancytest.New(t, office, officeOptions(engine, nil))
+				a := w.In(t, w.A)
+				people := fillOffice(a, t, w.DB, 3)
+				must(t, w.DB.Erase(a, people[0]))
+				forge(t, w, what, people)
+				must(t, w.DB.Close())
+				for range 2 {
+					if err := opensAndReads(a, t, w, people[1]); !errors.Is(err, tenancy.ErrForgedErasure) {
+						t.Errorf("%v", err)
+					}
+				}
+				if gone, err := w.Keys.Erased(a, w.A.UUID(), people[1]); gone || err != nil {
+					t.Errorf("the key was destroyed: %v", err)
+				}
+				if gone, err := w.Keys.ErasedTenant(a, w.A.UUID()); gone || err != nil {
+					t.Errorf("the tenant's keys were destroyed: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// opensAndReads opens the database once more and uses the tenant.
+func opensAndReads(ctx context.Context, t *testing.T, w *tenancytest.World, id uuid.UUID) error {
+	t.Helper()
+	db, err := openEngine(ctx, w, w.Keys, w.Log, officeOptions(w.Engine, nil))
+	if err != nil {
+		return err
+	}
+	_, err = persons.Get(ctx, db, id)
+	return errors.Join(err, db.Close())
+}
+
+// forge says in the data that somebody was erased, as who may write them would.
+func forge(t *testing.T, w *tenancytest.World, what string, people []uuid.UUID) {
+	t.Helper()
+	texts := map[string]string{
+		"person": "INSERT INTO art32_erased (tenant_id, subject, erased_at) VALUES ($1, $2, '2026-01-01 00:00:00+00:00')",
+		"code of another": "INSERT INTO art32_erased (tenant_id, subject, erased_at, code)" +
+			" SELECT $1, $2, erased_at, code FROM art32_erased LIMIT 1",
+		"tenant": "UPDATE art32_tenants SET erased_at = created_at, closed_at = created_at, erased_no = 1 WHERE id = $1",
+	}
+	text, args := texts[what], []any{w.A.String(), people[1].String()}
+	db := rawTenant(t, w, w.A)
+	if what == "tenant" {
+		args = args[:1]
+		if w.Engine == tenancytest.SQLite {
+			var err error
+			db, err = sql.Open("sqlite", filepath.Join(w.Dir, "platform.db"))
+			must(t, err)
+		}
+	}
+	if w.Engine == tenancytest.Postgres {
+		text = strings.ReplaceAll(text, "art32_", "art32.")
+	}
+	_, err := db.ExecContext(t.Context(), text, args...)
+	must(t, errors.Join(err, db.Close()))
+}
+
 // alive makes sure that the copy has brought the keys back.
 func alive(t *testing.T, w *tenancytest.World, people []uuid.UUID) {
 	t.Helper()

@@ -35,6 +35,9 @@ func (db *DB) CreateTenant(ctx context.Context, t Tenant) (Tenant, error) {
 		t.ID = NewID()
 	}
 	t.Created = time.Now().UTC().Truncate(time.Microsecond)
+	if _, err := db.erasureCode(ctx, t.ID.UUID(), uuid.Nil); err != nil { // makes its secret, see there
+		return Tenant{}, err
+	}
 	if err := db.keys.CreateTenant(ctx, t.ID.UUID()); err != nil {
 		return Tenant{}, wrap("create", "tenant", err)
 	}

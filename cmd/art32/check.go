@@ -1,6 +1,10 @@
 package main
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // clause is a measure of the annex that checks belong to.
 type clause struct {
@@ -124,19 +128,25 @@ func (c clause) print(out *output) {
 const most = 10
 
 func (c check) print(out *output) {
+	say := func(mark, text string) { out.textf("%-5s %s", mark, breaks.Replace(text)) }
 	switch c.State {
 	case stateUnchecked, stateUnused:
-		out.textf("–     %s", c.Name+": "+c.State+after(": ", c.Note))
+		say("–", c.Name+": "+c.State+after(": ", c.Note))
 	case stateOK:
-		out.textf("ok    %s", c.Name+after(": ", c.Note))
+		say("ok", c.Name+after(": ", c.Note))
 	}
 	for _, f := range c.Found[:min(len(c.Found), most)] {
-		out.textf("BAD   %s: %s", c.Name, f)
+		say("BAD", c.Name+": "+f.String())
 	}
 	if n := len(c.Found) - most; n > 0 {
-		out.textf("BAD   %s: … and %d more, which --json lists", c.Name, n)
+		say("BAD", fmt.Sprintf("%s: … and %d more, which --json lists", c.Name, n))
 	}
 }
+
+// breaks keeps a name that others gave from looking like a line of the report.
+//
+//nolint:gochecknoglobals // immutable
+var breaks = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\t", " ")
 
 // after is a text behind a mark, or nothing.
 func after(mark, text string) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
 )
 
 const (
@@ -74,6 +75,7 @@ type doctor struct {
 	absolute   time.Duration // of a session
 	keyAge     time.Duration
 	app        fs.FS
+	keyed      map[tenancy.ID]bool // tenants whose keys the keystore has; nil: unknown
 }
 
 func (d *doctor) run(ctx context.Context, out *output) (err error) {
@@ -111,6 +113,7 @@ func (d *doctor) logs(ctx context.Context, src source) {
 		d.add("TOM-8.1", "tenants", fault{What: err.Error()})
 		return
 	}
+	d.owned(subjects)
 	db, err := readOnly(src)
 	if err != nil {
 		d.add("TOM-5.1", "audit logs", fault{What: err.Error()})
@@ -174,8 +177,12 @@ func (d *doctor) root(ctx context.Context, store keyring.Store) {
 		key, err = ring.IndexKey(ctx, uuid.Nil)
 		clear(key)
 	}
-	if err != nil {
-		d.add("TOM-7.2", "root key", bad("it does not open the keystore: "+err.Error(), "use the root key and the keystore that belong together; art32 init --key FILE binds them"))
+	switch {
+	case errors.Is(err, errNoKey), errors.Is(err, keyring.ErrNoTenant), errors.Is(err, keyring.ErrKeystore):
+		d.add("TOM-7.2", "root key", bad("the keystore holds no key of the platform", "restore it from its copy (art32 keys restore), or where there are no tenants yet, run art32 init --key FILE"))
+		return
+	case err != nil:
+		d.add("TOM-7.2", "root key", bad("it does not open the keystore: "+err.Error(), "use the root key and the keystore that belong together"))
 		return
 	}
 	d.add("TOM-7.2", "root key")

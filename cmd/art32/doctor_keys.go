@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/tenancy"
 )
 
 const (
@@ -31,14 +32,45 @@ func (d *doctor) ages(ctx context.Context, store keyring.Store) {
 		return
 	}
 	c := keyCount{now: time.Now(), age: d.keyAge, old: map[string]int{}}
+	keyed := map[tenancy.ID]bool{}
 	for rec, err := range lister.List(ctx) {
 		if err != nil {
-			d.add(measure, name, bad(err.Error(), "look into the server's log, or restore the keystore"))
+			d.add(measure, name, bad(err.Error(), "look into the server's log, or restore the keystore (art32 keys restore)"))
 			return
 		}
 		c.add(rec)
+		if keyKind(rec) == "tenant" {
+			keyed[tenancy.ID(rec.Tenant)] = true
+		}
 	}
+	d.keyed = keyed
 	d.note(measure, name, c.text(), c.faults()...)
+}
+
+// owned looks whether the keystore knows the tenants.
+func (d *doctor) owned(subjects []subject) {
+	if d.keyed == nil { // it could not be read, which was said
+		return
+	}
+	var without []string
+	for _, s := range subjects {
+		if !s.tenant.IsZero() && !d.keyed[s.tenant] {
+			without = append(without, s.name())
+		}
+	}
+	if len(without) > 0 {
+		d.add("TOM-7.2", "tenants' keys", bad(
+			fmt.Sprintf("the keystore has no key of %d tenants, the first: %s: it is empty, another one, or older than they are", len(without), without[0]),
+			"name the right one, or restore it from its copy (art32 keys restore); make none anew"))
+		return
+	}
+	d.add("TOM-7.2", "tenants' keys")
+}
+
+// keyKind is that of a key by the first word of its name.
+func keyKind(rec keyring.Record) string {
+	kind, _, _ := strings.Cut(rec.Name, "/")
+	return kind
 }
 
 // keyCount counts versions of keys, whose records come in the order of tenants
@@ -56,7 +88,7 @@ type keyCount struct {
 }
 
 func (c *keyCount) add(rec keyring.Record) {
-	kind, _, _ := strings.Cut(rec.Name, "/")
+	kind := keyKind(rec)
 	if !slices.Contains([]string{"tenant", "index", "data", "subject"}, kind) {
 		return // named secrets and the root's check value are not rotated here
 	}

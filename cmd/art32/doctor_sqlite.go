@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -104,15 +105,40 @@ func (d *doctor) modes() (found []fault, err error) {
 
 func mend(path string, dir bool) string {
 	if dir {
-		return "chmod 700 " + path
+		return "chmod 700 " + shell(path)
 	}
-	return "chmod 600 " + path
+	return "chmod 600 " + shell(path)
+}
+
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./+:@%=,~][-A-Za-z0-9_./+:@%=,~]*$`)
+
+// shell writes a path so that a command with it can be copied: others may have
+// named the file.
+func shell(path string) string {
+	if plainPath.MatchString(path) && path[0] != '~' {
+		return path
+	}
+	if line(path) != path {
+		return "(by hand: its name is no plain text)"
+	}
+	if path[0] == '-' {
+		path = "./" + path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// restoring is how a file is had again.
+func restoring(name string) string {
+	if name == keystoreFile {
+		return "restore it from its copy (art32 keys restore) or from a backup"
+	}
+	return "restore it from a backup"
 }
 
 // file looks for damage and pending migrations in one file.
 func (d *doctor) file(ctx context.Context, measure, name string, lines []tenancy.Line) {
 	if _, err := os.Lstat(filepath.Join(d.data, filepath.FromSlash(name))); err != nil {
-		d.add(measure, name, bad("it is missing", "restore it from a backup"))
+		d.add(measure, name, bad("it is missing", restoring(name)))
 		return
 	}
 	f, err := openFile(d.data, name)
@@ -131,8 +157,8 @@ func (d *doctor) file(ctx context.Context, measure, name string, lines []tenancy
 
 // faults are damage and pending migrations.
 func (r *roFile) faults(ctx context.Context, lines []tenancy.Line) []fault {
-	const restore = "restore it from a backup"
 	name := r.file.name
+	restore := restoring(name)
 	var verdict string
 	if err := r.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return []fault{bad(fromSQLite(name, err).Error(), restore)}
@@ -148,6 +174,8 @@ func (r *roFile) faults(ctx context.Context, lines []tenancy.Line) []fault {
 	switch {
 	case err != nil:
 		return []fault{{What: fromSQLite(name, err).Error()}}
+	case len(held) == 0 && name == keystoreFile:
+		return []fault{bad("it holds nothing", restore)}
 	case len(missing) > 0:
 		return []fault{bad("pending: "+strings.Join(missing, ", "), "run art32 migrate")}
 	}

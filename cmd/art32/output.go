@@ -80,12 +80,17 @@ var (
 	passwordWord = regexp.MustCompile(`(?i)\b((?:ssl)?password)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&'"]+)`)
 	// userPassword is that of a URL, also of one that is none to url.Parse.
 	userPassword = regexp.MustCompile(`^(?:.*?://)?[^/:@]*:([^@]*(?:@[^@/]*)*)@`)
+	// coloned is a password behind a colon that was escaped by mistake.
+	coloned = regexp.MustCompile(`(?i)^(?:.*?://)?[^/:@]*%3A([^@/]+)@`)
 )
 
 // passwords lists the spellings in which the passwords of a DSN may show. It need
 // not be whole, nor stand alone: "-postgres://…", "--dsn=host=h password=…".
 func passwords(arg string) (all []string) {
 	if m := userPassword.FindStringSubmatch(arg); m != nil {
+		all = spellings(all, m[1])
+	}
+	if m := coloned.FindStringSubmatch(arg); m != nil { // its colon is part of the name
 		all = spellings(all, m[1])
 	}
 	for _, m := range passwordWord.FindAllStringSubmatch(arg, -1) {

@@ -308,6 +308,37 @@ func TestCopyIntoKeystoreBegunAnew(t *testing.T) {
 	}
 }
 
+// TestCopyBesideKeysMadeAnew: after an older copy was restored a person whom it did
+// not know got another key under the same name. A newer copy tells.
+func TestCopyBesideKeysMadeAnew(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.3")
+	t.Parallel()
+	engines(t, func(t *testing.T, db *sql.DB, d migrate.Dialect) {
+		ctx, k := t.Context(), newKeystore(t, newRoot(t), openSQLite(t), migrate.SQLite)
+		older, person := k.copy(t), uuid.New()
+		sealed := value(value(k.ring.CreateCipher(ctx, acme, person))(t).Seal(nil, []byte("x"), place))(t)
+		newer := k.copy(t)
+		store := keyring.SQLStore(db, d)
+		r := newRing(t, k.root, store, nil)
+		value(r.RestoreCopy(ctx, bytes.NewReader(older)))(t)
+		value(r.CreateCipher(ctx, acme, person))(t)
+		before := value(store.Get(ctx, acme, []string{"subject/" + person.String()}))(t)
+		if _, err := r.RestoreCopy(ctx, bytes.NewReader(newer)); !errors.Is(err, keyring.ErrCopyRefused) || !strings.Contains(err.Error(), person.String()) {
+			t.Error(err)
+		}
+		if after := value(store.Get(ctx, acme, []string{"subject/" + person.String()}))(t); len(after) != 1 || !bytes.Equal(after[0].Wrapped, before[0].Wrapped) {
+			t.Error("it was refused and changed something")
+		}
+		value(newRing(t, k.root, store, quick).Rotate(ctx, acme, keyring.KEK, time.Now(), nil))(t)
+		if done := value(r.RestoreCopy(ctx, bytes.NewReader(older)))(t); done.Added != 0 {
+			t.Errorf("the same keys under a new KEK: %+v", done)
+		}
+		fresh := newRing(t, k.root, keyring.SQLStore(openSQLite(t), migrate.SQLite), nil)
+		value(fresh.RestoreCopy(ctx, bytes.NewReader(newer)))(t)
+		value(value(fresh.Cipher(ctx, acme, person))(t).Open(nil, sealed, place))(t)
+	})
+}
+
 // TestCopyWithKMS has a service wrap the key of the code.
 func TestCopyWithKMS(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.3")

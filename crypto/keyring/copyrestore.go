@@ -1,13 +1,16 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 
+	"github.com/art32/art32/internal/aead"
 	"github.com/google/uuid"
 )
 
@@ -24,7 +27,7 @@ import (
 // sealed since with a tenant's data key are not counted: have it rotated.
 //
 // It returns [ErrCopyRefused], also for the copy of another keystore and where
-// this one was begun anew since, and [ErrRoot] when the keystore is of another
+// this one, or a key of the copy, was begun anew since, and [ErrRoot] when the keystore is of another
 // root. It needs a store that is a [Copier].
 func (r *Ring) RestoreCopy(ctx context.Context, in io.ReadSeeker) (Restored, error) {
 	store, err := r.copier()
@@ -49,6 +52,11 @@ func (r *Ring) RestoreCopy(ctx context.Context, in io.ReadSeeker) (Restored, err
 	}
 	done := Restored{Contents: c.Contents}
 	defer r.cache.dropAll()
+	if len(stand) > 0 {
+		if err := r.noneAnew(ctx, in, c.sums); err != nil {
+			return Restored{}, err
+		}
+	}
 	for _, first := range []bool{true, false} { // no key is taken before its KEK
 		if err := r.restorePass(ctx, in, store, c.sums, first, &done); err != nil {
 			return done, err
@@ -79,9 +87,116 @@ func (r *Ring) sameKeystore(ctx context.Context, stand, copied []Record) error {
 	return nil
 }
 
-// restorePass imports what the root wraps, or what the KEKs do. Each batch is
-// compared with the one that was checked: the file may have changed since.
-func (r *Ring) restorePass(ctx context.Context, in io.ReadSeeker, store Copier, sums [][]byte, first bool, done *Restored) error {
+// noneAnew refuses a keystore in which keys were made since under names of the
+// copy: what was sealed with those of the copy would not open any more.
+func (r *Ring) noneAnew(ctx context.Context, in io.ReadSeeker, sums [][]byte) error {
+	others, first := 0, ""
+	err := r.again(ctx, in, sums, func(part []CopiedRecord) error {
+		for tenant, records := range byTenant(part) {
+			other, err := r.others(ctx, tenant, records)
+			if err != nil {
+				return err
+			}
+			if len(other) > 0 && others == 0 {
+				first = fmt.Sprintf("tenant %s, key %s", tenant, other[0])
+			}
+			others += len(other)
+		}
+		return nil
+	})
+	if err == nil && others > 0 {
+		err = fmt.Errorf("%w: the keystore has other keys than the copy under %d of its names, the first: %s: "+
+			"they were made since an older copy was restored; to have those of the copy, restore it into an empty keystore", ErrCopyRefused, others, first)
+	}
+	return err
+}
+
+func byTenant(part []CopiedRecord) map[uuid.UUID][]Record {
+	out := map[uuid.UUID][]Record{}
+	for _, rec := range part {
+		if rec.hasBytes() && rec.Name != nameRoot {
+			out[rec.Tenant] = append(out[rec.Tenant], rec.Record)
+		}
+	}
+	return out
+}
+
+// others names those keys of records under whose name and version the keystore
+// has another key. What either side cannot open is not compared.
+func (r *Ring) others(ctx context.Context, tenant uuid.UUID, records []Record) (names []string, err error) {
+	ask := make([]string, len(records))
+	for i := range records {
+		ask[i] = records[i].Name
+	}
+	got, err := r.store.Get(ctx, tenant, slices.Compact(ask))
+	if err != nil {
+		return nil, err
+	}
+	stand := byName(got)
+	for _, rec := range records {
+		for _, s := range stand.of(rec.Name) {
+			if s.Version != rec.Version || !s.hasBytes() || bytes.Equal(s.Wrapped, rec.Wrapped) {
+				continue
+			}
+			same, err := r.sameKey(ctx, s, rec)
+			if err != nil {
+				return nil, err
+			}
+			if !same {
+				names = append(names, rec.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
+func (r *Ring) sameKey(ctx context.Context, stand, copied Record) (bool, error) {
+	a, err := r.bytesOf(ctx, stand)
+	if err != nil || a == nil {
+		return true, err
+	}
+	defer clear(a)
+	b, err := r.bytesOf(ctx, copied)
+	if err != nil || b == nil {
+		return true, err
+	}
+	defer clear(b)
+	return subtle.ConstantTimeCompare(a, b) == 1, nil
+}
+
+// bytesOf unwraps a key by the root, or by the KEK that stands; nil where it does
+// not open.
+func (r *Ring) bytesOf(ctx context.Context, rec Record) ([]byte, error) {
+	if rec.Name == nameTenant {
+		key, err := r.root.Unwrap(ctx, rec.Wrapped, rootAAD(rec.Tenant, rec.Name, rec.Version))
+		if errors.Is(err, ErrUnwrap) {
+			return nil, nil
+		}
+		return key, err
+	}
+	kek, err := r.kek(ctx, ref{tenant: rec.Tenant, name: nameTenant})
+	if errors.Is(err, ErrNoTenant) || err == nil && kek.erased {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	under, _ := aead.KeyVersion(rec.Wrapped)
+	a := kek.kek(under)
+	if a == nil {
+		return nil, nil
+	}
+	t, n, v := place(rec.Tenant, rec.Name, rec.Version)
+	key, err := a.Open(nil, rec.Wrapped, t, n, v)
+	if err != nil {
+		return nil, nil //nolint:nilerr // damaged: nothing to compare
+	}
+	return key, nil
+}
+
+// again reads the copy once more. Each batch is compared with the one that was
+// checked: the file may have changed since.
+func (r *Ring) again(ctx context.Context, in io.ReadSeeker, sums [][]byte, each func([]CopiedRecord) error) error {
 	if _, err := in.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("keyring: read copy: %w", err)
 	}
@@ -90,6 +205,14 @@ func (r *Ring) restorePass(ctx context.Context, in io.ReadSeeker, store Copier, 
 			return fmt.Errorf("%w: it was changed while it was read", ErrCopyRefused)
 		}
 		sums = sums[1:]
+		return each(part)
+	})
+	return err
+}
+
+// restorePass imports what the root wraps, or what the KEKs do.
+func (r *Ring) restorePass(ctx context.Context, in io.ReadSeeker, store Copier, sums [][]byte, first bool, done *Restored) error {
+	return r.again(ctx, in, sums, func(part []CopiedRecord) error {
 		part = slices.DeleteFunc(part, func(rec CopiedRecord) bool {
 			return first != (rec.Name == nameRoot || rec.Name == nameTenant)
 		})
@@ -97,5 +220,4 @@ func (r *Ring) restorePass(ctx context.Context, in io.ReadSeeker, store Copier, 
 		done.Added, done.Erased = done.Added+added, done.Erased+erased
 		return err
 	})
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,9 @@ func (r *Ring) KeepCopy(ctx context.Context, dir string, o *KeepOptions) (Kept, 
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Kept{}, fmt.Errorf("keyring: keep copy: %w", err)
+	}
+	if st, err := os.Stat(dir); err != nil || runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
+		return Kept{}, errors.Join(fmt.Errorf("keyring: keep copy: others may use the folder %q: give it mode 0700", dir), err)
 	}
 	lock, err := filelock.Wait(ctx, filepath.Join(dir, copyLock))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +182,13 @@ func TestKeepCopyRefuses(t *testing.T) {
 	if _, err := k.ring.KeepCopy(t.Context(), file, nil); err == nil {
 		t.Error("a file for a folder accepted")
 	}
+	if runtime.GOOS != "windows" {
+		open := t.TempDir()
+		noError(t, os.Chmod(open, 0o755)) //nolint:gosec // G302: what is refused
+		if _, err := k.ring.KeepCopy(t.Context(), open, nil); err == nil {
+			t.Error("a folder accepted that others may read")
+		}
+	}
 	if _, err := keyring.CopyFiles(filepath.Join(file, "none")); err == nil {
 		t.Error("no folder, no error")
 	}
@@ -190,7 +198,7 @@ func TestKeepCopyRefuses(t *testing.T) {
 func TestKeepCopyTogether(t *testing.T) {
 	t.Parallel()
 	k := newKeystore(t, newRoot(t), openSQLite(t), migrate.SQLite)
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "copies")
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {

@@ -36,6 +36,7 @@ type Scope struct {
 // Erased names a data subject who was erased, or with a nil Subject a tenant.
 type Erased struct {
 	Tenant, Subject uuid.UUID // their ids
+	Code            []byte    // that the erasure has written beside them
 }
 
 // Erasures reads who was erased, the newest first, as the database knows it: at

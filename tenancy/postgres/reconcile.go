@@ -24,8 +24,8 @@ func (e *pgEngine) reconcile(ctx context.Context, db *tenancy.DB, logger *slog.L
 // The erasures of people and of tenants, the newest first; $1 is how many at
 // most, or NULL.
 const (
-	erasedSubjects = "SELECT tenant::text, subject::text FROM art32.erasures($1)"
-	erasedTenants  = "SELECT id::text, '00000000-0000-0000-0000-000000000000' FROM art32.tenants WHERE erased_no IS NOT NULL" +
+	erasedSubjects = "SELECT tenant::text, subject::text, code FROM art32.erasures($1)"
+	erasedTenants  = "SELECT id::text, '00000000-0000-0000-0000-000000000000', erasure_code FROM art32.tenants WHERE erased_no IS NOT NULL" +
 		" AND ($1::bigint IS NULL OR erased_no = (SELECT max(erased_no) FROM art32.tenants)) ORDER BY erased_no DESC"
 )
 
@@ -53,7 +53,7 @@ func (e *pgEngine) readErasures(ctx context.Context, query string, limit any) (a
 	defer rows.Close()
 	for rows.Next() {
 		var x engine.Erased
-		if err := rows.Scan(&x.Tenant, &x.Subject); err != nil {
+		if err := rows.Scan(&x.Tenant, &x.Subject, &x.Code); err != nil {
 			return nil, err
 		}
 		all = append(all, x)

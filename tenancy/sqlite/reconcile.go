@@ -27,14 +27,14 @@ func (d *database) reconcileWith(ctx context.Context, db *tenancy.DB) error {
 
 // erasedTenants implements [engine.Erasures] for tenants.
 func (d *database) erasedTenants(ctx context.Context, most int) ([]engine.Erased, error) {
-	text := `SELECT id FROM art32_tenants WHERE erased_no = (SELECT max(erased_no) FROM art32_tenants)`
+	text := `SELECT id, erasure_code FROM art32_tenants WHERE erased_no = (SELECT max(erased_no) FROM art32_tenants)`
 	if most == 0 {
-		text = `SELECT id FROM art32_tenants WHERE erased_no IS NOT NULL ORDER BY erased_no DESC`
+		text = `SELECT id, erasure_code FROM art32_tenants WHERE erased_no IS NOT NULL ORDER BY erased_no DESC`
 	}
 	var all []engine.Erased
 	err := d.platform.query(ctx, engine.Stmt{SQL: text}, func(r engine.Row) error {
 		var e engine.Erased
-		err := r.Scan(&e.Tenant)
+		err := r.Scan(&e.Tenant, &e.Code)
 		all = append(all, e)
 		return err
 	})
@@ -57,11 +57,11 @@ func (d *database) reconcileFile(ctx context.Context, f *file, tenant uuid.UUID)
 			limit = math.MaxInt64
 		}
 		err = f.query(ctx, engine.Stmt{
-			SQL:  `SELECT subject FROM art32_erased ORDER BY rowid DESC LIMIT $1`,
+			SQL:  `SELECT subject, code FROM art32_erased ORDER BY rowid DESC LIMIT $1`,
 			Args: []any{limit},
 		}, func(r engine.Row) error {
 			e := engine.Erased{Tenant: tenant}
-			err := r.Scan(&e.Subject)
+			err := r.Scan(&e.Subject, &e.Code)
 			all = append(all, e)
 			return err
 		})
