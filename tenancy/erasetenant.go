@@ -116,8 +116,8 @@ func (db *DB) closeErased(ctx context.Context, s engine.Scope) error {
 	err = db.onPlatform(ctx, c, func(ctx context.Context, tx *Tx) error {
 		tenants := engine.Table(tx.eng.Dialect(), "tenants")
 		_, err := tx.eng.Run(ctx, engine.Stmt{
-			SQL: "UPDATE " + tenants + " SET erased_at = $2, closed_at = COALESCE(closed_at, $2), erasure_code = $3," +
-				" erased_no = (SELECT COALESCE(max(erased_no), 0) + 1 FROM " + tenants + ") WHERE id = $1 AND erased_at IS NULL",
+			SQL: "UPDATE " + tenants + " SET erased_at = $2, closed_at = COALESCE(closed_at, $2), erasure_code = $3" +
+				" WHERE id = $1 AND erased_at IS NULL",
 			Args: []any{s.Tenant, time.Now().UTC().Truncate(time.Microsecond), code}, Rows: 1,
 		}, engine.Continue, nil)
 		return wrap("close", "tenant", err)

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -78,23 +77,13 @@ func (db *DB) confirmed(ctx context.Context, all []engine.Erased) error {
 
 // Reconcile destroys again the keys that an older copy of the keystore has brought
 // back, of people and tenants who the data say were erased, and returns how many
-// those were. It leaves an event in the platform's log before it begins. While the
-// newest erasure's key is gone, as always but after such a restore, that is all it
-// looks at. The engine packages call it before they serve anybody.
+// those were. It leaves an event in the platform's log before it begins. It asks the
+// keystore for each erasure: that of the newest says nothing of the others, since an
+// erasure may end long after its key was destroyed, and a keystore may lack some
+// keys only. The engine packages call it before they serve anybody.
 func (db *DB) Reconcile(ctx context.Context, of engine.Erasures, _ engine.Key) (destroyed int, err error) {
-	newest, err := of(ctx, 1)
-	if err != nil {
-		return 0, wrap("reconcile", "erasures", err)
-	}
-	alive, err := db.alive(ctx, newest)
+	alive, err := db.alive(ctx, of)
 	if err != nil || len(alive) == 0 {
-		return 0, wrap("reconcile", "keystore", err)
-	}
-	all, err := of(ctx, 0)
-	if err != nil {
-		return 0, wrap("reconcile", "erasures", err)
-	}
-	if alive, err = db.alive(ctx, all); err != nil {
 		return 0, wrap("reconcile", "keystore", err)
 	}
 	if err := db.confirmed(ctx, alive); err != nil {
@@ -103,8 +92,7 @@ func (db *DB) Reconcile(ctx context.Context, of engine.Erasures, _ engine.Key) (
 	if err := db.recordReplay(ctx, alive); err != nil {
 		return 0, err
 	}
-	// The newest is last: until then the next opening begins anew.
-	for _, e := range slices.Backward(alive) {
+	for _, e := range alive {
 		if err := db.shred(ctx, e); err != nil {
 			return destroyed, wrap("reconcile", "keystore", err)
 		}
@@ -113,29 +101,48 @@ func (db *DB) Reconcile(ctx context.Context, of engine.Erasures, _ engine.Key) (
 	return destroyed, nil
 }
 
+// askedAtOnce is how many data subjects the keystore is asked for at once.
+const askedAtOnce = 1000
+
 // alive are those whose keys the keystore has, or has never heard of.
-func (db *DB) alive(ctx context.Context, all []engine.Erased) (out []engine.Erased, err error) {
-	for _, e := range all {
-		gone, err := db.keyGone(ctx, e.Tenant, e.Subject)
-		if err != nil {
-			return nil, err
+func (db *DB) alive(ctx context.Context, of engine.Erasures) (out []engine.Erased, err error) {
+	var part []engine.Erased // of one tenant
+	ask := func() error {
+		if len(part) == 0 {
+			return nil
 		}
-		if !gone {
-			out = append(out, e)
+		subjects := make([]uuid.UUID, len(part))
+		for i := range part {
+			subjects[i] = part[i].Subject
 		}
+		gone, err := db.keys.ErasedAmong(ctx, part[0].Tenant, subjects)
+		for i := range part {
+			if err == nil && !gone[i] {
+				out = append(out, part[i])
+			}
+		}
+		part = part[:0]
+		return err
 	}
-	return out, nil
+	err = of(ctx, func(e engine.Erased) error {
+		if len(part) == askedAtOnce || len(part) > 0 && part[0].Tenant != e.Tenant {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+		part = append(part, e)
+		return nil
+	})
+	if err == nil {
+		err = ask()
+	}
+	return out, err
 }
 
 // keyGone asks the keystore for the tombstone of a data subject, or of the tenant.
 func (db *DB) keyGone(ctx context.Context, tenant, subject uuid.UUID) (bool, error) {
-	if subject != uuid.Nil {
-		gone, err := db.keys.Erased(ctx, tenant, subject)
-		if gone || err != nil {
-			return gone, err
-		}
-	}
-	return db.keys.ErasedTenant(ctx, tenant)
+	gone, err := db.keys.ErasedAmong(ctx, tenant, []uuid.UUID{subject})
+	return err == nil && gone[0], err
 }
 
 func (db *DB) shred(ctx context.Context, e engine.Erased) error {

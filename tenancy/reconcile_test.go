@@ -115,6 +115,51 @@ func TestOldKeystore(t *testing.T) {
 	}
 }
 
+// TestOldKeystoreBetween: the key of the erasure that ended last was destroyed
+// before the copy was made; that of one that ended earlier, after it.
+func TestOldKeystoreBetween(t *testing.T) {
+	t.Parallel()
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			t.Attr("art32.measure", "TOM-7.2")
+			w := tenancytest.New(t, office, officeOptions(engine, nil))
+			a, b := w.In(t, w.A), w.In(t, w.B)
+			people := fillOffice(a, t, w.DB, 3)
+			fillOffice(b, t, w.DB, 1)
+			interrupted := func(ctx context.Context, erase func(context.Context) error) {
+				ctx, cancel := context.WithCancel(ctx)
+				w.DB.OnStep(func(step string) {
+					if step == "shredded" {
+						cancel()
+					}
+				})
+				if err := erase(ctx); err == nil {
+					t.Fatal("it was not interrupted")
+				}
+				w.DB.OnStep(nil)
+			}
+			interrupted(a, func(ctx context.Context) error { return w.DB.Erase(ctx, people[0]) })
+			restore := yesterday(t, w)
+			must(t, w.DB.Erase(a, people[1]))
+			must(t, w.DB.EraseTenant(b))
+			must(t, w.DB.Erase(a, people[0]))
+			restore()
+			after := w.Reopen(t)
+			for i, id := range people {
+				p, err := persons.Get(a, after.DB, id)
+				must(t, err)
+				if _, err := p.Name.Reveal(); errors.Is(err, field.ErrErased) != (i < 2) {
+					t.Errorf("person %d: %v", i, err)
+				}
+			}
+			if _, err := after.Keys.TenantCipher(b, w.B.UUID()); !errors.Is(err, keyring.ErrErased) {
+				t.Errorf("the erased tenant's key: %v", err)
+			}
+		})
+	}
+}
+
 // TestForgedErasure: who may write the data cannot have a key destroyed.
 func TestForgedErasure(t *testing.T) {
 	t.Parallel()
@@ -163,7 +208,7 @@ func forge(t *testing.T, w *tenancytest.World, what string, people []uuid.UUID) 
 		"person": "INSERT INTO art32_erased (tenant_id, subject, erased_at) VALUES ($1, $2, '2026-01-01 00:00:00+00:00')",
 		"code of another": "INSERT INTO art32_erased (tenant_id, subject, erased_at, code)" +
 			" SELECT $1, $2, erased_at, code FROM art32_erased LIMIT 1",
-		"tenant": "UPDATE art32_tenants SET erased_at = created_at, closed_at = created_at, erased_no = 1 WHERE id = $1",
+		"tenant": "UPDATE art32_tenants SET erased_at = created_at, closed_at = created_at WHERE id = $1",
 	}
 	text, args := texts[what], []any{w.A.String(), people[1].String()}
 	db := rawTenant(t, w, w.A)

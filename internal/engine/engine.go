@@ -39,10 +39,9 @@ type Erased struct {
 	Code            []byte    // that the erasure has written beside them
 }
 
-// Erasures reads who was erased, the newest first, as the database knows it: at
-// most so many of each kind, or with 0 all. Those that cannot be told apart in
-// time are all among the newest.
-type Erasures func(ctx context.Context, most int) ([]Erased, error)
+// Erasures tells each who was erased, as the database knows it, those of one tenant
+// behind each other. An error of each ends it.
+type Erasures func(ctx context.Context, each func(Erased) error) error
 
 // Stmt is one statement with its bind parameters ($1, $2, … in both dialects):
 // nil, bool, int64, float64, string, []byte, [time.Time] or [uuid.UUID].

@@ -21,42 +21,40 @@ func (e *pgEngine) reconcile(ctx context.Context, db *tenancy.DB, logger *slog.L
 	return err
 }
 
-// The erasures of people and of tenants, the newest first; $1 is how many at
-// most, or NULL.
+// The erasures of people, and of tenants.
 const (
-	erasedSubjects = "SELECT tenant::text, subject::text, code FROM art32.erasures($1)"
-	erasedTenants  = "SELECT id::text, '00000000-0000-0000-0000-000000000000', erasure_code FROM art32.tenants WHERE erased_no IS NOT NULL" +
-		" AND ($1::bigint IS NULL OR erased_no = (SELECT max(erased_no) FROM art32.tenants)) ORDER BY erased_no DESC"
+	erasedSubjects = "SELECT tenant::text, subject::text, code FROM art32.erasures()"
+	erasedTenants  = "SELECT id::text, '00000000-0000-0000-0000-000000000000', erasure_code FROM art32.tenants WHERE erased_at IS NOT NULL"
 )
 
 // erasures implements [engine.Erasures].
-func (e *pgEngine) erasures(ctx context.Context, most int) (all []engine.Erased, err error) {
-	var limit any
-	if most > 0 {
-		limit = int64(most)
-	}
+func (e *pgEngine) erasures(ctx context.Context, each func(engine.Erased) error) error {
 	for _, query := range []string{erasedSubjects, erasedTenants} {
-		more, err := e.readErasures(ctx, query, limit)
-		if err != nil {
-			return nil, fmt.Errorf("postgres: read erasures: %w", translate(err, false))
+		if err := e.eachErased(ctx, query, each); err != nil {
+			return err
 		}
-		all = append(all, more...)
 	}
-	return all, nil
+	return nil
 }
 
-func (e *pgEngine) readErasures(ctx context.Context, query string, limit any) (all []engine.Erased, err error) {
-	rows, err := e.platform.QueryContext(ctx, query, limit)
+func (e *pgEngine) eachErased(ctx context.Context, query string, each func(engine.Erased) error) error {
+	failed := func(err error) error { return fmt.Errorf("postgres: read erasures: %w", translate(err, false)) }
+	rows, err := e.platform.QueryContext(ctx, query)
 	if err != nil {
-		return nil, err
+		return failed(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var x engine.Erased
 		if err := rows.Scan(&x.Tenant, &x.Subject, &x.Code); err != nil {
-			return nil, err
+			return failed(err)
 		}
-		all = append(all, x)
+		if err := each(x); err != nil {
+			return err
+		}
 	}
-	return all, rows.Err()
+	if err := rows.Err(); err != nil {
+		return failed(err)
+	}
+	return nil
 }

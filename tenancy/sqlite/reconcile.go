@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"log/slog"
-	"math"
 
 	"github.com/google/uuid"
 
@@ -26,24 +25,19 @@ func (d *database) reconcileWith(ctx context.Context, db *tenancy.DB) error {
 }
 
 // erasedTenants implements [engine.Erasures] for tenants.
-func (d *database) erasedTenants(ctx context.Context, most int) ([]engine.Erased, error) {
-	text := `SELECT id, erasure_code FROM art32_tenants WHERE erased_no = (SELECT max(erased_no) FROM art32_tenants)`
-	if most == 0 {
-		text = `SELECT id, erasure_code FROM art32_tenants WHERE erased_no IS NOT NULL ORDER BY erased_no DESC`
-	}
-	var all []engine.Erased
-	err := d.platform.query(ctx, engine.Stmt{SQL: text}, func(r engine.Row) error {
+func (d *database) erasedTenants(ctx context.Context, each func(engine.Erased) error) error {
+	text := `SELECT id, erasure_code FROM art32_tenants WHERE erased_at IS NOT NULL`
+	return d.platform.query(ctx, engine.Stmt{SQL: text}, func(r engine.Row) error {
 		var e engine.Erased
-		err := r.Scan(&e.Tenant, &e.Code)
-		all = append(all, e)
-		return err
+		if err := r.Scan(&e.Tenant, &e.Code); err != nil {
+			return err
+		}
+		return each(e)
 	})
-	return all, err
 }
 
 // reconcileFile does so for a tenant's file, once in the life of a process: a
-// keystore does not grow older while it is open. The rows lie in the order in
-// which they were written.
+// keystore does not grow older while it is open.
 func (d *database) reconcileFile(ctx context.Context, f *file, tenant uuid.UUID) error {
 	if d.reconcile == nil {
 		return nil
@@ -51,21 +45,14 @@ func (d *database) reconcileFile(ctx context.Context, f *file, tenant uuid.UUID)
 	if _, done := d.reconciled.Load(tenant); done {
 		return nil
 	}
-	err := d.reconcile(ctx, func(ctx context.Context, most int) (all []engine.Erased, err error) {
-		limit := int64(most)
-		if most == 0 {
-			limit = math.MaxInt64
-		}
-		err = f.query(ctx, engine.Stmt{
-			SQL:  `SELECT subject, code FROM art32_erased ORDER BY rowid DESC LIMIT $1`,
-			Args: []any{limit},
-		}, func(r engine.Row) error {
+	err := d.reconcile(ctx, func(ctx context.Context, each func(engine.Erased) error) error {
+		return f.query(ctx, engine.Stmt{SQL: `SELECT subject, code FROM art32_erased`}, func(r engine.Row) error {
 			e := engine.Erased{Tenant: tenant}
-			err := r.Scan(&e.Subject, &e.Code)
-			all = append(all, e)
-			return err
+			if err := r.Scan(&e.Subject, &e.Code); err != nil {
+				return err
+			}
+			return each(e)
 		})
-		return all, err
 	})
 	if err == nil {
 		d.reconciled.Store(tenant, struct{}{})

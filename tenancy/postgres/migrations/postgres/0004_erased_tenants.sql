@@ -1,17 +1,15 @@
--- Tenants that were erased. erased_no numbers them in the order in which they
--- were erased, whatever clocks say; cleared_at says that nothing is left to do.
--- replayed_at is when keys of a tenant's erased people were last found back, in an
--- older copy of the keystore, and destroyed again.
+-- Tenants that were erased. cleared_at says that nothing is left to do. replayed_at
+-- is when keys of a tenant's erased people were last found back, in an older copy
+-- of the keystore, and destroyed again. The code can be computed by the library
+-- alone: a row that others have written must not have a key destroyed.
 ALTER TABLE art32.tenants
-	ADD COLUMN erased_no   bigint,
-	ADD COLUMN erased_at   timestamptz,
-	ADD COLUMN cleared_at  timestamptz,
-	ADD COLUMN replayed_at timestamptz;
+	ADD COLUMN erased_at    timestamptz,
+	ADD COLUMN erasure_code bytea,
+	ADD COLUMN cleared_at   timestamptz,
+	ADD COLUMN replayed_at  timestamptz;
 
--- The order of the erasures: while the keystore still has a key for the newest,
--- it is older than the data. A subject of all zeroes stands for the tenant.
-ALTER TABLE art32.erased ADD COLUMN n bigint GENERATED ALWAYS AS IDENTITY;
-CREATE UNIQUE INDEX erased_n ON art32.erased (n);
+-- A subject of all zeroes stands for the tenant.
+ALTER TABLE art32.erased ADD COLUMN code bytea;
 
 DO $$
 BEGIN
@@ -20,10 +18,10 @@ BEGIN
 END
 $$;
 
--- erasures lists the newest erasures of all tenants, at most so many; NULL: all.
-CREATE FUNCTION art32.erasures(most bigint) RETURNS TABLE (tenant uuid, subject uuid)
+-- erasures lists the erasures of all tenants, those of one behind each other.
+CREATE FUNCTION art32.erasures() RETURNS TABLE (tenant uuid, subject uuid, code bytea)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog
-AS $$ SELECT e.tenant_id, e.subject FROM art32.erased e ORDER BY e.n DESC LIMIT most $$;
-REVOKE ALL ON FUNCTION art32.erasures(bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION art32.erasures(bigint) TO art32_library;
+AS $$ SELECT e.tenant_id, e.subject, e.code FROM art32.erased e ORDER BY e.tenant_id, e.subject $$;
+REVOKE ALL ON FUNCTION art32.erasures() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION art32.erasures() TO art32_library;
