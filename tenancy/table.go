@@ -217,7 +217,7 @@ func checkPlain(t reflect.Type) error {
 func (c *column) setIndex(value string, unique bool) error {
 	name, how, ok := strings.Cut(value, ":")
 	if !ok || !identifier.MatchString(name) {
-		return errors.New("an index is written index=COLUMN:TRANSFORM")
+		return errors.New("an index is written index=COLUMN:TRANSFORM, or unique=COLUMN:TRANSFORM")
 	}
 	if !c.sealed() {
 		return errors.New("only an encrypted column has a blind index")
