@@ -103,6 +103,7 @@ func TestHide(t *testing.T) {
 		{"-postgres://u:s3cr3t%21@h/db?sslmode=disable"},
 		{"postgres://u:s3cr3t!@h:port/db"},
 		{"--smtp", "u:s3cr3t!@h:587"},
+		{"--dsn", "postgres://u%3As3cr3t%21@h/db"},
 		{"--dsn", "host=h password=s3cr3t!"},
 		{"--dsn=host=h password='s3cr3t!'"},
 	} {
@@ -114,6 +115,33 @@ func TestHide(t *testing.T) {
 }
 
 // TestHideByShape hides what is a secret wherever it comes from.
+// TestNamesOfOthers: neither a line of the report nor a command in it can be forged
+// by the name of a file or a table.
+func TestNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/srv/art32/data":         "/srv/art32/data",
+		"a; touch x #.db":         "'a; touch x #.db'",
+		"it's":                    `'it'\''s'`,
+		"-rf":                     "'./-rf'",
+		"~/x":                     "'~/x'",
+		"x\nok    newest run: ok": "(by hand: its name is no plain text)",
+		"x\x1b[2J":                "(by hand: its name is no plain text)",
+	} {
+		if got := shell(path); got != want {
+			t.Errorf("%q: %s", path, got)
+		}
+	}
+	var b strings.Builder
+	var all checks
+	all.add("TOM-7.2", "file x\nok    a", bad("table y\nok    b\r\nok    c", "mend\nok    d"))
+	all.note("TOM-7.2", "z\nBAD   e", "f\tg")
+	_ = all.report(&output{w: &b})
+	if n := strings.Count(b.String(), "\n"); n != 3 {
+		t.Errorf("%d lines:\n%s", n, b.String())
+	}
+}
+
 func TestHideByShape(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

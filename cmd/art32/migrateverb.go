@@ -247,8 +247,11 @@ func (m *migration) openAll(ctx context.Context, tenants map[tenancy.ID]tenantRo
 	if err != nil {
 		return nil, err
 	}
-	// No key is needed: nothing is read or written but tables.
-	db, err := sqlite.Open(ctx, m.data, schema, &keyring.Ring{}, &audit.Log{}, &sqlite.Options{Migrations: m.app, Lines: packageLines()})
+	keys, err := keyring.New(noRoot{}, store, nil)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlite.Open(ctx, m.data, schema, keys, &audit.Log{}, &sqlite.Options{Migrations: m.app, Lines: packageLines()})
 	if err != nil {
 		return nil, err
 	}
@@ -261,6 +264,18 @@ func (m *migration) openAll(ctx context.Context, tenants map[tenancy.ID]tenantRo
 	}
 	return wrong, nil
 }
+
+// noRoot stands for the root key where no key is opened: nothing is read or written
+// but tables.
+type noRoot struct{}
+
+var errNoRoot = errors.New("this needs the root key, which the application has: start it, which does the same")
+
+// Wrap implements [keyring.Wrapper].
+func (noRoot) Wrap(context.Context, []byte, []byte) ([]byte, error) { return nil, errNoRoot }
+
+// Unwrap implements [keyring.Wrapper].
+func (noRoot) Unwrap(context.Context, []byte, []byte) ([]byte, error) { return nil, errNoRoot }
 
 // touch opens a tenant's file.
 func touch(ctx context.Context, db *tenancy.DB, tenant tenancy.ID) error {
