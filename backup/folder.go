@@ -50,6 +50,19 @@ func openFolder(dir string) (*folder, error) {
 	return f, nil
 }
 
+// openFolders opens folders that nobody has locked. The caller closes them.
+func openFolders(dirs []string) (all []*folder, err error) {
+	for _, dir := range dirs {
+		f, err := openFolder(dir)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
 func (f *folder) close() { _ = f.root.Close() } // nothing is written through it
 
 func (f *folder) refuse(name string, err error) error {

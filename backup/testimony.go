@@ -36,15 +36,11 @@ func heldBy(runs []Run, signer string) (all []commit) {
 
 // notesIn reads the notes in folders that nobody has locked.
 func notesIn(dirs []string, by ed25519.PublicKey) ([]commit, error) {
-	var open []*folder
-	defer func() { closeAll(open) }()
-	for _, dir := range dirs {
-		f, err := openFolder(dir)
-		if err != nil {
-			return nil, err
-		}
-		open = append(open, f)
+	open, err := openFolders(dirs)
+	if err != nil {
+		return nil, err
 	}
+	defer closeAll(open)
 	return notes(open, by)
 }
 

@@ -20,8 +20,9 @@ type VerifyOptions struct {
 	// and the operator kept it. Default: the one that the manifest names, which
 	// finds damage and not forgery, as [SignerOfManifest]; the report says so.
 	Signer string
-	// Vault are folders of the vault: the copy of the keystore and the ledger are
-	// looked at too, and what the vault tells of newer runs. Default: they are not.
+	// Vault are folders of the vault: the copy of the keystore, the tenants'
+	// identities and the ledger are looked at too, and what the vault tells of newer
+	// runs. Default: they are not.
 	Vault []string
 	// Keys of the service, where they are at hand: each entry of the ledger must
 	// bear the code of this system. Needs Vault. Default: the codes are not
@@ -45,6 +46,7 @@ type Report struct {
 	Keystore    bool          `json:"keystore"`     // its copy was compared
 	Ledger      *LedgerState  `json:"ledger"`       // as the vault holds it; nil: not looked at
 	LedgerCodes bool          `json:"ledger_codes"` // of its entries were checked too
+	Identities  int           `json:"identities"`   // of tenants that the vault holds as the parts need them
 	Opened      int           `json:"opened"`       // parts that were decrypted to their end
 	Rows        int64         `json:"rows"`         // that those parts say they hold
 	Forgotten   []string      `json:"forgotten"`    // parts that nobody can open any more, by intent
@@ -54,9 +56,10 @@ type Report struct {
 }
 
 // Verify checks a run as it lies in the target (TOM-7.3): the signature, then
-// each part against its digest, and what the options add. With the vault, the
-// ledger must hold what any run has seen that the signer made, as far as target
-// and vault tell of them. It writes nothing. An error says what is wrong:
+// each part against its digest, and what the options add. With the vault, it
+// must hold what opens the part of each tenant that was not forgotten, for which
+// nobody's identity is needed; and the ledger must hold what any run has seen that
+// the signer made, as far as target and vault tell of them. It writes nothing. An error says what is wrong:
 // [ErrNotCommitted], [ErrSignature], [ErrDamaged], [ErrLedger], [ErrVault],
 // [ErrIdentity]; the report holds what was looked at until then. Only a restore
 // shows that a backup can be restored.
@@ -102,6 +105,9 @@ func (r *reading) verify(ctx context.Context, o *VerifyOptions, rep *Report) (er
 	if err := r.verifyLedger(ctx, o.Keys, rep); err != nil {
 		return err
 	}
+	if err := r.identities(ctx, rep); err != nil {
+		return err
+	}
 	if len(o.Identities) == 0 {
 		return nil
 	}
@@ -138,11 +144,10 @@ func (r *reading) openAll(ctx context.Context, ids []age.Identity, rep *Report) 
 	if err := readPart(ctx, open, r.manifest.Keystore, ids, into); err != nil {
 		return err
 	}
-	keys, forgotten, err := r.unlock(ids)
+	keys, _, err := r.unlock(ids)
 	if err != nil {
 		return err
 	}
-	rep.Forgotten = forgotten
 	for _, p := range r.manifest.Parts {
 		if keys[p.Name] == nil {
 			continue

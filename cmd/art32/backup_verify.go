@@ -13,8 +13,9 @@ func backupVerifyVerb() verb {
 		name:  "backup verify",
 		brief: "check the signature, the size and the digest of every part of a backup",
 		login: "read access to the target and the vault. No key; with --identity, that of a recovery recipient",
-		more: `It writes nothing. With --vault it also looks at the copy of the keystore, and at the
-ledger of erasures, which must hold what any run saw that the target or the vault
+		more: `It writes nothing. With --vault it also looks at the copy of the keystore, at the
+identity of each tenant, which must be the one that the parts are encrypted to, and at
+the ledger of erasures, which must hold what any run saw that the target or the vault
 tells of. Who wrote its entries it cannot tell without the keystore: backup restore,
 backup replay and doctor with the root key do. Where the vault tells of a newer run
 than the target holds, --run must say that an older one is meant. With --identity
@@ -74,6 +75,9 @@ func (v *backupVerify) print(out *output, rep *backup.Report, wrong error) error
 	out.textf("parts compared with their digests: %d, %s", rep.Parts, size(rep.Bytes))
 	if rep.Keystore {
 		out.textf("copy of the keystore: as the backup names it")
+	}
+	if rep.Identities > 0 {
+		out.textf("identities of tenants: %d, as the backup needs them", rep.Identities)
 	}
 	if rep.Ledger != nil {
 		out.textf("ledger of erasures: %d entries, among them all that any run saw; the codes of the entries are not checked without the keystore", rep.Ledger.Entries)

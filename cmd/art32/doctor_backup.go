@@ -87,14 +87,18 @@ func (d *doctor) remains(runs []backup.Run) {
 
 // whole compares everything with what the manifest says.
 func (d *doctor) whole(ctx context.Context, target backup.Target, m *backup.Manifest) {
-	note := "signature, sizes, digests, copy of the keystore and ledger fit"
+	note := "signature, sizes, digests, copy of the keystore, identities and ledger fit"
 	if !known(d.copies.signer) {
 		note += "; the signer is the one that the backup names: --signer tells it from a forged one"
 	}
 	var found []fault
 	rep, err := backup.Verify(ctx, target, m.Run, &backup.VerifyOptions{Signer: d.copies.signer, Vault: d.copies.vault})
 	if err != nil {
-		found = append(found, bad(err.Error(), "art32 backup run makes a new one; find out what changed this one"))
+		mend := "art32 backup run makes a new one; find out what changed this one"
+		if errors.Is(err, backup.ErrVault) { // a run refuses it too
+			mend = "mend the vault first: art32 backup run refuses it too; where no copy of it is left, art32 backup run with a new vault and a new target"
+		}
+		found = append(found, bad(err.Error(), mend))
 	}
 	if rep != nil && len(rep.Newer) > 0 {
 		found = append(found, bad(fmt.Sprintf("the vault tells of %d newer runs that the target does not hold: %s", len(rep.Newer), strings.Join(rep.Newer, ", ")),
