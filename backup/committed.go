@@ -100,19 +100,24 @@ func (r *reading) ledger(ctx context.Context, secret []byte) (*chain, error) {
 }
 
 // unlock opens the tenants' identities, by part. Parts of tenants that were
-// forgotten have none.
+// forgotten have none. An error names every tenant whose identity does not open:
+// who mends the vault needs all of them, and not one more with each attempt.
 func (r *reading) unlock(ids []age.Identity) (keys map[string][]age.Identity, forgotten []string, err error) {
 	keys = map[string][]age.Identity{sharedName: ids}
+	var missing lost
 	for _, p := range r.manifest.Parts[1:] {
 		id, err := r.unlockOne(p, ids)
 		switch {
 		case errors.Is(err, ErrForgotten):
 			forgotten = append(forgotten, p.Name)
 		case err != nil:
-			return nil, nil, fmt.Errorf("%s: %w", p.Name, err)
+			missing.add(p, err)
 		default:
 			keys[p.Name] = []age.Identity{id}
 		}
+	}
+	if err := missing.err(); err != nil {
+		return nil, nil, err
 	}
 	return keys, forgotten, nil
 }
@@ -136,7 +141,7 @@ func (r *reading) unlockOne(p File, ids []age.Identity) (*age.X25519Identity, er
 		}
 		errs = append(errs, err)
 	}
-	return nil, errors.Join(errs...)
+	return nil, inLine(errs)
 }
 
 // goneIn is [ErrForgotten] where a folder has the tenant's tombstone, and an

@@ -112,3 +112,27 @@ func TestVerifyFindsIdentities(t *testing.T) {
 		}
 	}
 }
+
+// A restore that cannot open some tenants is refused as a whole, and names all of
+// them at once.
+func TestARestoreNamesAllTenantsItCannotOpen(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	c := w.tenant(t)
+	w.add(t, c, 1)
+	m := w.run(t)
+	for _, dir := range w.vaults {
+		for _, id := range []string{w.vault.Pseudonym(w.a), w.vault.Pseudonym(c)} {
+			must(t, os.Remove(filepath.Join(dir, "tenants", id+".identity.age")))
+		}
+	}
+	_, dir, err := w.restore(t, m.Run, w.restoreOptions(t))
+	wantErr(t, err, backup.ErrVault)
+	nothingAt(t, dir)
+	for id, want := range map[[16]byte]bool{w.a: true, w.b: false, c: true} {
+		if strings.Contains(err.Error(), "tenant "+w.vault.Pseudonym(id)) != want {
+			t.Errorf("the error names a tenant: want %v: %v", want, err)
+		}
+	}
+}
