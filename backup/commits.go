@@ -24,6 +24,8 @@ type commit struct {
 	Ended    time.Time   `json:"ended"`
 	Manifest string      `json:"manifest"` // its SHA-256
 	Ledger   LedgerState `json:"ledger"`
+
+	previous *Previous // of a manifest; a note does not say
 }
 
 const (
@@ -59,8 +61,12 @@ func (v *Vault) note(target string, m *Manifest, digest string) error {
 
 // commit is what a committed run of a target says of itself.
 func (r *Run) commit() commit {
-	return commit{Run: r.Name, Number: r.Manifest.Number, Ended: r.Manifest.Ended, Manifest: r.digest, Ledger: r.Manifest.Ledger}
+	m := r.Manifest
+	return commit{Run: r.Name, Number: m.Number, Ended: m.Ended, Manifest: r.digest, Ledger: m.Ledger, previous: m.Previous}
 }
+
+// id is the run as the one after it names it.
+func (c *commit) id() Previous { return Previous{Run: c.Run, Manifest: c.Manifest} }
 
 // commits are the runs that the vault knows, of all targets, in their order.
 // What a crash left of noting or of dropping one is completed, or removed. The

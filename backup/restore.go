@@ -74,7 +74,8 @@ type Restored struct {
 	// Forgotten are the parts that nobody can open any more, by intent.
 	Forgotten []string `json:"forgotten,omitempty"`
 	// Newer are later runs of the same target and signer, in their order, that the
-	// target holds or the vault tells of: this one is not the last state.
+	// target holds or the vault tells of: this one is not the last state. Where the target holds a run of
+	// which the vault does not tell whose it is, those of all targets of the vault.
 	Newer []string `json:"newer,omitempty"`
 	// Excluded is what the backup did not hold.
 	Excluded []Excluded `json:"excluded"`

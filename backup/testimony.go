@@ -48,36 +48,69 @@ func notesIn(dirs []string, by ed25519.PublicKey) ([]commit, error) {
 func (t *testimony) all() []commit { return slices.Concat(t.held, t.noted) }
 
 // newer names the runs of the same target that came after one, in their order.
+// Numbers tell it within a target, between targets the time does.
 func (t *testimony) newer(m *Manifest) (names []string) {
-	own := t.targets()
-	later := slices.Clone(t.held)
-	for _, c := range t.noted {
-		if own == nil || own[c.Target] {
-			later = append(later, c)
+	of := t.owners()
+	own, target := t.targets(of), ""
+	for _, h := range t.held {
+		if h.Run == m.Run {
+			target = of[h.id()]
 		}
 	}
+	later := slices.DeleteFunc(t.all(), func(c commit) bool {
+		name := of[c.id()]
+		return own != nil && !own[name] || c.Number <= m.Number && (name == target || !c.Ended.After(m.Ended))
+	})
 	slices.SortFunc(later, func(a, b commit) int { return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Run, b.Run)) })
 	for _, c := range later {
-		if c.Number > m.Number {
-			names = append(names, c.Run)
-		}
+		names = append(names, c.Run)
 	}
 	return slices.Compact(names)
 }
 
-// targets are the names that the vault has for the target: those in the notes of
-// the runs that it holds. Where the vault tells of none of them it is nil, and
-// stands for every name: a target that was set back far enough is no new one.
-func (t *testimony) targets() (names map[string]bool) {
-	for _, c := range t.noted {
-		if slices.ContainsFunc(t.held, func(h commit) bool { return h.Run == c.Run && h.Manifest == c.Manifest }) {
-			if names == nil {
-				names = map[string]bool{}
-			}
-			names[c.Target] = true
+// targets are the names that the vault has for the target: those of the runs that
+// it holds. Where one of them is of nobody knows which it is nil, and stands for
+// every name: a target that was set back far enough is no new one, and a run of
+// another that lies in it does not make it that one.
+func (t *testimony) targets(of map[Previous]string) (names map[string]bool) {
+	for _, h := range t.held {
+		name, known := of[h.id()]
+		if !known {
+			return nil
 		}
+		if names == nil {
+			names = map[string]bool{}
+		}
+		names[name] = true
 	}
 	return names
+}
+
+// owners are the names of the targets that runs were made into: as the vault
+// notes it, which it does of the newest; and of older ones, as each run names the
+// one before it in the same target.
+func (t *testimony) owners() map[Previous]string {
+	of := map[Previous]string{}
+	for _, c := range t.noted {
+		of[c.id()] = c.Target
+	}
+	link := func(from, to Previous) {
+		name, known := of[from]
+		if _, told := of[to]; known && !told {
+			of[to] = name
+		}
+	}
+	for _, h := range slices.Backward(t.held) {
+		if h.previous != nil {
+			link(h.id(), *h.previous)
+		}
+	}
+	for _, h := range t.held { // not noted yet
+		if h.previous != nil {
+			link(*h.previous, h.id())
+		}
+	}
+	return of
 }
 
 // reaches refuses a ledger that lacks what any run has seen.

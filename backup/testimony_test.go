@@ -285,3 +285,74 @@ func TestOtherRunsThatCannotBeRead(t *testing.T) {
 	_, err = backup.Verify(t.Context(), &silentTarget{s.to, nil}, committed[0], &backup.VerifyOptions{Vault: s.vaults})
 	wantErr(t, err, backup.ErrLedger)
 }
+
+// A target that was set back is told of although runs of another target of the
+// same vault lie in it, whichever numbers those have: they do not make it that
+// other target. One that is whole is taken for none but itself, also of its runs
+// that the vault does not note any more, or not yet.
+func TestRunsOfAnotherTargetInOneThatWasSetBack(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.3")
+	w := newWorld(t)
+	to, err := openTarget(t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { _ = to.Close() })
+	other, err := backup.New(sqlitesource.New(w.data, nil), to, w.vault, w.keys, accepting{}, &backup.Options{Target: "second"})
+	must(t, err)
+	var own, others []*backup.Manifest
+	run := func(job *backup.Job, all *[]*backup.Manifest) {
+		m, err := job.Run(t.Context())
+		must(t, err)
+		*all = append(*all, m)
+	}
+	run(w.job, &own)
+	for range 6 {
+		run(other, &others)
+	}
+	for range 4 {
+		run(w.job, &own)
+	}
+	last := own[4].Run
+	newest := func(to backup.Target, vaults []string) error {
+		_, err := backup.Newest(t.Context(), to, w.job.Signer(), vaults...)
+		return err
+	}
+	must(t, newest(w.to, w.vaults))
+	must(t, newest(to, w.vaults))
+	w.tellsOfNewer(t, own[3].Run, last)
+
+	s := w.spoiled(t)
+	s.forgetRun(t, last, s.vaults...) // it died before the vault was told
+	must(t, newest(s.to, s.vaults))
+
+	for name, c := range map[string]struct{ own, others []int }{
+		"one too old for a note": {[]int{0}, []int{5}},
+		"one of the noted":       {[]int{2}, []int{5}},
+		"a smaller number":       {[]int{2}, []int{1}},
+		"all of the other":       {[]int{0}, []int{0, 1, 2, 3, 4, 5}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := w.spoiled(t)
+			for i, m := range own {
+				if !slices.Contains(c.own, i) {
+					must(t, os.RemoveAll(s.path(m.Run)))
+				}
+			}
+			for _, i := range c.others {
+				run := others[i].Run
+				must(t, os.CopyFS(s.path(run), os.DirFS(filepath.Join(to.Dir(), run))))
+			}
+			m, err := backup.Newest(t.Context(), s.to, w.job.Signer(), s.vaults...)
+			wantErr(t, err, backup.ErrRolledBack)
+			if m.Number < 6 {
+				return // its copy of the keystore is gone
+			}
+			rep, err := backup.Verify(t.Context(), s.to, m.Run, &backup.VerifyOptions{Vault: s.vaults})
+			must(t, err)
+			if !slices.Contains(rep.Newer, last) {
+				t.Errorf("newer than %s: %v; want %s among them", m.Run, rep.Newer, last)
+			}
+		})
+	}
+}

@@ -51,7 +51,8 @@ type Report struct {
 	Rows        int64         `json:"rows"`         // that those parts say they hold
 	Forgotten   []string      `json:"forgotten"`    // parts that nobody can open any more, by intent
 	// Newer are later runs of the same target and signer, in their order, that the
-	// target holds or the vault tells of.
+	// target holds or the vault tells of. Where the target holds a run of
+	// which the vault does not tell whose it is, those of all targets of the vault.
 	Newer []string `json:"newer"`
 }
 

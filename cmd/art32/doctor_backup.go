@@ -96,12 +96,12 @@ func (d *doctor) whole(ctx context.Context, target backup.Target, m *backup.Mani
 	if err != nil {
 		mend := "art32 backup run makes a new one; find out what changed this one"
 		if errors.Is(err, backup.ErrVault) { // a run refuses it too
-			mend = "mend the vault first: art32 backup run refuses it too; where no copy of it is left, art32 backup run with a new vault and a new target"
+			mend = "put the vault right first: art32 backup run refuses it too; where no copy of it is left, art32 backup run with a new vault and a new target"
 		}
 		found = append(found, bad(err.Error(), mend))
 	}
 	if rep != nil && len(rep.Newer) > 0 {
-		found = append(found, bad(fmt.Sprintf("the vault tells of %d newer runs that the target does not hold: %s", len(rep.Newer), strings.Join(rep.Newer, ", ")),
+		found = append(found, bad(fmt.Sprintf("the vault tells of %d newer runs: %s", len(rep.Newer), strings.Join(rep.Newer, ", ")),
 			"mount the target that holds them, or find out who removed them; art32 backup run makes a new one"))
 	}
 	d.note("TOM-7.1", "newest run", note, found...)
