@@ -256,15 +256,21 @@ func checkFolders(dirs []string) ([]string, error) {
 	return out, nil
 }
 
+// checkFolder names the folder as a terminal can show it, and in a command as a
+// shell can take it: whoever mends it copies what it says.
 func checkFolder(dir string) error {
 	st, err := os.Stat(dir)
+	dir = oneLine(dir)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: folder %s is missing: mount it, or make it once with mkdir -m 700", ErrVault, dir)
 	case !st.IsDir():
 		return fmt.Errorf("%w: %s is no folder", ErrVault, dir)
 	case runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%w: folder %s is open to other users: chmod 700 %s", ErrVault, dir, dir)
+		return fmt.Errorf("%w: folder %s is open to other users: chmod 700 %s", ErrVault, dir, shellWord(dir))
 	}
 	return nil
 }
+
+// shellWord is a text as one word of a shell, in which nothing has a meaning.
+func shellWord(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

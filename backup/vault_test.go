@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"filippo.io/age"
 	"github.com/google/uuid"
@@ -47,6 +49,38 @@ func TestOpenVaultRefuses(t *testing.T) {
 	}
 	if _, err := backup.OpenVault(t.Context(), nil, r, w.vaults...); err == nil {
 		t.Error("accepted without keys")
+	}
+}
+
+// What the mend of a folder says can be given to a shell as it stands, whatever
+// the folder is called, and acts on no terminal.
+func TestMendsAreQuotedForAShell(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	w := layOut(t, t.TempDir())
+	must(t, w.tryOpen(t))
+	t.Cleanup(w.close)
+	for _, name := range []string{"two words", "it's; $(touch executed) `touch executed`", "a\x1b[2J\n$(touch executed)'"} {
+		dir := filepath.Join(w.root, name)
+		must(t, os.Mkdir(dir, 0o700))
+		must(t, os.Chmod(dir, 0o750))
+		_, err := backup.OpenVault(t.Context(), w.keys, w.recipients(), w.vaults[0], dir)
+		wantErr(t, err, backup.ErrVault)
+		if strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("the error holds what a terminal acts on: %q", err)
+		}
+		_, mend, _ := strings.Cut(err.Error(), "to other users: ")
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", mend)
+		cmd.Dir = w.root
+		err = cmd.Run()
+		st, statErr := os.Stat(dir)
+		must(t, statErr)
+		if shown := !strings.Contains(name, "\n"); shown != (err == nil) || shown != (st.Mode().Perm() == 0o700) {
+			t.Errorf("%q leaves mode %v: %v", mend, st.Mode(), err)
+		}
+		if _, err := os.Stat(filepath.Join(w.root, "executed")); err == nil {
+			t.Fatalf("%q executes the name of the folder", mend)
+		}
 	}
 }
 
