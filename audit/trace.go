@@ -25,9 +25,10 @@ import (
 // are those of the writers' clocks. The checkpoint is read after the events, so
 // that it covers every sealed one that was counted.
 //
-// Each entry that the checkpoint covers must be there, once. Where one is missing,
-// or the log contradicts itself in another way that shows without reading all of
-// it, the figures come beside [tenancy.ErrDamagedLog]: they hold what is left.
+// Each entry that the checkpoint covers must be there, once, the sealer must have
+// rejected none, and each part of a payload must have its event. Where that is not
+// so, or the log contradicts itself in another way that shows without reading all
+// of it, the figures come beside [tenancy.ErrDamagedLog]: they hold what is left.
 // That entries are as they were sealed is for [Verify] to say: edited ones count
 // as what they say now. Without a tenant it returns [tenancy.ErrNoTenant].
 func (l *Log) Trace(ctx context.Context, db *tenancy.DB, q tenancy.TraceQuery) (tenancy.Trace, error) {

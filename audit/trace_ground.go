@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -31,20 +32,23 @@ func groundOf(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, out *tenanc
 }
 
 // whole demands that the sealed rows of a tenant stand on the places from 0 to the
-// end of its log, one on each. All is read in one statement: the log may grow.
+// end of its log, one on each, and that nothing tells of an entry that was kept
+// from getting one: the sealer has rejected no row, and no part of a payload has
+// outlived its event. All is read in one statement: the log may grow.
 func whole(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) error {
-	d := db.Engine(engine.Library).Dialect()
-	var rows, places, end, size int64
-	err := read(ctx, db, tenant, engine.Stmt{
-		SQL: "SELECT count(*), count(DISTINCT e.leaf), COALESCE(max(e.leaf) + 1, 0), (SELECT COALESCE(max(l.base + l.size), 0) FROM " +
-			engine.Table(d, "logs") + " l WHERE l.tenant_id = $1) FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.leaf >= 0",
-		Args: []any{tenant},
-	}, func(r engine.Row) error { return r.Scan(&rows, &places, &end, &size) })
+	var rows, places, end, size, rejected, orphans int64
+	err := read(ctx, db, tenant, wholeStmt(db.Engine(engine.Library).Dialect(), tenant), func(r engine.Row) error {
+		return r.Scan(&rows, &places, &end, &size, &rejected, &orphans)
+	})
 	switch {
 	case err != nil:
 		return err
 	case rows != size || places != size || end != size:
 		return torn("%d rows stand on %d places for its %d entries", rows, places, size)
+	case rejected > 0:
+		return torn("%d rows were written or edited outside the application before they were sealed", rejected)
+	case orphans > 0:
+		return torn("%d parts of payloads belong to no event", orphans)
 	case size > 0:
 		return nil
 	}
@@ -53,6 +57,19 @@ func whole(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) error {
 		return torn("all of it is gone: the platform's log tells that it was opened")
 	}
 	return err
+}
+
+func wholeStmt(d migrate.Dialect, tenant uuid.UUID) engine.Stmt {
+	events := engine.Table(d, "events")
+	return engine.Stmt{
+		SQL: "SELECT count(*), count(DISTINCT e.leaf), COALESCE(max(e.leaf) + 1, 0)," +
+			" (SELECT COALESCE(max(l.base + l.size), 0) FROM " + engine.Table(d, "logs") + " l WHERE l.tenant_id = $1)," +
+			" (SELECT count(*) FROM " + events + " r WHERE r.tenant_id = $1 AND r.leaf < 0)," +
+			" (SELECT count(*) FROM " + engine.Table(d, "event_parts") + " p LEFT JOIN " + events +
+			" o ON o.tenant_id = p.tenant_id AND o.id = p.event_id WHERE p.tenant_id = $1 AND o.id IS NULL)" +
+			" FROM " + events + " e WHERE e.tenant_id = $1 AND e.leaf >= 0",
+		Args: []any{tenant},
+	}
 }
 
 func torn(format string, args ...any) error {

@@ -124,8 +124,8 @@ func TestTraceOfErased(t *testing.T) {
 	})
 }
 
-// What was written past the application counts until the sealer has judged it,
-// and never again.
+// What was written past the application counts until the sealer has judged it, and
+// never again: from then on the log is damaged.
 func TestTraceOfForged(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		w.traced(t)
@@ -133,11 +133,41 @@ func TestTraceOfForged(t *testing.T) {
 		q := tenancy.TraceQuery{Tables: []string{"plans"}}
 		for _, want := range []int{1, 0} {
 			got, err := w.log.Trace(w.in(t.Context(), w.a), w.db, q)
-			must(t, err)
-			if got.Events != want || got.Pending != want {
-				t.Errorf("got %+v, want %d events", got, want)
+			if got.Events != want || got.Pending != want || errors.Is(err, tenancy.ErrDamagedLog) != (want == 0) {
+				t.Errorf("got %+v, %v, want %d events", got, err, want)
 			}
 			w.seal(t)
+		}
+	})
+}
+
+// Events that were edited or deleted before they were sealed are in no tree: rows
+// that the sealer has rejected, and parts without an event, tell of them.
+func TestTraceOfLostBeforeTheSeal(t *testing.T) {
+	const waiting = " WHERE tenant_id = TENANT AND leaf IS NULL"
+	tests := []struct{ name, hit string }{
+		{"edited", "UPDATE art32.events SET session = 'x'" + waiting},
+		{"deleted", "DELETE FROM art32.events" + waiting},
+	}
+	onBoth(t, func(t *testing.T, w *world) {
+		for _, before := range []int{0, 2} { // entries that the log has
+			for _, tt := range tests {
+				made, err := w.db.CreateTenant(w.as(t.Context()), tenancy.Tenant{Name: tt.name})
+				must(t, err)
+				w.a = made.ID
+				w.customers(t, before)
+				w.seal(t)
+				w.customers(t, 3)
+				w.raw(t, tt.hit)
+				w.seal(t)
+				got, err := w.log.Trace(w.in(t.Context(), w.a), w.db, tenancy.TraceQuery{})
+				if !errors.Is(err, tenancy.ErrDamagedLog) || got.Events != before {
+					t.Errorf("%s after %d: got %+v, %v", tt.name, before, got, err)
+				}
+				if w.verify(t, nil).OK() {
+					t.Errorf("%s after %d: Verify finds nothing", tt.name, before)
+				}
+			}
 		}
 	})
 }
