@@ -59,8 +59,10 @@ type AffectedTable struct {
 // change in the scope and those that the report names, in the order of their
 // creation. It changes nothing. A tenant that cannot be counted is left out, and
 // named in a [*TenantError] beside the others' result; so is one whose log is
-// damaged and shows nothing, for that clears nobody. Where it shows something, or
-// the report names the tenant, the tenant stands in both.
+// damaged and shows nothing, for that clears nobody, and one whose row is gone while
+// the platform's log or a file tells of it. Where a damaged log shows something, or
+// the report names the tenant, the tenant stands in both. If the platform's log is
+// damaged, so that it may leave tenants out, the zero ID stands for them.
 func (d *Desk) Affected(ctx context.Context, id uuid.UUID) ([]Affected, error) {
 	c, err := d.find(ctx, id)
 	if err != nil {
@@ -97,12 +99,38 @@ func (d *Desk) affected(ctx context.Context, c *Case, known *knownTenants) ([]Af
 			all = append(all, *a)
 		}
 	}
-	for _, id := range c.Report.Tenants {
-		if !known.told[id] && !known.closed[id] && !slices.ContainsFunc(tenants, func(t tenancy.Tenant) bool { return t.ID == id }) {
-			failed.add(id, tenancy.ErrUnknownTenant)
+	return all, failed, d.absent(ctx, c, tenants, known, failed)
+}
+
+// absent adds to failed whom nobody can count: those that the report names and
+// that are not listed, and with a scope, which asks for all, those whose rows are
+// gone. Where the platform's log is damaged there may be more of them: the zero ID
+// stands for those, and holds up nobody.
+func (d *Desk) absent(ctx context.Context, c *Case, listed []tenancy.Tenant, known *knownTenants, failed *TenantError) error {
+	add := func(id tenancy.ID, err error) {
+		if !known.told[id] && !known.closed[id] && !slices.Contains(failed.Tenants, id) {
+			failed.add(id, err)
 		}
 	}
-	return all, failed, nil
+	for _, id := range c.Report.Tenants {
+		if !isListed(listed, id) {
+			add(id, tenancy.ErrUnknownTenant)
+		}
+	}
+	if c.Report.Scope.IsZero() {
+		return nil
+	}
+	ids, err := d.lost(ctx, listed)
+	if ctx.Err() != nil {
+		return wrap("count", ctx.Err())
+	}
+	for _, id := range ids {
+		add(id, errRowGone)
+	}
+	if err != nil {
+		add(tenancy.ID{}, err)
+	}
+	return nil
 }
 
 // scan counts the context's tenant; nil if it is not affected. From a damaged log

@@ -48,8 +48,11 @@ func (e *NoContactError) Error() string {
 // the others stands. After [Desk.Notify] each that has no notice is a [TaskCount]
 // until it is served.
 type TenantError struct {
-	Tenants []tenancy.ID // in the order of their creation
-	Err     error        // what happened at each, joined
+	// Tenants are in the order of their creation, those whose rows are gone behind
+	// them. The zero ID stands for tenants that nothing may tell of any more, for
+	// the platform's log is damaged.
+	Tenants []tenancy.ID
+	Err     error // what happened at each, joined
 }
 
 // Error counts them and shows what happened.

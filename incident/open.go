@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +94,7 @@ func (d *Desk) checkScope(ctx context.Context, r *Report) error {
 		return wrap("list tenants", err)
 	}
 	for _, id := range r.Tenants {
-		if !slices.ContainsFunc(known, func(t tenancy.Tenant) bool { return t.ID == id }) {
+		if !isListed(known, id) {
 			return fmt.Errorf("%w: report: %w", ErrReport, tenancy.ErrUnknownTenant)
 		}
 	}

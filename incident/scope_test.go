@@ -3,6 +3,7 @@ package incident_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +146,97 @@ func TestDamagedLogClearsNobody(t *testing.T) {
 		must(t, w.desk.CloseTenant(w.as(t.Context()), c.ID, w.a))
 		wantTasks(t, w)
 	})
+}
+
+// The intruder edits or deletes the entries that tell of him before they are sealed.
+func TestLostBeforeTheSealClearsNobody(t *testing.T) {
+	t.Parallel()
+	for name, hit := range map[string]string{"edited": "UPDATE EVENTS SET session = 'x'", "deleted": "DELETE FROM EVENTS"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, w *world) {
+				people := w.people(t, w.a, 3)
+				w.people(t, w.b, 1)
+				w.seal(t)
+				w.tamper(t, w.a, people...)
+				_, err := w.rawFile(t, "tenants", w.a.String()+".db").ExecContext(t.Context(),
+					strings.Replace(hit, "EVENTS", w.table("events"), 1)+" WHERE leaf IS NULL AND tenant_id = '"+w.a.String()+"'")
+				must(t, err)
+				w.seal(t)
+				c, err := w.desk.Open(w.as(t.Context()), report())
+				must(t, err)
+				all, err := w.desk.Affected(t.Context(), c.ID)
+				wantDamaged(t, err, w.a)
+				if len(all) != 0 {
+					t.Errorf("affected %+v", all)
+				}
+			})
+		})
+	}
+}
+
+// The intruder deletes the row of his victim: what is left of it in other places
+// tells that somebody is missing.
+func TestLostTenantIsNotCleared(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		rest   string // what else he deletes
+		damage bool   // of the platform's log
+	}{
+		"its row":              {"", false},
+		"and what tells of it": {"DELETE FROM EVENTS WHERE action = 'tenant.create' AND object = 'VICTIM'", true},
+		"and the platform's log": {"DELETE FROM CHECKPOINTS WHERE tenant_id = 'NOBODY'; DELETE FROM TILES WHERE tenant_id = 'NOBODY';" +
+			" DELETE FROM LOGS WHERE tenant_id = 'NOBODY'; DELETE FROM EVENTS WHERE tenant_id = 'NOBODY'; DELETE FROM PARTS WHERE tenant_id = 'NOBODY'", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, w *world) {
+				w.tamper(t, w.a, w.people(t, w.a, 3)...)
+				w.people(t, w.b, 1)
+				w.seal(t)
+				text := strings.NewReplacer("CHECKPOINTS", w.table("checkpoints"), "TILES", w.table("tiles"), "LOGS", w.table("logs"), "PARTS", w.table("event_parts"),
+					"EVENTS", w.table("events"), "VICTIM", w.a.String(), "NOBODY", tenancy.ID{}.String(),
+				).Replace("DELETE FROM " + w.table("tenants") + " WHERE id = 'VICTIM';" + tt.rest)
+				_, err := w.raw(t).ExecContext(t.Context(), text)
+				must(t, err)
+				c, err := w.desk.Open(w.as(t.Context()), report())
+				must(t, err)
+				want := []tenancy.ID{}
+				if !tt.damage || w.Engine == "sqlite" { // which has a file of it
+					want = append(want, w.a)
+				}
+				if tt.damage {
+					want = append(want, tenancy.ID{})
+				}
+				all, err := w.desk.Affected(t.Context(), c.ID)
+				wantLost(t, err, want, tt.damage)
+				if len(all) != 0 {
+					t.Errorf("affected %+v", all)
+				}
+				_, err = w.desk.Notify(w.as(t.Context()), c.ID)
+				wantLost(t, err, want, tt.damage)
+				for i, id := range want {
+					wantTasks(t, w, slices.Repeat([]string{"count"}, len(want)-i)...)
+					must(t, w.desk.CloseTenant(w.as(t.Context()), c.ID, id))
+				}
+				wantTasks(t, w)
+				r := report()
+				r.Scope, r.Tenants = tenancy.TraceQuery{}, []tenancy.ID{w.b} // asks for nobody else
+				c, err = w.desk.Open(w.as(t.Context()), r)
+				must(t, err)
+				_, err = w.desk.Affected(t.Context(), c.ID)
+				must(t, err)
+			})
+		})
+	}
+}
+
+func wantLost(tb testing.TB, err error, want []tenancy.ID, damage bool) {
+	tb.Helper()
+	e, ok := errors.AsType[*incident.TenantError](err)
+	if !ok || errors.Is(err, tenancy.ErrDamagedLog) != damage || !slices.Equal(e.Tenants, want) {
+		tb.Errorf("got %v, want that %v are lost", err, want)
+	}
 }
 
 // Whoever is affected for sure is told at once, and told that it may be more.

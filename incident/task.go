@@ -25,7 +25,7 @@ const (
 // somebody closes it with a reason, never by running out.
 type Task struct {
 	Kind    TaskKind   // what
-	Tenant  tenancy.ID // zero for TaskNotify and TaskScope
+	Tenant  tenancy.ID // zero for TaskNotify and TaskScope, and for a TaskCount of the platform's log
 	Notice  uuid.UUID  // nil for TaskNotify and TaskScope
 	Channel string     // of TaskDeliver
 	Dead    bool       // of TaskDeliver: given up

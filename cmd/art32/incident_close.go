@@ -21,7 +21,7 @@ log. Nothing that is queued is taken back; incident notify opens the case again.
 			c.flags(fs)
 			c.reasonFlag(fs)
 			fs.StringVar(&c.id, "case", "", "the `ID` of the case; required")
-			fs.StringVar(&c.tenant, "tenant", "", "end the tasks of this tenant alone, by its `ID`")
+			fs.StringVar(&c.tenant, "tenant", "", "end the tasks of this tenant alone, by its `ID`, or with the word platform those of its log")
 			return c.run
 		},
 	}
@@ -43,9 +43,9 @@ func (c *caseClosing) run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	var tenant tenancy.ID
-	if c.tenant != "" {
+	if c.tenant != "" && c.tenant != platformName {
 		if tenant, err = tenancy.ParseID(c.tenant); err != nil || tenant.IsZero() {
-			return usagef("--tenant is no UUID of 36 characters")
+			return usagef("--tenant is neither the word platform nor a UUID of 36 characters")
 		}
 	}
 	if c.reason == "" {
@@ -56,7 +56,7 @@ func (c *caseClosing) run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
-	if tenant.IsZero() {
+	if c.tenant == "" {
 		err = desk.Close(acting(ctx, c.reason), id)
 	} else {
 		err = desk.CloseTenant(acting(ctx, c.reason), id, tenant)

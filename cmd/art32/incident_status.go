@@ -176,8 +176,8 @@ func (b *breach) caseValue(s *incident.CaseStatus) caseValue {
 	}
 	for _, t := range s.Tasks {
 		v := taskValue{Kind: t.Kind, Channel: t.Channel, Dead: t.Dead, Due: t.Due, Overdue: t.Overdue}
-		if !t.Tenant.IsZero() {
-			v.Tenant = t.Tenant.String()
+		if !t.Tenant.IsZero() || t.Kind == incident.TaskCount {
+			v.Tenant = nameOf(t.Tenant)
 		}
 		c.Tasks = append(c.Tasks, v)
 		c.OK = c.OK && t.Kind == incident.TaskAcknowledge && !t.Overdue
@@ -220,7 +220,7 @@ func (c *caseValue) printNotices(out *output, b *breach) {
 			out.textf("  notice %s to %s: acknowledged %s", n.Notice, n.Tenant, b.clock(*n.Acknowledged))
 		}
 		if n.Closed != nil {
-			out.textf("  notice %s to %s: closed %s", n.Notice, n.Tenant, b.clock(*n.Closed))
+			out.textf("  notice %s to %s: closed %s", n.Notice, nameOf(n.Tenant), b.clock(*n.Closed))
 		}
 	}
 	for _, t := range c.Tasks {
@@ -254,6 +254,9 @@ func (t taskValue) text(b *breach) string {
 	case incident.TaskScope:
 		return "nobody found: open a case with a wider scope, and close this one with a reason: art32 incident close" + due
 	case incident.TaskCount:
+		if t.Tenant == platformName {
+			return platformDamaged + ": mend that and notify again, or tell all who are missing, and close it: art32 incident close --tenant " + platformName + due
+		}
 		return "tenant " + t.Tenant + " could not be counted or served, or its log is damaged: mend that and notify again, or tell it, as by art32 incident open --tenant, and close it: art32 incident close" + due
 	case incident.TaskContact:
 		return "tenant " + t.Tenant + " has no contact: art32 incident contact, then notify" + due
@@ -268,11 +271,17 @@ func (t taskValue) text(b *breach) string {
 	return string(t.Kind) + due
 }
 
+const platformDamaged = "the platform's log is damaged, so that tenants may be missing from the list"
+
 // failures names the tenants that could not be served.
 func failures(e *incident.TenantError) []string {
 	all := []string{}
 	if e != nil {
 		for _, id := range e.Tenants {
+			if id.IsZero() {
+				all = append(all, platformDamaged)
+				continue
+			}
 			all = append(all, "tenant "+id.String()+" could not be counted or served, or its log is damaged")
 		}
 		all = append(all, e.Err.Error())

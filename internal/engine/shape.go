@@ -1,6 +1,10 @@
 package engine
 
-import "context"
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
 
 // Shape is a table that an application declared with a struct, in the words of
 // [Checker].
@@ -16,4 +20,12 @@ type Checker interface {
 	// column, at its first use; it returns an error where it can tell now that all
 	// of them will.
 	Require(ctx context.Context, shapes []Shape) error
+}
+
+// Holder is what an [Engine] may offer beyond, if each tenant's rows lie in a place
+// of their own.
+type Holder interface {
+	// Held lists the tenants of whom there is a place, whether or not the platform's
+	// rows tell of them.
+	Held(ctx context.Context) ([]uuid.UUID, error)
 }
