@@ -141,6 +141,9 @@ func (d *Desk) scan(ctx context.Context, c *Case, t tenancy.Tenant) (*Affected, 
 		return nil, nil //nolint:nilnil // others are named
 	}
 	trace, damage := d.trail.Trace(ctx, d.db, c.scope())
+	if damage == nil {
+		damage = d.ahead(ctx, c, t.ID)
+	}
 	if !left(damage) || !named && trace.Events == 0 {
 		return nil, wrap("trace", damage) // without one it is not affected
 	}

@@ -39,6 +39,11 @@ func (d *Desk) Open(ctx context.Context, r Report) (Case, error) {
 	if err := d.db.CheckTrace(c.Report.Scope); err != nil {
 		return Case{}, fmt.Errorf("%w: report: %w", ErrReport, err) // it begins after its end, now
 	}
+	if r.Scope.Until.IsZero() && !r.Scope.IsZero() {
+		if err := d.reach(ctx, &c); err != nil {
+			return Case{}, err
+		}
+	}
 	body, err := d.seal(ctx, tenancy.ID{}, "incident_cases", c.ID, c)
 	if err != nil {
 		return Case{}, err

@@ -59,7 +59,9 @@ type Report struct {
 	// GDPR, of at most 10,000 characters each. Empty means: to follow.
 	Nature, Consequences, Measures string
 	// Scope finds the affected tenants: those in whose log it matches a change.
-	// Without an end it ends when the case is opened. Default: Tenants alone are
+	// Without an end it ends when the case is opened, or five minutes later where
+	// that takes in changes that were there already, by a clock that is ahead; those
+	// dated later still are told as a damaged log. Default: Tenants alone are
 	// affected; the two must not both be left out.
 	Scope tenancy.TraceQuery
 	// Tenants are affected whatever their logs show, as when data was read or a
@@ -75,6 +77,10 @@ type Case struct {
 	By     string    // who opened it, as tenancy.Actor.String writes it
 	Reason string    // why, as the context said
 	Report Report    // with the end of its scope
+	// Ahead are tenants in whose logs matching changes were dated more than five
+	// minutes after the opening of the case although they were there, or whose logs
+	// could not be read then. Empty where the report gave the scope its end.
+	Ahead []tenancy.ID
 }
 
 // Vendor is who notifies: the processor and the contact point of Art. 33(3)(b)
