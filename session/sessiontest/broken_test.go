@@ -19,6 +19,9 @@ import (
 var faults = []string{
 	"insert: keeps seconds only",
 	"insert: overwrites",
+	"insert: replaces what was revoked",
+	"insert: takes the token of what was revoked",
+	"lookup: hides what is old by its own clock",
 	"lookup: answers from a cache",
 	"lookup: remembers who was unknown",
 	"lookup: remembers beyond a touch",
@@ -28,6 +31,7 @@ var faults = []string{
 	"lookup: gives local times",
 	"lookup: answers an unknown token with an empty session",
 	"lookup: answers an unknown token with a failure",
+	"touch: passes over what is idle by its own clock",
 	"touch: does nothing",
 	"touch: moves back",
 	"touch: does a thousand",
@@ -44,12 +48,22 @@ var faults = []string{
 	"revoke: overwrites time and reason",
 	"revoke: takes everything for nothing",
 	"revoke: reads, then writes",
+	"revoke: ends a hundred of a user",
+	"revoke: ends a hundred of a tenant",
+	"revoke: asks for a thousand ids",
+	"revoke: counts all and ends a hundred",
+	"revoke: passes over what is idle by its own clock",
+	"list: shows a hundred",
+	"list: hides what is idle by its own clock",
 	"list: shows what was revoked",
 	"list: shows the tenant for a user",
 	"list: shows nothing by id",
 	"rotate: keeps the old token",
 	"rotate: asks for no token",
 	"rotate: revives what was revoked",
+	"rotate: revives what was purged",
+	"rotate: is an upsert",
+	"rotate: refuses what is idle by its own clock",
 	"rotate: forgets when",
 	"rotate: reads, then writes",
 	"rotate: writes back what it read",
@@ -147,8 +161,7 @@ func (b *broken) between(fault string) {
 func (b *broken) Insert(_ context.Context, row session.Row) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_, taken := b.tokens[row.Hash]
-	if (taken || b.rows[row.ID] != nil) && b.fault != "insert: overwrites" {
+	if b.taken(b.rows[row.ID], "insert: replaces what was revoked") || b.taken(b.rows[b.tokens[row.Hash]], "insert: takes the token of what was revoked") {
 		return errors.New("exists")
 	}
 	if b.fault == "insert: keeps seconds only" {
@@ -158,6 +171,18 @@ func (b *broken) Insert(_ context.Context, row session.Row) error {
 	b.rows[row.ID], b.tokens[row.Hash] = &row, row.ID
 	b.changed("lookup: remembers who was unknown")
 	return nil
+}
+
+// taken reports whether a session is in the way of another, but where passing
+// over those that were revoked is the fault.
+func (b *broken) taken(row *session.Row, unless string) bool {
+	return row != nil && b.fault != "insert: overwrites" && (row.Revoked.IsZero() || b.fault != unless)
+}
+
+// idle reports a session that has timed out by the store's own clock, where
+// looking at it is the fault.
+func (b *broken) idle(row *session.Row, fault string) bool {
+	return b.fault == fault && time.Since(row.LastSeen) > 30*time.Minute
 }
 
 func (b *broken) Lookup(_ context.Context, h session.Hash) (session.Row, error) {
@@ -180,7 +205,7 @@ func (b *broken) lookup(h session.Hash) (session.Row, error) {
 		return session.Row{}, nil
 	case row == nil && b.fault == "lookup: answers an unknown token with a failure":
 		return session.Row{}, errors.New("no rows")
-	case row == nil:
+	case row == nil, b.idle(row, "lookup: hides what is old by its own clock"):
 		return session.Row{}, session.ErrNotFound
 	}
 	out := *row
@@ -197,6 +222,13 @@ func (b *broken) Rotate(_ context.Context, old session.Hash, to session.Row) err
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	row := b.rows[to.ID]
+	switch {
+	case row == nil && b.fault == "rotate: revives what was purged" && b.purged[to.ID] != nil, row == nil && b.fault == "rotate: is an upsert":
+		b.rows[to.ID], b.tokens[to.Hash] = &to, to.ID
+		return nil
+	case row != nil && b.idle(row, "rotate: refuses what is idle by its own clock"):
+		return session.ErrNotFound
+	}
 	if row == nil || row.Hash != old && b.fault != "rotate: asks for no token" ||
 		!row.Revoked.IsZero() && b.fault != "rotate: revives what was revoked" {
 		return session.ErrNotFound
@@ -240,7 +272,7 @@ func (b *broken) Touch(_ context.Context, touches []session.Touch) error {
 			b.rows[t.ID], b.tokens[row.Hash] = row, t.ID
 		case row == nil && b.fault == "touch: fails at what is gone":
 			return session.ErrNotFound
-		case row == nil, !row.Revoked.IsZero() && b.fault != "touch: revives what was revoked":
+		case row == nil, !row.Revoked.IsZero() && b.fault != "touch: revives what was revoked", b.idle(row, "touch: passes over what is idle by its own clock"):
 			continue
 		}
 		row.Revoked, row.Reason = time.Time{}, ""
@@ -263,19 +295,27 @@ func (b *broken) Revoke(_ context.Context, s session.Selector, at time.Time, why
 	if s.Kind() == "" && b.fault != "revoke: takes everything for nothing" {
 		return nil, session.ErrSelector
 	}
+	if ids := s.IDs(); len(ids) > 1000 && b.fault == "revoke: asks for a thousand ids" {
+		s = session.OfID(ids[:1000]...)
+	}
 	var found []*session.Row
+	match := matching(s)
 	for _, row := range b.rows {
-		live := row.Revoked.IsZero()
-		if b.chooses(s, row.Session) && (live || b.fault == "revoke: counts what was revoked before") {
+		live := row.Revoked.IsZero() && !b.idle(row, "revoke: passes over what is idle by its own clock")
+		if b.chooses(s, match(row.Session), row.Session) && (live || b.fault == "revoke: counts what was revoked before") {
 			found = append(found, row)
 		}
-		if b.fault == "revoke: overwrites time and reason" && !live && s.Matches(row.Session) {
+		if b.fault == "revoke: overwrites time and reason" && !live && match(row.Session) {
 			row.Revoked, row.Reason = at.UTC(), why
 		}
 	}
 	b.between("revoke: reads, then writes")
-	for _, row := range found {
+	found = found[:b.most(s, len(found))]
+	for i, row := range found {
 		ids = append(ids, row.ID)
+		if i >= 100 && b.fault == "revoke: counts all and ends a hundred" {
+			continue
+		}
 		if row.Revoked.IsZero() {
 			row.Revoked, row.Reason = at.UTC(), why
 		}
@@ -284,19 +324,40 @@ func (b *broken) Revoke(_ context.Context, s session.Selector, at time.Time, why
 	return ids, nil
 }
 
-// chooses is Matches with faults.
-func (b *broken) chooses(s session.Selector, x session.Session) bool {
+// most is how many of n sessions one call ends.
+func (b *broken) most(s session.Selector, n int) int {
+	if b.fault == "revoke: ends a hundred of a user" && s.Kind() == session.KindUser ||
+		b.fault == "revoke: ends a hundred of a tenant" && s.Kind() == session.KindTenant {
+		return min(n, 100)
+	}
+	return n
+}
+
+// matching is s.Matches, also for many ids and many sessions.
+func matching(s session.Selector) func(session.Session) bool {
+	if s.Kind() != session.KindID {
+		return s.Matches
+	}
+	asked := map[uuid.UUID]bool{}
+	for _, id := range s.IDs() {
+		asked[id] = true
+	}
+	return func(x session.Session) bool { return asked[x.ID] }
+}
+
+// chooses says whether s chooses x: where it matches, and with faults.
+func (b *broken) chooses(s session.Selector, matches bool, x session.Session) bool {
 	switch b.fault {
 	case "revoke: finds no user":
-		return s.Kind() != session.KindUser && s.Matches(x)
+		return s.Kind() != session.KindUser && matches
 	case "revoke: forgets the tenant":
-		return s.Matches(x) || s.Kind() == session.KindUser && x.User == s.User()
+		return matches || s.Kind() == session.KindUser && x.User == s.User()
 	case "revoke: forgets the user":
-		return s.Matches(x) || s.Kind() == session.KindUser && x.Tenant == s.Tenant()
+		return matches || s.Kind() == session.KindUser && x.Tenant == s.Tenant()
 	case "revoke: takes everybody":
-		return s.Matches(x) || s.Kind() == session.KindTenant
+		return matches || s.Kind() == session.KindTenant
 	case "revoke: takes everything for nothing":
-		return s.Matches(x) || s.Kind() == ""
+		return matches || s.Kind() == ""
 	case "revoke: takes the user of an id":
 		for _, id := range s.IDs() {
 			if row := b.rows[id]; row != nil && row.Tenant == x.Tenant && row.User == x.User {
@@ -304,7 +365,7 @@ func (b *broken) chooses(s session.Selector, x session.Session) bool {
 			}
 		}
 	}
-	return s.Matches(x)
+	return matches
 }
 
 func (b *broken) List(_ context.Context, s session.Selector) (all []session.Session, err error) {
@@ -316,9 +377,11 @@ func (b *broken) List(_ context.Context, s session.Selector) (all []session.Sess
 	if s.Kind() == session.KindUser && b.fault == "list: shows the tenant for a user" {
 		s = session.OfTenant(s.Tenant())
 	}
+	match := matching(s)
 	for _, row := range b.rows {
-		if s.Matches(row.Session) && (row.Revoked.IsZero() || b.fault == "list: shows what was revoked") &&
-			(s.Kind() != session.KindID || b.fault != "list: shows nothing by id") {
+		if match(row.Session) && (row.Revoked.IsZero() || b.fault == "list: shows what was revoked") &&
+			(s.Kind() != session.KindID || b.fault != "list: shows nothing by id") &&
+			!b.idle(row, "list: hides what is idle by its own clock") && (len(all) < 100 || b.fault != "list: shows a hundred") {
 			all = append(all, row.Session)
 		}
 	}

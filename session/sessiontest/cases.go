@@ -335,13 +335,16 @@ func wantList(ctx context.Context, s session.Store, sel session.Selector, rows [
 	if err != nil {
 		return fmt.Errorf("list: %w", err)
 	}
+	stored := map[uuid.UUID]session.Row{}
+	for _, row := range rows {
+		stored[row.ID] = row
+	}
 	var ids []uuid.UUID
 	for _, f := range found {
 		ids = append(ids, f.ID)
-		for _, row := range rows {
-			if f.ID == row.ID && (f.Tenant != row.Tenant || f.User != row.User || !f.LastSeen.Equal(row.LastSeen)) {
-				return errors.New("list: another session than was stored")
-			}
+		row, ok := stored[f.ID]
+		if ok && (f.Tenant != row.Tenant || f.User != row.User || !f.LastSeen.Equal(row.LastSeen)) {
+			return errors.New("list: another session than was stored")
 		}
 	}
 	if !sameIDs(ids, rows) {
