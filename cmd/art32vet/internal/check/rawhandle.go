@@ -17,7 +17,7 @@ var RawHandle = &analysis.Analyzer{
 	Doc: `report databases that are opened past art32
 
 In a package that imports github.com/art32/art32/tenancy or one of its engines,
-a handle from database/sql, sqlx or pgx reaches the tenants' rows without scope,
+a handle from database/sql, its drivers, sqlx or pgx reaches the tenants' rows without scope,
 encryption and audit log. Open the database with postgres.Open or sqlite.Open,
 and use DB.InSQL where SQL of your own is needed. What is meant, such as a
 migration by the owner's login, is excused by a comment on the line or the line
@@ -30,12 +30,15 @@ above: //art32:allow rawhandle REASON. Tests are not looked at.`,
 // major version.
 var opens = map[string][]string{
 	"database/sql":                 {"Open", "OpenDB"},
+	driverPkg:                      {"Open", "OpenConnector", "Connect"}, // methods
 	"github.com/jmoiron/sqlx":      {"Open", "MustOpen", "Connect", "ConnectContext", "MustConnect", "NewDb"},
 	"github.com/jackc/pgx":         {"Connect", "ConnectConfig", "ConnectWithOptions"},
 	"github.com/jackc/pgx/pgconn":  {"Connect", "ConnectConfig", "ConnectWithOptions"},
 	"github.com/jackc/pgx/pgxpool": {"New", "NewWithConfig", "Connect", "ConnectConfig"},
 	"github.com/jackc/pgx/stdlib":  {"OpenDB", "OpenDBFromPool"},
 }
+
+const driverPkg = "database/sql/driver"
 
 var majorVersion = regexp.MustCompile(`/v[0-9]+(/|$)`)
 
@@ -67,7 +70,7 @@ func importsTenancy(f *ast.File) bool {
 
 func opensDatabase(obj types.Object) bool {
 	fn, ok := obj.(*types.Func)
-	if !ok || fn.Pkg() == nil || fn.Signature().Recv() != nil {
+	if !ok || fn.Pkg() == nil || (fn.Signature().Recv() != nil) != (fn.Pkg().Path() == driverPkg) {
 		return false
 	}
 	path := majorVersion.ReplaceAllString(fn.Pkg().Path(), "$1")

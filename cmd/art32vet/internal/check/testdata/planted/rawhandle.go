@@ -4,6 +4,7 @@ package planted
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,6 +27,13 @@ func handles(ctx context.Context, dsn string) {
 		pgx.ConnConfig{}))
 	stdlib.OpenDB(pgx.ConnConfig{}) // want `stdlib.OpenDB opens`
 	stdlib.OpenDBFromPool(nil)      // want `stdlib.OpenDBFromPool opens`
+}
+
+func drivers(ctx context.Context, db *sql.DB, c driver.Connector, d driver.DriverContext, dsn string) {
+	db.Driver().Open(dsn) // want `driver.Open opens a database past art32`
+	c.Connect(ctx)        // want `driver.Connect opens`
+	d.OpenConnector(dsn)  // want `driver.OpenConnector opens`
+	_ = driver.ErrBadConn
 }
 
 // The function need not be called where it is named.
