@@ -3,6 +3,7 @@ package check
 import (
 	"go/ast"
 	"go/types"
+	"slices"
 
 	"golang.org/x/tools/go/analysis"
 )
@@ -21,8 +22,15 @@ the receiver included, the Context method of a value from outside, such as an
 *http.Request, other values from outside that are passed as a context, and
 context.Background and context.TODO. A *tenancy.DB that is passed to a
 repository's verb, where the transaction belongs, is reported too: the call
-answers tenancy.ErrTxInUse. Function literals that are kept in a variable from
-outside and do not use the transaction run after it, and are left alone.`,
+answers tenancy.ErrTxInUse; so is a tenancy.Conn from outside. A function literal
+that takes a transaction without a context, and is not made inside one, is judged
+in the same way. What is only read from a context (Value, Done, Err, Deadline) is
+let pass, and a variable from outside that was set to a value of the inner context
+(r = r.WithContext(ctx)). Function literals that are kept in a variable from
+outside and do not use the transaction run after it, and are left alone. Not seen
+are contexts that a function or method hands out, and that elements of slices and
+maps, pointers and channels do, and functions of a context that use a database
+they caught outside.`,
 	URL: "https://" + module,
 	Run: outerCtx,
 }
@@ -30,15 +38,15 @@ outside and do not use the transaction run after it, and are left alone.`,
 func outerCtx(pass *analysis.Pass) (any, error) {
 	r := newReporter(pass)
 	for _, f := range pass.Files {
-		ast.Inspect(f, func(n ast.Node) bool {
+		ast.PreorderStack(f, nil, func(n ast.Node, above []ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncLit:
-				if takesTx(pass.TypesInfo.TypeOf(n)) {
-					newTransaction(r, n.Type.Params, n.Body).check()
+				if t := pass.TypesInfo.TypeOf(n); takesTx(t) || takesTxAlone(t) && !slices.ContainsFunc(above, r.isTransaction) {
+					newTransaction(r, n.Type.Params, n.Body, takesTx(t)).check()
 				}
 			case *ast.FuncDecl:
-				if n.Body != nil && takesTx(pass.TypesInfo.TypeOf(n.Name)) {
-					newTransaction(r, n.Type.Params, n.Body).check()
+				if n.Body != nil && r.isTransaction(n) {
+					newTransaction(r, n.Type.Params, n.Body, true).check()
 				}
 			}
 			return true
@@ -55,23 +63,52 @@ type transaction struct {
 	params *ast.FieldList // what stands before them is outside, the receiver too
 	body   *ast.BlockStmt
 	kept   map[*ast.FuncLit]bool // for after the transaction
+	set    map[*types.Var]bool   // from outside, but set to a value of the inner context
+	remedy string                // for a context from outside
 }
 
-func newTransaction(r *reporter, params *ast.FieldList, body *ast.BlockStmt) *transaction {
-	return &transaction{reporter: r, info: r.pass.TypesInfo, params: params, body: body, kept: map[*ast.FuncLit]bool{}}
+func newTransaction(r *reporter, params *ast.FieldList, body *ast.BlockStmt, context bool) *transaction {
+	t := &transaction{
+		reporter: r, info: r.pass.TypesInfo, params: params, body: body,
+		kept: map[*ast.FuncLit]bool{}, set: map[*types.Var]bool{}, remedy: "use the context that the function receives",
+	}
+	if !context {
+		t.remedy = "let the function receive that of the transaction"
+	}
+	return t
+}
+
+// isTransaction reports a function that takes a context and a transaction.
+func (r *reporter) isTransaction(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.FuncLit:
+		return takesTx(r.pass.TypesInfo.TypeOf(n))
+	case *ast.FuncDecl:
+		return takesTx(r.pass.TypesInfo.TypeOf(n.Name))
+	}
+	return false
 }
 
 func takesTx(t types.Type) bool {
+	ctx, tx := takes(t)
+	return ctx && tx
+}
+
+func takesTxAlone(t types.Type) bool {
+	ctx, tx := takes(t)
+	return !ctx && tx
+}
+
+func takes(t types.Type) (ctx, tx bool) {
 	sig, ok := t.(*types.Signature)
 	if !ok {
-		return false
+		return false, false
 	}
-	var ctx, tx bool
 	for p := range sig.Params().Variables() {
 		ctx = ctx || isContext(p.Type())
 		tx = tx || isTx(p.Type())
 	}
-	return ctx && tx
+	return ctx, tx
 }
 
 func isTx(t types.Type) bool {
@@ -87,12 +124,16 @@ func (t *transaction) check() {
 			return !takesTx(t.info.TypeOf(n)) && !t.kept[n]
 		case *ast.AssignStmt:
 			t.keep(n)
+			t.reset(n)
 		case *ast.CallExpr:
 			t.call(n)
 		case *ast.SelectorExpr:
-			if t.fieldOutside(n) {
+			switch {
+			case t.readsOnly(n):
+				return false
+			case t.fieldOutside(n):
 				t.outside(n, types.ExprString(n))
-			} else if t.methodOutside(n) {
+			case t.methodOutside(n):
 				t.outside(n, types.ExprString(n)+"()")
 			}
 		case *ast.Ident:
@@ -124,6 +165,27 @@ func (t *transaction) keep(n *ast.AssignStmt) {
 	}
 }
 
+// reset notes variables from outside that are set to what comes from inside, as
+// by r = r.WithContext(ctx): behind it they are of the inside. Contexts are not
+// meant: one that is kept outside outlives the transaction.
+func (t *transaction) reset(n *ast.AssignStmt) {
+	for i, left := range n.Lhs {
+		id, ok := ast.Unparen(left).(*ast.Ident)
+		if !ok || len(n.Lhs) != len(n.Rhs) {
+			continue
+		}
+		v, ok := t.info.Uses[id].(*types.Var)
+		if ok && !isContext(v.Type()) && t.declaredOutside(v) && isCall(n.Rhs[i]) && !t.rootOutside(n.Rhs[i]) {
+			t.set[v] = true
+		}
+	}
+}
+
+// readsOnly reports a method of a context through which nothing is recorded.
+func (t *transaction) readsOnly(sel *ast.SelectorExpr) bool {
+	return isContext(t.info.TypeOf(sel.X)) && slices.Contains([]string{"Value", "Done", "Err", "Deadline"}, sel.Sel.Name)
+}
+
 func (t *transaction) usesTx(lit *ast.FuncLit) (uses bool) {
 	ast.Inspect(lit, func(n ast.Node) bool {
 		id, ok := n.(*ast.Ident)
@@ -139,7 +201,7 @@ func (t *transaction) call(call *ast.CallExpr) {
 	switch {
 	case fn == nil:
 	case fn.FullName() == "context.Background", fn.FullName() == "context.TODO":
-		t.reportf(call, "%s carries no transaction: use the context that the function receives", types.ExprString(call))
+		t.reportf(call, "%s carries no transaction: %s", types.ExprString(call), t.remedy)
 	case t.methodExpr(call) && givesContext(fn) && t.rootOutside(call.Args[0]):
 		t.outside(call, types.ExprString(call))
 	}
@@ -176,13 +238,15 @@ func (t *transaction) argument(arg ast.Expr, param types.Type) {
 	switch {
 	case isNamed(param, tenancyPkg, "Conn") && isPointerTo(typ, tenancyPkg, "DB"):
 		t.reportf(arg, "%s is passed inside a transaction: pass the transaction that the function receives, else the call answers ErrTxInUse", types.ExprString(arg))
+	case isNamed(param, tenancyPkg, "Conn") && isNamed(typ, tenancyPkg, "Conn") && t.rootOutside(arg):
+		t.reportf(arg, "%s comes from outside the function: pass the transaction that the function receives", types.ExprString(arg))
 	case isContext(param) && !isContext(typ) && !isCall(arg) && t.rootOutside(arg):
 		t.outside(arg, types.ExprString(arg))
 	}
 }
 
 func (t *transaction) outside(at ast.Node, name string) {
-	t.reportf(at, "%s comes from outside the function and carries no transaction: use the context that the function receives", name)
+	t.reportf(at, "%s comes from outside the function and carries no transaction: %s", name, t.remedy)
 }
 
 // fieldOutside reports a context in a field of a struct from outside.
@@ -222,6 +286,9 @@ func (t *transaction) rootOutside(e ast.Expr) bool {
 }
 
 func (t *transaction) declaredOutside(v *types.Var) bool {
+	if t.set[v] {
+		return false
+	}
 	return v.Pos() < t.params.Pos() || v.Pos() >= t.body.End()
 }
 

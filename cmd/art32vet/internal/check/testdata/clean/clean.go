@@ -2,6 +2,7 @@
 package clean
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,10 +67,34 @@ func transactions(ctx context.Context, db *tenancy.DB, r *http.Request, id uuid.
 	})
 	later := func(ctx context.Context) error { return customers.Delete(ctx, db, id) }
 	return errors.Join(err, later(ctx), db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
-		//art32:allow outerctx the request's end is waited for, not the transaction's
-		<-r.Context().Done()
+		<-r.Context().Done() // the request's end is waited for, not the transaction's
+		if r.Context().Value(key{}) != nil || errors.Is(context.Cause(ctx), r.Context().Err()) {
+			return nil
+		}
+		//art32:allow outerctx the request's cause is asked for, not the transaction's
+		_ = context.Cause(r.Context())
+		r = r.WithContext(ctx)
+		if _, err := customers.Get(r.Context(), tx, id); err != nil {
+			return err
+		}
+		get := func(tx *tenancy.SQLTx) error { return customers.Delete(ctx, tx, id) }
+		if err := get(tx); err != nil {
+			return err
+		}
 		return customers.Edit(ctx, tx, id, func(c *customer) error { c.City = "Kiel"; return nil })
 	}))
+}
+
+type key struct{}
+
+func helpers(ctx context.Context, db *tenancy.DB, c tenancy.Conn, id uuid.UUID) error {
+	del := func(ctx context.Context, tx *tenancy.Tx) error { return customers.Delete(ctx, tx, id) }
+	name := func(tx *tenancy.Tx) string { return tx.Tenant().String() }
+	err := db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+		c := tenancy.Conn(tx)
+		return errors.Join(errors.New(name(tx)), customers.Delete(ctx, c, id), del(ctx, tx))
+	})
+	return errors.Join(err, customers.Delete(ctx, c, id))
 }
 
 type service struct {
@@ -155,6 +181,27 @@ func ordered(c *customer) error {
 		log.Print(name)
 	}
 	return nil
+}
+
+func variables(out io.Writer, c *customer) {
+	name, _ := c.Name.Reveal()
+	w, pr := io.Writer(os.Stderr), log.Printf
+	fmt.Fprintln(w, c.City)
+	pr("%s", c.ID)
+	w, pr = out, func(string, ...any) {}
+	fmt.Fprintln(w, name)
+	pr("%s", name)
+	log.Print(w, pr)
+	b := make([]byte, 3)
+	log.Print(copy([]byte(name), b), b)
+	length := func() (int, error) { name, err := c.Name.Reveal(); return len(name), err }
+	log.Print(length())
+	var found any = c.City
+	switch x := found.(type) {
+	case string:
+		log.Print(x)
+	}
+	log.Print(cmp.Or(c.City, "-"), slices.Contains([]string{name}, "Anna"))
 }
 
 func greet(string) string { return "hello" }

@@ -115,4 +115,28 @@ func (s *server) laterInside(ctx context.Context, id uuid.UUID) error {
 	})
 }
 
+func (s *server) helpers(ctx context.Context, id uuid.UUID) error {
+	del := func(tx *tenancy.Tx) error {
+		return Notes.Delete(ctx, tx, id) // want `ctx comes from outside the function and carries no transaction: let the function receive that of the transaction`
+	}
+	return s.db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error { return del(tx) })
+}
+
+func (s *server) conn(ctx context.Context, n *Note) error {
+	var c tenancy.Conn = s.db
+	return s.db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+		return Notes.Insert(ctx, c, n) // want `c comes from outside the function: pass the transaction that the function receives`
+	})
+}
+
+func (s *server) setLate(r *http.Request, id uuid.UUID) error {
+	return s.db.In(r.Context(), func(ctx context.Context, tx *tenancy.Tx) error {
+		Notes.Get(r.Context(), tx, id) // want `r.Context\(\) comes from outside`
+		r = r.WithContext(r.Context()) // want `r.Context\(\) comes from outside`
+		Notes.Get(r.Context(), tx, id) // want `r.Context\(\) comes from outside`
+		r = r.WithContext(ctx)
+		return Notes.Delete(r.Context(), tx, id)
+	})
+}
+
 var late = context.TODO()
