@@ -22,14 +22,21 @@
 // that is renamed. They find slips, not intent: what must not happen is held by
 // the database and by the types.
 //
-// By name, [OuterCtx] does not find a context that a function literal or method
-// without a context of its own has caught outside and uses in a transaction.
-// [RevealLog] does not find a function of a log that is kept in a variable
-// (info := slog.Info), a standard stream that is (w := os.Stderr), the variable
-// of a type switch, keys of a map, writers other than strings.Builder and
-// bytes.Buffer, attributes of telemetry, and errors of other packages that quote
-// what they were given. What a function literal sets it takes to be set at any
-// time.
+// By name, [OuterCtx] does not find a context that a function or a method without
+// a context of its own hands out (s.context(), get()), that lies in a slice, a map
+// or a channel, or behind a pointer; a database that a function literal of a
+// context has caught outside; and a transaction that is kept beyond its function.
+// A variable from outside that was set to a value of the inner context on one way
+// it takes to be set on all.
+//
+// [RevealLog] does not find a function of a log or a stream in a variable of the
+// package (var info = slog.Info), Reveal through an interface, values behind a
+// pointer or in a channel, keys of a map, writers other than strings.Builder,
+// bytes.Buffer and those that buffer or double a standard stream (an encoder of
+// JSON is one), records of a slog.Handler, attributes of telemetry, what fmt.Sscan reads, and errors of other packages that quote what they were
+// given. What a function literal sets it takes to be set at any time.
+//
+// [RawHandle] does not find the methods of drivers beside database/sql.
 //
 // # Compatibility
 //

@@ -22,17 +22,43 @@ type flow struct {
 	held state        // at the point that is looked at
 	ever state        // at any point: what a function literal may find
 	late state        // set by a function literal, which may run at any time
+
+	cases   map[ast.Stmt][]*types.Var // variables of `switch x := v.(type)`, one for each case
+	returns map[result]bool           // those of function literals that tell
+}
+
+// result is one of a function literal.
+type result struct {
+	lit *ast.FuncLit
+	n   int
 }
 
 // follow calls sink for each call in a declaration.
 func follow(info *types.Info, decl ast.Decl, sink func(f *flow, call *ast.CallExpr)) {
-	f := &flow{info: info, sink: sink, ever: state{}, late: state{}}
-	for known := -1; known != len(f.ever)+len(f.late); { // literals can pass values to each other
-		known = len(f.ever) + len(f.late)
+	f := &flow{info: info, sink: sink, ever: state{}, late: state{}, cases: typeSwitches(info, decl), returns: map[result]bool{}}
+	for known := -1; known != len(f.ever)+len(f.late)+len(f.returns); { // literals can pass values to each other
+		known = len(f.ever) + len(f.late) + len(f.returns)
 		f.read(decl)
 	}
 	f.last = true
 	f.read(decl)
+}
+
+// typeSwitches finds the variables that type switches declare, by the statement
+// that sets them.
+func typeSwitches(info *types.Info, decl ast.Decl) map[ast.Stmt][]*types.Var {
+	cases := map[ast.Stmt][]*types.Var{}
+	ast.Inspect(decl, func(n ast.Node) bool {
+		if s, ok := n.(*ast.TypeSwitchStmt); ok {
+			for _, clause := range s.Body.List {
+				if v, ok := info.Implicits[clause].(*types.Var); ok {
+					cases[s.Assign] = append(cases[s.Assign], v)
+				}
+			}
+		}
+		return true
+	})
+	return cases
 }
 
 func (f *flow) read(decl ast.Decl) {
@@ -126,6 +152,9 @@ func (f *flow) node(n ast.Node) {
 	})
 	switch n := n.(type) {
 	case *ast.AssignStmt:
+		for _, v := range f.cases[n] {
+			f.put(held{v, v.Name()}, f.revealed(n.Rhs[0]))
+		}
 		f.assign(n.Lhs, n.Rhs, n.Tok == token.ASSIGN || n.Tok == token.DEFINE)
 	case *ast.ValueSpec:
 		names := make([]ast.Expr, len(n.Names))
@@ -133,16 +162,47 @@ func (f *flow) node(n ast.Node) {
 			names[i] = name
 		}
 		f.assign(names, n.Values, true)
+	case *ast.ReturnStmt:
+		f.result(n)
+	}
+}
+
+// result notes what a function literal returns.
+func (f *flow) result(n *ast.ReturnStmt) {
+	if f.lit == nil || f.lit.Type.Results == nil {
+		return
+	}
+	values := n.Results
+	if len(values) == 0 {
+		for _, field := range f.lit.Type.Results.List {
+			for _, name := range field.Names {
+				values = append(values, name)
+			}
+		}
+	}
+	told := make([]bool, f.lit.Type.Results.NumFields())
+	switch {
+	case len(values) == len(told):
+		for i, e := range values {
+			told[i] = f.revealed(e)
+		}
+	case len(values) == 1:
+		f.spread(told, values[0])
+	}
+	for i := range told {
+		if told[i] {
+			f.returns[result{f.lit, i}] = true
+		}
 	}
 }
 
 // assign sets places; without anew they also keep what they hold, as += does.
 func (f *flow) assign(left, right []ast.Expr, anew bool) {
-	told := make([]bool, len(left))
+	told, roles := make([]bool, len(left)), make([][]string, len(left))
 	switch {
 	case len(left) == len(right):
 		for i, e := range right {
-			told[i] = f.revealed(e)
+			told[i], roles[i] = f.revealed(e), f.roles(e)
 		}
 	case len(right) == 1:
 		f.spread(told, right[0])
@@ -151,21 +211,25 @@ func (f *flow) assign(left, right []ast.Expr, anew bool) {
 		if told[i] || anew {
 			f.set(e, told[i])
 		}
-		if len(left) == len(right) && f.isRevealMethod(right[i]) {
-			if k, ok := f.place(e); ok {
-				f.mark(k.method())
+		if k, ok := f.place(e); ok && len(left) == len(right) {
+			for _, role := range roles[i] {
+				f.mark(k.as(role))
 			}
 		}
 	}
 }
 
 // spread says which of several results of one expression tell: the first of
-// Reveal or of `v, ok :=`, else those that can hold content.
+// Reveal or of `v, ok :=`, those that a function literal says, else those that can
+// hold content.
 func (f *flow) spread(told []bool, right ast.Expr) {
-	if !f.revealed(right) {
+	call, ok := ast.Unparen(right).(*ast.CallExpr)
+	for i := range told {
+		told[i] = ok && f.tells(call, i)
+	}
+	if slices.Contains(told, true) || !f.revealed(right) {
 		return
 	}
-	call, ok := ast.Unparen(right).(*ast.CallExpr)
 	if !ok || f.isReveal(call) {
 		told[0] = true
 		return
@@ -177,8 +241,12 @@ func (f *flow) spread(told []bool, right ast.Expr) {
 	}
 }
 
-// writes notes what a call leaves in a strings.Builder or bytes.Buffer.
+// writes notes what a call leaves in a strings.Builder or bytes.Buffer, and what
+// copy leaves in its first argument.
 func (f *flow) writes(call *ast.CallExpr) {
+	if builtin(f.info, call) == "copy" && f.revealed(call.Args[1]) {
+		f.set(call.Args[0], true)
+	}
 	fn := callee(f.info, call)
 	if fn == nil || fn.Pkg() == nil {
 		return

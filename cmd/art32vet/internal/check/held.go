@@ -16,14 +16,24 @@ type held struct {
 	path string
 }
 
-// method is the place of a method that is kept as a value.
-func (h held) method() held { return held{h.root, h.path + "()"} }
+// as is the place of a role that the value of a place has: see [flow.roles].
+func (h held) as(role string) held { return held{h.root, h.path + "(" + role + ")"} }
+
+// isRole reports a place of as, which holds no value.
+func (h held) isRole() bool { return strings.HasSuffix(h.path, "#)") }
 
 // set notes whether a place holds a revealed value from here on.
 func (f *flow) set(e ast.Expr, told bool) {
-	k, ok := f.place(e)
+	if s, ok := ast.Unparen(e).(*ast.SliceExpr); ok {
+		e = s.X
+	}
+	if k, ok := f.place(e); ok {
+		f.put(k, told)
+	}
+}
+
+func (f *flow) put(k held, told bool) {
 	switch {
-	case !ok:
 	case told:
 		f.mark(k)
 	case !strings.ContainsAny(k.path, "[("): // whose element or call it is may have changed
@@ -44,7 +54,7 @@ func (f *flow) holds(k held) bool { return f.held[k] || f.late[k] }
 func (f *flow) holdsPart(k held) bool {
 	for _, s := range []state{f.held, f.late} {
 		for h := range s {
-			if h.root == k.root && h.path != k.path && h != k.method() && isPart(h.path, k.path) {
+			if h.root == k.root && h.path != k.path && !h.isRole() && isPart(h.path, k.path) {
 				return true
 			}
 		}

@@ -44,7 +44,7 @@ func (f *flow) revealedElement(e ast.Expr) bool {
 
 // revealedCall reports whether the result of a call holds what was revealed.
 func (f *flow) revealedCall(call *ast.CallExpr) bool {
-	if f.isReveal(call) {
+	if f.isReveal(call) || f.tells(call, 0) {
 		return true
 	}
 	anyArg := slices.ContainsFunc(told(f.info, call), f.revealed)
@@ -66,20 +66,30 @@ func (f *flow) revealedCall(call *ast.CallExpr) bool {
 	case len(call.Args) == 1 && f.isRevealExpr(call.Args[0]): // must(c.Name.Reveal())
 		return true
 	}
+	return anyArg && handsOn(fn)
+}
+
+// handsOn reports a function of the standard library whose result tells its
+// arguments.
+func handsOn(fn *types.Func) bool {
 	switch fn.Pkg().Path() {
-	case "fmt", "strings", "bytes", "strconv":
-		return anyArg
+	case "fmt", "strings", "bytes", "strconv", "cmp", "slices", "io", "html", "net/url",
+		"encoding/json", "encoding/hex", "path", "path/filepath", "unicode/utf8":
+		return true
+	case "maps":
+		return fn.Name() != "Keys"
 	}
 	return false
 }
 
 // revealedMethod reports a method of a revealed value, such as the text of an
-// error, and what a strings.Replacer makes of one.
+// error, and what a strings.Replacer, pattern or encoding makes of one.
 func (f *flow) revealedMethod(call *ast.CallExpr, fn *types.Func) bool {
 	if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && f.revealed(sel.X) {
 		return true
 	}
-	return fn.Pkg() != nil && fn.Pkg().Path() == "strings" && slices.ContainsFunc(call.Args, f.revealed)
+	return fn.Pkg() != nil && slices.Contains([]string{"strings", "regexp", "encoding/base64"}, fn.Pkg().Path()) &&
+		slices.ContainsFunc(call.Args, f.revealed)
 }
 
 func (f *flow) isRevealExpr(e ast.Expr) bool {
@@ -97,8 +107,7 @@ func (f *flow) isReveal(call *ast.CallExpr) bool {
 	if fn := callee(f.info, call); fn != nil {
 		return reveals(fn)
 	}
-	k, ok := f.place(call.Fun)
-	return ok && f.holds(k.method())
+	return f.hasRole(call.Fun, revealMethod)
 }
 
 // isRevealMethod reports the method Reveal or RevealAny as a value.

@@ -17,13 +17,17 @@ What field.Encrypted.Reveal returns must not reach a log: logs are kept for long
 read by many and survive the erasure of a person. Followed are the result itself,
 variables of the function from where they are set to where they are set anew,
 conversions, concatenation, composite literals, a strings.Builder or bytes.Buffer,
-what the packages fmt, strings, bytes and strconv make of it, and methods of it,
-unless the result is a number or a bool; and all results of strconv.Atoi and of
+copies, variables of a type switch, what function literals of the function return,
+what fmt, strings, bytes, strconv, cmp, slices, json and other such packages make
+of it, and methods of it, unless the result is a number or a bool; and all results of strconv.Atoi and of
 the functions Parse of strconv, time, net/url and net/netip, whose errors quote
 the value. Reported are arguments of log/slog and log, of fmt.Print and its like,
-of what writes to os.Stdout and os.Stderr, of panic, and of fmt.Errorf and
+of what writes to os.Stdout and os.Stderr, also where a variable of the function
+holds the function or stream, of panic, and of fmt.Errorf and
 errors.New, whose texts end in logs; also a variable that has the value in a field,
-unless its type prints itself. What the verb %T prints is let pass. Log the field
+unless its type prints itself. What the verb %T prints is let pass. Not seen are a Reveal that is called through an interface, values
+behind a pointer or in a channel, keys of a map, writers that encode, attributes of
+telemetry, and functions and streams in a variable of the package. Log the field
 itself, which prints as [encrypted], or an id. Tests are not looked at.`,
 	URL: "https://" + module,
 	Run: revealLog,
@@ -44,7 +48,7 @@ func revealLog(pass *analysis.Pass) (any, error) {
 
 // reportSink reports the arguments of a call that a log would show.
 func reportSink(r *reporter, flow *flow, call *ast.CallExpr) {
-	where := sink(flow.info, call)
+	where := flow.writesTo(call)
 	if where == "" {
 		return
 	}
@@ -55,44 +59,76 @@ func reportSink(r *reporter, flow *flow, call *ast.CallExpr) {
 	}
 }
 
-// sink names the log or error text that a call writes, or is "".
-func sink(info *types.Info, call *ast.CallExpr) string {
-	fn := callee(info, call)
+// Where revealed values must not go.
+const (
+	theLog    = "the log"
+	stdout    = "standard output"
+	errorText = "an error's text"
+	panicText = "a panic's text"
+)
+
+// writesTo names the log or error text that a call writes, or is "".
+func (f *flow) writesTo(call *ast.CallExpr) string {
+	fn := callee(f.info, call)
 	if fn == nil {
-		switch builtin(info, call) {
-		case "print", "println":
-			return "standard output"
-		case "panic":
-			return "a panic's text"
-		}
-		return ""
+		return f.sinkValue(call)
 	}
 	if fn.Pkg() == nil {
 		return ""
 	}
-	switch name := fn.Name(); fn.Pkg().Path() {
+	if to := logsTo(fn); to != "" {
+		return to
+	}
+	var into ast.Expr
+	switch name := fn.Name(); {
+	case fn.Signature().Recv() != nil && strings.HasPrefix(name, "Write"):
+		if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok {
+			into = sel.X
+		}
+	case fn.Pkg().Path() == "io" && (name == "WriteString" || strings.HasPrefix(name, "Copy")),
+		fn.Pkg().Path() == "fmt" && strings.HasPrefix(name, "Fprint"):
+		into = call.Args[0]
+	}
+	if into != nil && f.isStream(into) {
+		return stdout
+	}
+	return ""
+}
+
+// sinkValue is writesTo for builtin functions, and for those that a variable holds.
+func (f *flow) sinkValue(call *ast.CallExpr) string {
+	switch builtin(f.info, call) {
+	case "print", "println":
+		return stdout
+	case "panic":
+		return panicText
+	}
+	for _, to := range places {
+		if f.hasRole(call.Fun, sinkRole(to)) {
+			return to
+		}
+	}
+	return ""
+}
+
+// logsTo names where a function writes all that it is given, or is "".
+func logsTo(fn *types.Func) string {
+	if fn.Pkg() == nil {
+		return ""
+	}
+	switch fn.Pkg().Path() {
 	case "log/slog", "log":
-		return "the log"
+		return theLog
 	case "errors":
-		if name == "New" {
-			return "an error's text"
-		}
-	case "io":
-		if name == "WriteString" && standardStream(info, call.Args[0]) {
-			return "standard output"
-		}
-	case "os":
-		if sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok && strings.HasPrefix(name, "Write") && standardStream(info, sel.X) {
-			return "standard output"
+		if fn.Name() == "New" {
+			return errorText
 		}
 	case "fmt":
-		switch {
-		case name == "Errorf":
-			return "an error's text"
-		case strings.HasPrefix(name, "Print"):
-			return "standard output"
-		case strings.HasPrefix(name, "Fprint") && standardStream(info, call.Args[0]):
-			return "standard output"
+		if fn.Name() == "Errorf" {
+			return errorText
+		}
+		if strings.HasPrefix(fn.Name(), "Print") {
+			return stdout
 		}
 	}
 	return ""
@@ -121,8 +157,11 @@ func standardStream(info *types.Info, e ast.Expr) bool {
 }
 
 // callee is the function or method that a call names, or nil.
-func callee(info *types.Info, call *ast.CallExpr) *types.Func {
-	fun := ast.Unparen(call.Fun)
+func callee(info *types.Info, call *ast.CallExpr) *types.Func { return funcOf(info, call.Fun) }
+
+// funcOf is the function or method that an expression names, or nil.
+func funcOf(info *types.Info, fun ast.Expr) *types.Func {
+	fun = ast.Unparen(fun)
 	switch x := fun.(type) { // type arguments
 	case *ast.IndexExpr:
 		fun = x.X

@@ -1,8 +1,12 @@
 package planted
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +14,8 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -209,6 +215,70 @@ func parts(p *person) {
 	log.Print(m) // want `reaches the log`
 	n = named{}
 	log.Print(n)
+}
+
+func switches(p *person) {
+	found, _ := p.Name.RevealAny()
+	switch x := found.(type) {
+	case string:
+		log.Print(x) // want `reaches the log`
+	case int, nil:
+		log.Print(x) // want `reaches the log`
+	}
+}
+
+func variables(p *person, logger *slog.Logger) {
+	name, _ := p.Name.Reveal()
+	w := os.Stderr
+	fmt.Fprintln(w, name) // want `reaches standard output`
+	w.WriteString(name)   // want `reaches standard output`
+	var out io.Writer = os.Stdout
+	io.Copy(out, strings.NewReader(name)) // want `reaches standard output`
+	buffered := bufio.NewWriter(io.MultiWriter(out, io.Discard))
+	buffered.WriteString(name)     // want `reaches standard output`
+	fmt.Fprint(io.Writer(w), name) // want `reaches standard output`
+	pr := log.Printf
+	pr("name %s", name) // want `reaches the log`
+	info, fail, show := logger.Info, fmt.Errorf, fmt.Println
+	again := info
+	again("saved", "name", name) // want `reaches the log`
+	fail("no mail for %s", name) // want `reaches an error's text`
+	func() { show(name) }()      // want `reaches standard output`
+}
+
+func handed(p *person) {
+	name, _ := p.Name.Reveal()
+	b := make([]byte, 100)
+	n := copy(b, name)
+	log.Print(string(b[:n])) // want `reaches the log`
+	c := make([]byte, 100)
+	copy(c[1:], b)
+	log.Print(c, n)                          // want `reaches the log`
+	log.Print(cmp.Or(name, "-"))             // want `reaches the log`
+	log.Print(slices.Concat([]string{name})) // want `reaches the log`
+	text, _ := io.ReadAll(strings.NewReader(name))
+	log.Print(text) // want `reaches the log`
+	doc, err := json.Marshal(name)
+	log.Print(string(doc), err)                                   // want `reaches the log`
+	log.Print(base64.StdEncoding.EncodeToString(doc))             // want `reaches the log`
+	log.Print(regexp.MustCompile("a").ReplaceAllString(name, "")) // want `reaches the log`
+}
+
+func closures(p *person) {
+	get := func() string { n, _ := p.Name.Reveal(); return n }
+	log.Print(get()) // want `reaches the log`
+	both := func() (city, name string, err error) {
+		name, err = p.Name.Reveal()
+		return
+	}
+	city, name, err := both()
+	log.Print(city, err)
+	log.Print(name) // want `reaches the log`
+	reveal := func() (string, error) { return p.Name.Reveal() }
+	name, err = reveal()
+	log.Print(err)
+	log.Print(name)                                   // want `reaches the log`
+	log.Print(func() string { return get() + "!" }()) // want `reaches the log`
 }
 
 func must[T any](v T, err error) T {
