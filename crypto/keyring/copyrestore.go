@@ -72,16 +72,17 @@ func (r *Ring) sameKeystore(ctx context.Context, stand, copied []Record) error {
 	if len(stand) == 0 {
 		return nil
 	}
-	values := make([][]byte, 0, 2)
-	for _, records := range [][]Record{stand, copied} {
-		value, err := r.checkValue(ctx, records)
-		if err != nil {
-			return err
-		}
-		defer clear(value)
-		values = append(values, value)
+	a, err := r.checkValue(ctx, stand)
+	if err != nil {
+		return err
 	}
-	if subtle.ConstantTimeCompare(values[0], values[1]) != 1 {
+	defer clear(a)
+	b, err := r.checkValue(ctx, copied)
+	if err != nil {
+		return err
+	}
+	defer clear(b)
+	if subtle.ConstantTimeCompare(a, b) != 1 {
 		return fmt.Errorf("%w: it is of another keystore, or this one was begun anew and must be emptied first", ErrCopyRefused)
 	}
 	return nil
