@@ -41,8 +41,10 @@ const (
 // kind, or one that implements both [encoding.TextMarshaler] and
 // [encoding.TextUnmarshaler], as [Date] and decimals do. Any other struct or map
 // is stored as JSON, if encoding/json can write and read all that it shows of it:
-// fields that it does not show are not stored, a struct without any is refused,
-// and so are interfaces, which come back as something else. What was stored
+// fields that are not exported or say json:"-" are not stored, a struct without
+// any other is refused, and so are interfaces, which come back as something else,
+// two fields of one name, also through embedding, and methods for text or JSON
+// that come from an embedded field while others stand beside it. What was stored
 // before a struct changed reads as encoding/json has it: a new field is zero, an
 // unknown one is left out and lost when the value is written anew, a name in the
 // tag json outlives that of the field, and a type that does not fit gives

@@ -3,7 +3,9 @@ package field
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"sync"
+	"unicode"
 )
 
 var (
@@ -11,17 +13,26 @@ var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 )
 
-// keptJSON remembers what keepsJSON found: reflect.Type → bool.
-var keptJSON sync.Map
+// keptJSON and keptText remember what was found: reflect.Type → bool.
+var keptJSON, keptText sync.Map
 
 // keepsJSON reports whether a value of t comes back from encoding/json as it
 // went in, as far as its type can tell.
 func keepsJSON(t reflect.Type) bool {
-	if kept, ok := keptJSON.Load(t); ok {
+	return remembered(&keptJSON, t, func(t reflect.Type) bool { return jsonWalk{}.keeps(t, true) })
+}
+
+// keepsText reports the same of the methods for text, which t has.
+func keepsText(t reflect.Type) bool {
+	return t.Kind() != reflect.Struct || remembered(&keptText, t, methodsOfText.speakForAll)
+}
+
+func remembered(in *sync.Map, t reflect.Type, find func(reflect.Type) bool) bool {
+	if kept, ok := in.Load(t); ok {
 		return kept == true
 	}
-	kept := jsonWalk{}.keeps(t, true)
-	keptJSON.Store(t, kept)
+	kept := find(t)
+	in.Store(t, kept)
 	return kept
 }
 
@@ -40,8 +51,8 @@ func (w jsonWalk) keeps(t reflect.Type, addressable bool) bool {
 	if t.Kind() == reflect.Interface || isField(t) { // a field would store its redaction marker
 		return false
 	}
-	if out, in := jsonMethods(t, addressable); out || in {
-		return out && in
+	if out, in, by := jsonMethods(t, addressable); out || in {
+		return out && in && by.speakForAll(t)
 	}
 	switch t.Kind() { //nolint:exhaustive // the rest is not JSON
 	case reflect.String, reflect.Bool, reflect.Float32, reflect.Float64,
@@ -63,7 +74,26 @@ func (w jsonWalk) keeps(t reflect.Type, addressable bool) bool {
 // keepsStruct looks at the fields that encoding/json sees, of which there must
 // be one.
 func (w jsonWalk) keepsStruct(t reflect.Type, addressable bool) bool {
-	seen := false
+	shown := shownFields{names: map[string]bool{}, within: map[reflect.Type]bool{}}
+	return w.keepsFields(t, addressable, shown)
+}
+
+// shownFields are the names under which fields of a struct show, and the structs
+// embedded in each other that are being looked at.
+type shownFields struct {
+	names  map[string]bool
+	within map[reflect.Type]bool
+}
+
+// keepsFields refuses a name that comes twice, also from an embedded struct:
+// encoding/json shows one of the fields or none.
+func (w jsonWalk) keepsFields(t reflect.Type, addressable bool, shown shownFields) bool {
+	if shown.within[t] || isField(t) {
+		return false
+	}
+	shown.within[t] = true
+	defer delete(shown.within, t)
+	before := len(shown.names)
 	for f := range t.Fields() {
 		if f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous {
 			continue
@@ -74,25 +104,62 @@ func (w jsonWalk) keepsStruct(t reflect.Type, addressable bool) bool {
 		if !f.IsExported() && f.Type.Kind() != reflect.Struct {
 			continue
 		}
-		if !w.keeps(f.Type, addressable) {
+		if inner, pointer, ok := flattened(f); ok {
+			if !w.keepsFields(inner, addressable || pointer, shown) {
+				return false
+			}
+			continue
+		}
+		name := shownName(f)
+		if shown.names[name] || !w.keeps(f.Type, addressable) {
 			return false
 		}
-		seen = true
+		shown.names[name] = true
 	}
-	return seen
+	return len(shown.names) > before
 }
 
-// jsonMethods reports whether encoding/json writes and reads t by its methods.
-func jsonMethods(t reflect.Type, addressable bool) (out, in bool) {
+// flattened returns the embedded struct whose fields show among those of the
+// struct around it. Its methods are not asked.
+func flattened(f reflect.StructField) (inner reflect.Type, pointer, ok bool) {
+	inner = f.Type
+	if pointer = inner.Kind() == reflect.Pointer; pointer {
+		inner = inner.Elem()
+	}
+	return inner, pointer, f.Anonymous && inner.Kind() == reflect.Struct && taggedName(f) == ""
+}
+
+func shownName(f reflect.StructField) string {
+	if name := taggedName(f); name != "" {
+		return name
+	}
+	return f.Name
+}
+
+// taggedName is the name in the tag json; encoding/json passes over one with
+// characters of other kinds.
+func taggedName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	for _, r := range name {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r) {
+			return ""
+		}
+	}
+	return name
+}
+
+// jsonMethods reports whether encoding/json writes and reads t by its methods,
+// and by which.
+func jsonMethods(t reflect.Type, addressable bool) (out, in bool, by methods) {
 	p := reflect.PointerTo(t)
-	out, in = p.Implements(jsonMarshaler), p.Implements(jsonUnmarshaler)
+	out, in, by = p.Implements(jsonMarshaler), p.Implements(jsonUnmarshaler), methodsOfJSON
 	if !out && !in {
-		out, in = p.Implements(marshaler), p.Implements(unmarshaler)
+		out, in, by = p.Implements(marshaler), p.Implements(unmarshaler), methodsOfText
 	}
 	if out && !addressable && !t.Implements(jsonMarshaler) && !t.Implements(marshaler) {
 		out = false
 	}
-	return out, in
+	return out, in, by
 }
 
 // keepsKey reports whether a map's keys come back.
@@ -103,7 +170,8 @@ func keepsKey(t reflect.Type) bool {
 		out, in := t.Implements(marshaler), reflect.PointerTo(t).Implements(unmarshaler)
 		return out == in
 	}
-	return t.Kind() != reflect.Interface && t.Implements(marshaler) && reflect.PointerTo(t).Implements(unmarshaler)
+	return t.Kind() != reflect.Interface && t.Implements(marshaler) && reflect.PointerTo(t).Implements(unmarshaler) &&
+		methodsOfText.speakForAll(t)
 }
 
 // isField reports whether t is an [Encrypted].

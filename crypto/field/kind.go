@@ -65,7 +65,7 @@ func kindOfType(t reflect.Type) kind {
 		return unsupported
 	}
 	switch p := reflect.PointerTo(t); {
-	case p.Implements(marshaler) && p.Implements(unmarshaler):
+	case p.Implements(marshaler) && p.Implements(unmarshaler) && keepsText(t):
 		return text
 	case p.Implements(marshaler) || p.Implements(unmarshaler):
 		return unsupported // would not come back as it went in

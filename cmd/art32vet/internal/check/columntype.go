@@ -33,7 +33,7 @@ func encryptable(t types.Type) bool {
 		return false
 	}
 	if out, in := textMethods(t); out || in {
-		return out && in
+		return out && in && methodsOfText.speakForAll(t)
 	}
 	switch t.Underlying().(type) {
 	case *types.Struct, *types.Map:

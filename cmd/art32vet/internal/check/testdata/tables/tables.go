@@ -25,6 +25,7 @@ func Declared() map[string]error {
 		"Sealed":     declare[Sealed](),
 		"Indexes":    declare[Indexes](),
 		"Documents":  declare[Documents](),
+		"Shown":      declare[Shown](),
 		"Plaintexts": declare[Plaintexts](),
 		"Embeds":     declare[Embeds](),
 		"Empty":      declare[Empty](),
@@ -48,6 +49,7 @@ var (
 	_, _ = tenancy.NewRepository[Sealed]("things")
 	_, _ = tenancy.NewRepository[Indexes]("things")
 	_, _ = tenancy.NewRepository[Documents]("things")
+	_, _ = tenancy.NewRepository[Shown]("things")
 	_, _ = tenancy.NewRepository[Plaintexts]("things")
 	_, _ = tenancy.NewRepository[Embeds]("things")
 	_, _ = tenancy.NewRepository[Empty]("things")
@@ -220,6 +222,165 @@ type Documents struct {
 	Complexes field.Encrypted[map[string][2]complex64]      `db:"bad_o"`
 	Deep      field.Encrypted[map[string][]*map[int][]Late] `db:"bad_p"`
 }
+
+// Shown has every way in which fields of a struct come to show, or not.
+type Shown struct {
+	ID        uuid.UUID                          `db:"id"        art32:"key"`
+	Tenant    tenancy.ID                         `db:"tenant_id" art32:"tenant"`
+	Alone     field.Encrypted[Moment]            `db:"a"`
+	Own       field.Encrypted[OwnEvent]          `db:"b"`
+	Generic   field.Encrypted[Noted[int]]        `db:"c"`
+	Tagged    field.Encrypted[TaggedBase]        `db:"d"`
+	Around    field.Encrypted[Around]            `db:"e"`
+	BadTag    field.Encrypted[BadTag]            `db:"f"`
+	Keys      field.Encrypted[map[Moment]string] `db:"g"`
+	Event     field.Encrypted[Event]             `db:"bad_a"`
+	Within    field.Encrypted[[]Outermost]       `db:"bad_b"`
+	WithinMap field.Encrypted[map[string]Event]  `db:"bad_c"`
+	Host      field.Encrypted[Host]              `db:"bad_d"`
+	HostKeys  field.Encrypted[map[Host]string]   `db:"bad_e"`
+	Twice     field.Encrypted[Twice]             `db:"bad_f"`
+	Embedded  field.Encrypted[TwoBases]          `db:"bad_g"`
+	Covered   field.Encrypted[Covered]           `db:"bad_h"`
+	Pointer   field.Encrypted[PtrMoment]         `db:"bad_i"`
+	Both      field.Encrypted[TwoMarshalers]     `db:"bad_j"`
+	Half      field.Encrypted[HalfEvent]         `db:"bad_k"`
+	LeftOut   field.Encrypted[LeftMoment]        `db:"bad_l"`
+	Further   field.Encrypted[Further]           `db:"bad_m"`
+	Itself    field.Encrypted[Itself]            `db:"bad_n"`
+	Named     field.Encrypted[NamedMoment]       `db:"bad_o"`
+	Interface field.Encrypted[Marshalers]        `db:"bad_p"`
+}
+
+type (
+	// Moment is written by what it embeds, and is nothing more.
+	Moment struct {
+		time.Time
+		hidden int
+		Left   string `json:"-"`
+	}
+	// Event has a note that the methods of its time do not know.
+	Event struct {
+		time.Time
+		Note string
+	}
+	// OwnEvent has methods of its own, HalfEvent one of two.
+	OwnEvent struct {
+		time.Time
+		Note string
+	}
+	// HalfEvent is read by its time alone.
+	HalfEvent struct {
+		time.Time
+		Note string
+	}
+	// Noted has methods of its own for every T.
+	Noted[T any] struct {
+		time.Time
+		Note T
+	}
+	// Outermost has an Event.
+	Outermost struct {
+		Name  string
+		First Event
+	}
+	// Further embeds an Event.
+	Further struct{ Event }
+	// Host has a port that the methods for text do not know.
+	Host struct {
+		netip.Addr
+		Port int
+	}
+	// Twice has one name for two fields.
+	Twice struct {
+		A string `json:"x"`
+		B string `json:"x,omitempty"`
+		C int
+	}
+	otherBase struct{ Street string }
+	// TwoBases has it by embedding.
+	TwoBases struct {
+		base
+		otherBase
+		Other int
+	}
+	// Covered hides a field of what it embeds.
+	Covered struct {
+		base
+		Street int
+	}
+	// TaggedBase embeds two, one under a name.
+	TaggedBase struct {
+		base
+		otherBase `json:"other"`
+	}
+	// PtrMoment has methods behind a pointer.
+	PtrMoment struct{ *time.Time }
+	// TwoMarshalers embeds two of which neither speaks.
+	TwoMarshalers struct {
+		OwnJSON
+		PtrJSON
+		Note string
+	}
+	// LeftMoment is written by what it leaves out.
+	LeftMoment struct {
+		time.Time `json:"-"`
+		Note      string
+	}
+	// NamedMoment is written by its time, its name notwithstanding.
+	NamedMoment struct {
+		time.Time `json:"at"`
+		Note      string
+	}
+	// Itself embeds itself.
+	Itself struct {
+		*Itself
+		Note string
+	}
+	// Marshalers has the methods of whatever it holds.
+	Marshalers struct{ Both }
+	// Both writes and reads.
+	Both interface {
+		MarshalJSON() ([]byte, error)
+		UnmarshalJSON(data []byte) error
+	}
+	// Around holds itself behind a slice, and what holds it embeds it.
+	Around struct{ Below []AroundIt }
+	// AroundIt embeds what holds it.
+	AroundIt struct {
+		Around
+		Note string
+	}
+	// BadTag has two tags that encoding/json passes over.
+	BadTag struct {
+		A string `json:"\"x\""`
+		B string `json:"\"x\""`
+	}
+)
+
+// MarshalJSON implements json.Marshaler.
+func (v OwnEvent) MarshalJSON() ([]byte, error) { return nil, nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *OwnEvent) UnmarshalJSON(data []byte) error { return nil }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v OwnEvent) MarshalText() ([]byte, error) { return nil, nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (v *OwnEvent) UnmarshalText(text []byte) error { return nil }
+
+// MarshalJSON implements json.Marshaler.
+func (v HalfEvent) MarshalJSON() ([]byte, error) { return nil, nil }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v HalfEvent) MarshalText() ([]byte, error) { return nil, nil }
+
+// MarshalText implements encoding.TextMarshaler.
+func (v Noted[T]) MarshalText() ([]byte, error) { return nil, nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (v *Noted[T]) UnmarshalText(text []byte) error { return nil }
 
 type (
 	// Address is stored as JSON.
