@@ -1,6 +1,7 @@
 package field
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/binary"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"reflect"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 var (
@@ -18,6 +20,9 @@ var (
 	// ErrDecode says that a plaintext opened but is no encoding of T: the field
 	// was written with another type, or with a wider one.
 	ErrDecode = errors.New("field: plaintext does not fit the type")
+
+	// errNotUTF8 keeps two texts from being stored as one.
+	errNotUTF8 = errors.New("field: refused: text that is not UTF-8 does not come back from JSON")
 )
 
 const (
@@ -39,7 +44,7 @@ func appendPlain[T any](dst []byte, v *T) ([]byte, error) {
 	case text:
 		return appendText(dst, any(v).(encoding.TextMarshaler)) //nolint:forcetypeassert // kindOf has asked
 	case jsonKind:
-		return appendJSON(dst, v)
+		return appendJSON(dst, v, new(T))
 	case stringKind:
 		return append(dst, r.String()...), nil
 	case bytesKind:
@@ -153,18 +158,41 @@ func appendText(dst []byte, m encoding.TextMarshaler) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
-// appendJSON appends v as JSON, padded with spaces.
-func appendJSON(dst []byte, v any) ([]byte, error) {
+// appendJSON appends v as JSON, padded with spaces. The caller gives an empty
+// value of the same type.
+func appendJSON(dst []byte, v, empty any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil { // its text may quote the content
 		return nil, fmt.Errorf("field: %s does not marshal", reflect.TypeOf(v).Elem())
 	}
 	defer clear(b)
+	if !keepsRunes(b, empty) {
+		return nil, errNotUTF8
+	}
 	dst = append(dst, b...)
 	for n := len(b); n%jsonStep != 0; n++ {
 		dst = append(dst, ' ')
 	}
 	return dst, nil
+}
+
+// keepsRunes reports whether all text in b is what it was: encoding/json writes
+// the escape of U+FFFD for a byte that is not UTF-8, and the character itself for
+// the character. A marshaler of one's own may write the escape for either, which
+// shows where what was read is written again.
+func keepsRunes(b []byte, empty any) bool {
+	if !utf8.Valid(b) {
+		return false
+	}
+	if !bytes.Contains(b, []byte(`\ufffd`)) {
+		return true
+	}
+	if json.Unmarshal(b, empty) != nil {
+		return false
+	}
+	again, err := json.Marshal(empty)
+	defer clear(again)
+	return err == nil && bytes.Equal(b, again)
 }
 
 func appendTime(dst []byte, t time.Time) []byte {

@@ -44,7 +44,8 @@ const (
 // fields that are not exported or say json:"-" are not stored, a struct without
 // any other is refused, and so are interfaces, which come back as something else,
 // two fields of one name, also through embedding, and methods for text or JSON
-// that come from an embedded field while others stand beside it. What was stored
+// that come from an embedded field while others stand beside it. Text in JSON must
+// be UTF-8, else Seal returns an error; a string by itself need not be. What was stored
 // before a struct changed reads as encoding/json has it: a new field is zero, an
 // unknown one is left out and lost when the value is written anew, a name in the
 // tag json outlives that of the field, and a type that does not fit gives

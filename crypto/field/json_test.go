@@ -166,6 +166,39 @@ func TestJSONErrors(t *testing.T) {
 	}
 }
 
+// TestJSONText: JSON has no place for bytes that are not UTF-8. Two keys would
+// become one, and a text another.
+func TestJSONText(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	c := newCipher(t, 1)
+	text, keys := field.New(address{Street: canary + "\xff"}), field.New(map[string]int{"a\xff": 1, "a\xfe": 2})
+	within := field.New(struct{ V byValue }{byValue{"\xff"}})
+	inKey := field.New(map[byText]int{{"\xff"}: 1})
+	raw := field.New(struct{ Raw json.RawMessage }{json.RawMessage("\"\xff\"")})
+	for name, s := range map[string]field.Sealable{"text": &text, "keys": &keys, "own methods": &within, "text of a key": &inKey, "raw": &raw} {
+		err := s.Seal(c, place)
+		if err == nil || strings.Contains(err.Error(), canary) || errors.Is(err, field.ErrType) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s.Ciphertext() != nil {
+			t.Errorf("%s: sealed all the same", name)
+		}
+	}
+	if text.Equal(field.New(address{Street: canary + "\ufffd"})) {
+		t.Error("equal to the text that would have come back")
+	}
+	roundTrip(t, "U+FFFD", address{Street: "\ufffd"}, 64)
+	roundTrip(t, "its escape as text", address{Street: `\ufffd`}, 64)
+	roundTrip(t, "escaped by a marshaler", struct{ Raw json.RawMessage }{json.RawMessage(`"\ufffd"`)}, 64)
+}
+
+// byText is a key that shows its text.
+type byText struct{ text string }
+
+func (v byText) MarshalText() ([]byte, error)  { return []byte(v.text), nil }
+func (v *byText) UnmarshalText(b []byte) error { v.text = string(b); return nil }
+
 func TestMarkerWithinJSON(t *testing.T) {
 	t.Parallel()
 	e := field.New(address{Street: field.Redacted})
