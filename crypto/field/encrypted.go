@@ -1,6 +1,7 @@
 package field
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"database/sql"
 	"database/sql/driver"
@@ -64,8 +65,12 @@ var (
 	_ sql.Scanner   = (*Encrypted[string])(nil)
 )
 
-// New returns v as a field that is not sealed yet.
+// New returns v as a field that is not sealed yet. It copies bytes, and so does
+// Reveal. Other values that hold references, such as maps, stay shared with the
+// caller, copies of the field and what Reveal returns, those stored as JSON until
+// Seal: the caller must not change them.
 func New[T any](v T) Encrypted[T] {
+	v = independent(v)
 	return Encrypted[T]{plain: func() T { return v }, state: fresh}
 }
 
@@ -78,7 +83,7 @@ func (e Encrypted[T]) Reveal() (T, error) {
 	case null:
 		return v, nil
 	case fresh:
-		return e.plain(), nil
+		return independent(e.plain()), nil
 	case raw:
 		return v, ErrUnattached
 	case erased:
@@ -87,7 +92,7 @@ func (e Encrypted[T]) Reveal() (T, error) {
 		if err := e.cipher.get().migration.take(); err != nil {
 			return v, err
 		}
-		return e.plain(), nil
+		return independent(e.plain()), nil
 	case attached:
 		return e.reveal()
 	}
@@ -196,6 +201,15 @@ func (e *Encrypted[T]) reveal() (v T, err error) {
 		return v, nil
 	}
 	return parsed[T](plain)
+}
+
+// independent returns v, or a copy where it is a slice of bytes.
+func independent[T any](v T) T {
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+		r := reflect.ValueOf(&v).Elem()
+		r.SetBytes(bytes.Clone(r.Bytes()))
+	}
+	return v
 }
 
 func parsed[T any](plain []byte) (v T, err error) {

@@ -1,6 +1,8 @@
 package field_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -131,6 +133,79 @@ func TestSealAnew(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiesAreIndependent: neither who made a field nor who revealed it can
+// change what it holds.
+func TestCopiesAreIndependent(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	independent(t, []byte("plain"))
+	independent(t, blob("plain"))
+	independent(t, json.RawMessage("plain"))
+	independent(t, word("plain"))
+	if v, err := field.New([]byte(nil)).Reveal(); v != nil || err != nil {
+		t.Errorf("nil: %q, %v", v, err)
+	}
+	c := newCipher(t, 1)
+	old := loaded[[]byte]([]byte("plain"))
+	old.Attach(c.Accepting(migration(t)), place)
+	must(old.Reveal())[0] = 'X'
+	if got := must(old.Reveal()); string(got) != "plain" {
+		t.Errorf("plaintext of a migration: %q", got)
+	}
+}
+
+// word is bytes that are stored as their text.
+type word []byte
+
+func (w word) MarshalText() ([]byte, error)  { return w, nil }
+func (w *word) UnmarshalText(b []byte) error { *w = bytes.Clone(b); return nil }
+
+func independent[T ~[]byte](t *testing.T, of T) {
+	t.Helper()
+	e := field.New(of)
+	of[0] = 'X'
+	for range 2 { // fresh, then sealed
+		twin := e
+		must(e.Reveal())[1] = 'X'
+		must(twin.RevealAny()).(T)[2] = 'X'
+		if got := must(twin.Reveal()); string(got) != "plain" {
+			t.Errorf("%T: %q", of, got)
+		}
+		if err := e.Seal(newCipher(t, 1), place); err != nil {
+			t.Errorf("%T: %v", of, err)
+		}
+	}
+}
+
+// TestSealedShowsWhatIsStored: a map that changes afterwards is not written, and
+// must not look as if it were.
+func TestSealedShowsWhatIsStored(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	c, m := newCipher(t, 1), map[string]int{"a": 1}
+	e := field.New(m)
+	if err := e.Seal(c, place); err != nil {
+		t.Fatal(err)
+	}
+	m["a"] = 2
+	must(e.Reveal())["a"] = 3
+	back := loaded[map[string]int](e.Ciphertext())
+	back.Attach(c, place)
+	if shown, stored := must(e.Reveal())["a"], must(back.Reveal())["a"]; shown != 1 || stored != 1 {
+		t.Errorf("shown %d, stored %d", shown, stored)
+	}
+	unreadable := field.New(map[string]writeOnly{"a": {1}})
+	if err := unreadable.Seal(c, place); !errors.Is(err, field.ErrDecode) || unreadable.Ciphertext() != nil {
+		t.Errorf("what does not read back was sealed: %v", err)
+	}
+}
+
+// writeOnly writes what it does not read.
+type writeOnly struct{ n int }
+
+func (w writeOnly) MarshalJSON() ([]byte, error) { return []byte{'0' + byte(w.n)}, nil }
+func (w *writeOnly) UnmarshalJSON([]byte) error  { return errors.New("not read") }
 
 func TestScan(t *testing.T) {
 	t.Parallel()

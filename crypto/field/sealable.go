@@ -13,7 +13,7 @@ import (
 // [Fields].
 type Sealable interface {
 	// Seal makes the field ready to be written at s under c. New plaintext is
-	// encrypted and stays readable. What is sealed there already is left alone;
+	// encrypted and stays readable, as it will be read back. What is sealed there already is left alone;
 	// what was loaded from elsewhere, under another key, scope or an older
 	// version of the key, or in clear under a [Migration], is revealed and sealed
 	// anew, with the errors of Reveal. NULL stays NULL. It returns [ErrErased] for
@@ -58,15 +58,33 @@ func (e *Encrypted[T]) Seal(c *Cipher, s Scope) error {
 	if e.state == fresh && holdsMarker[T](plain) {
 		return errMarker
 	}
+	shown, err := e.sealedPlain(plain)
+	if err != nil {
+		return err
+	}
 	sealed, err := c.Seal(nil, plain, s)
 	if err != nil {
 		return err
 	}
+	e.plain = shown
 	e.ciphertext, e.cipher, e.scope = sealed, c, s
 	if e.state == legacy {
 		e.state = fresh
 	}
 	return nil
+}
+
+// sealedPlain is what the field reveals once it is sealed: JSON is read anew each
+// time, so that a map which changes elsewhere does not show what was not sealed.
+func (e *Encrypted[T]) sealedPlain(plain []byte) (func() T, error) {
+	if e.plain == nil || kindOf[T]() != jsonKind {
+		return e.plain, nil
+	}
+	kept := bytes.Clone(plain)
+	if _, err := parsed[T](kept); err != nil {
+		return nil, err
+	}
+	return func() T { v, _ := parsed[T](kept); return v }, nil
 }
 
 // holdsMarker reports whether a plaintext is, or as JSON holds, the marker.
