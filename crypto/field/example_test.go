@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -99,7 +98,7 @@ func ExampleCipher_OpenStream() {
 		fmt.Println(err)
 		return
 	}
-	if _, err := io.Copy(w, upload); err != nil {
+	if _, err := w.ReadFrom(upload); err != nil { // not io.Copy, which may pass an error by
 		fmt.Println(err) // without Close: what came in so far does not open
 		return
 	}

@@ -42,8 +42,8 @@ func StreamKeyVersion(head []byte) (uint32, bool) { return aead.StreamKeyVersion
 
 // SealStream begins a stream: an attachment of any length that opens with the
 // same key and scope only. It writes the header to dst; content follows through
-// the [StreamWriter], whose Close the stream needs to be whole. It returns
-// [ErrScope] or the error of dst. A stream has a key of its own and takes
+// [StreamWriter.ReadFrom] or Write, and the stream needs Close to be whole. It
+// returns [ErrScope] or the error of dst. A stream has a key of its own and takes
 // nothing from a [Budget].
 //
 // The row of the scope should be that of the attachment, so that a content is

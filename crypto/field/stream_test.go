@@ -456,6 +456,36 @@ func TestStreamGivenUp(t *testing.T) {
 	}
 }
 
+// TestStreamGivenUpByWriterTo: a source that would rather write by itself, which
+// io.Copy lets it do, is read by ReadFrom all the same.
+func TestStreamGivenUpByWriterTo(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	c := newCipher(t, 1)
+	for _, n := range lengths {
+		var out bytes.Buffer
+		w := must(c.SealStream(&out, file))
+		_, err := w.ReadFrom(&torn{io.MultiReader(bytes.NewReader(content(n)), iotest.ErrReader(errDisk))})
+		if closed := w.Close(); !errors.Is(err, errDisk) || !errors.Is(closed, errDisk) {
+			t.Errorf("%d bytes: %v, %v", n, err, closed)
+		}
+		refused(t, "given up", c, out.Bytes(), file, n)
+	}
+	var out bytes.Buffer
+	w := must(c.SealStream(&out, file))
+	if _, err := io.Copy(w, &torn{iotest.ErrReader(errDisk)}); !errors.Is(err, errDisk) {
+		t.Errorf("io.Copy: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Errorf("io.Copy told the stream, which the documentation denies: %v", err)
+	}
+}
+
+// torn is a source that breaks off, and an [io.WriterTo].
+type torn struct{ io.Reader }
+
+func (s *torn) WriteTo(w io.Writer) (int64, error) { return io.Copy(struct{ io.Writer }{w}, s.Reader) }
+
 func TestStreamTooLong(t *testing.T) {
 	t.Parallel()
 	c := newCipher(t, 1)

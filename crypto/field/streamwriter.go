@@ -16,8 +16,9 @@ var errClosed = errors.New("field: write stream: already closed")
 //
 // Close makes the stream whole. Where the content could not be read to its end
 // the caller must not call it: what was written so far would pass for all there
-// is. Without it the stream does not open. [StreamWriter.ReadFrom], which
-// [io.Copy] uses, sees to that itself.
+// is. Without it the stream does not open. [StreamWriter.ReadFrom] sees to that
+// itself. [io.Copy] calls it only for a source that is no [io.WriterTo]; one that
+// is writes by itself, and nobody tells the stream when it breaks off.
 type StreamWriter struct{ get hidden[streamWriter] }
 
 var (
@@ -45,7 +46,8 @@ func newStreamWriter(dst io.Writer, stream *aead.Stream) *StreamWriter {
 func (w *StreamWriter) Write(p []byte) (int, error) { return w.get().write(p) }
 
 // ReadFrom implements [io.ReaderFrom]: it seals the content of src to its end.
-// After an error of src the stream can be neither continued nor closed.
+// After an error of src the stream can be neither continued nor closed, so that
+// a deferred Close does no harm: call it in place of [io.Copy].
 func (w *StreamWriter) ReadFrom(src io.Reader) (int64, error) { return w.get().readFrom(src) }
 
 // Close seals the last chunk, which makes the stream whole, and leaves what is
