@@ -21,9 +21,9 @@
 // A field shows [Redacted] in fmt, log/slog, encoding/json, templates and
 // wherever else text is made of it, also as an unexported part of another
 // struct; the marker does not come back in as content. A template that calls
-// Reveal by name reveals; nothing else in it does. Readers by reflection reach
-// neither content nor keys. Value refuses what is not sealed, so that no driver
-// stores plaintext.
+// Reveal or RevealAny by name reveals; nothing else in it does. Readers by
+// reflection reach neither content nor keys. Value refuses what is not sealed, so
+// that no driver stores plaintext.
 //
 // Numbers, bool, time and date have encodings of fixed width and JSON is padded,
 // so that the length of a ciphertext tells little or nothing. Everything works

@@ -56,7 +56,8 @@ func TestNothingShows(t *testing.T) {
 	}
 }
 
-// TestTemplates: a template shows the content only where it calls Reveal by name.
+// TestTemplates: a template shows the content only where it calls Reveal or
+// RevealAny by name.
 func TestTemplates(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
 	t.Parallel()
@@ -108,10 +109,12 @@ func TestTemplateTricks(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"Fresh", "Loaded", "Clear"} {
-		var out bytes.Buffer
-		err := template.Must(template.New("").Parse(`{{.`+name+`.Reveal}}`)).Execute(&out, p)
-		if err != nil || out.String() != canary {
-			t.Errorf("%s by name: %q, %v", name, out.String(), err)
+		for _, method := range []string{"Reveal", "RevealAny"} {
+			var out bytes.Buffer
+			err := template.Must(template.New("").Parse(`{{.`+name+"."+method+`}}`)).Execute(&out, p)
+			if err != nil || out.String() != canary {
+				t.Errorf("%s.%s by name: %q, %v", name, method, out.String(), err)
+			}
 		}
 	}
 }
