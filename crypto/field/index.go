@@ -81,7 +81,7 @@ func (x *Index) With(others ...*Index) *Index {
 }
 
 // Sums returns the values by which text is searched for: first [Index.Sum], then
-// that of each other version.
+// that of each other version; nil, NULL, finds nothing.
 func (x *Index) Sums(text string) [][]byte {
 	sums := [][]byte{x.Sum(text)}
 	for _, o := range x.others {
@@ -91,10 +91,16 @@ func (x *Index) Sums(text string) [][]byte {
 }
 
 // Sum returns the index value of text to be written: [Index.Width] bits, the
-// rest of the last byte zero.
+// rest of the last byte zero. It is nil, to be written as NULL, for a text of
+// which the transform [Digits] leaves nothing: such texts are not found, and do
+// not stand in each other's way in a unique index.
 func (x *Index) Sum(text string) []byte {
 	n := (x.bits + 7) / 8
-	sum, err := x.mac.Append(make([]byte, 0, n), x.Normalize(text), n)
+	text = x.Normalize(text)
+	if text == "" && x.transform == Digits {
+		return nil
+	}
+	sum, err := x.mac.Append(make([]byte, 0, n), text, n)
 	if err != nil {
 		return nil // NULL: matches nothing
 	}

@@ -150,6 +150,31 @@ func TestTransforms(t *testing.T) {
 	}
 }
 
+// TestNoDigits: texts of which nothing is left are not the same text.
+func TestNoDigits(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	key := bytes.Repeat([]byte{1}, field.KeySize)
+	for name, x := range map[string]*field.Index{
+		"unique":    must(field.NewUniqueIndex(key, "customers.phone", field.Digits)),
+		"truncated": must(field.NewIndex(key, "customers.phone", field.Digits, 1000)),
+	} {
+		for _, text := range []string{"n/a", "unknown", "\u0660\u0661\u0662", " ", ""} {
+			if sum := x.Sum(text); sum != nil {
+				t.Errorf("%s: %q has the value %x", name, text, sum)
+			}
+		}
+		if x.Sum("0") == nil || x.With(x).Sums("n/a")[1] != nil {
+			t.Errorf("%s: a digit has no value, or none has one", name)
+		}
+	}
+	for _, tr := range []field.Transform{field.Exact, field.Casefold, field.Email, "prefix:1"} {
+		if must(field.NewUniqueIndex(key, "customers.phone", tr)).Sum("") == nil {
+			t.Errorf("%s: empty, which is a text, has no value", tr)
+		}
+	}
+}
+
 // TestIndexVersions: while a key is rotated, a search asks for what either
 // version wrote, and a write takes the current one.
 func TestIndexVersions(t *testing.T) {

@@ -25,7 +25,9 @@ const (
 	// 5321 allows it to tell cases apart, since no one's mail does. Dots, tags
 	// after a plus and Punycode domains are left as they are.
 	Email Transform = "email"
-	// Digits keeps the ASCII digits after NFKC: phone numbers, account numbers.
+	// Digits keeps the ASCII digits after NFKC: phone numbers, account numbers. A
+	// text without any, such as "n/a" or digits of other scripts, has no index
+	// value, as NULL has none; see [Index.Sum].
 	Digits Transform = "digits"
 )
 
