@@ -16,8 +16,8 @@ import (
 	"github.com/art32/art32/internal/migrate"
 )
 
-// TestMillion reads a million keys through a cache of the default size, and
-// copies and restores them.
+// TestMillion reads a million keys through a cache of the default size, copies
+// and restores them, gives each a successor and destroys the old versions.
 func TestMillion(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")
 	const people, page = 1_000_000, 10_000
@@ -33,7 +33,7 @@ func TestMillion(t *testing.T) {
 	t.Logf("created: %v", time.Since(start))
 
 	r := newRing(t, root, store, nil)
-	before, start := heap(), time.Now()
+	before, start := memoryInUse(), time.Now()
 	for i := 0; i < people; i += page {
 		if got := value(r.Ciphers(ctx, acme, ids[i:i+page]))(t); len(got) != page {
 			t.Fatalf("%d keys", len(got))
@@ -44,7 +44,7 @@ func TestMillion(t *testing.T) {
 	if n := keyring.Cached(r); n > size {
 		t.Errorf("%d keys cached", n)
 	}
-	if grown := heap() - before; grown > size*2<<10 {
+	if grown := memoryInUse() - before; grown > size*2<<10 {
 		t.Errorf("the cache holds %d bytes", grown)
 	} else {
 		t.Logf("cache: %d bytes", grown)
@@ -58,7 +58,7 @@ func TestMillion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "copy.jsonl")
 	f := value(os.Create(path))(t)
 	defer f.Close()
-	before, start = heap(), time.Now()
+	before, start = memoryInUse(), time.Now()
 	contents := value(r.WriteCopy(ctx, f))(t)
 	t.Logf("copied %d records: %v, %d bytes", contents.Records, time.Since(start), value(f.Stat())(t).Size())
 	start = time.Now()
@@ -67,15 +67,31 @@ func TestMillion(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 	t.Logf("restored: %v", time.Since(start))
-	if grown := heap() - before; grown > 16<<20 {
+	if grown := memoryInUse() - before; grown > 16<<20 {
 		t.Errorf("copying and restoring left %d bytes", grown)
 	}
 	value(other.Ciphers(ctx, acme, ids[people-page:]))(t)
 	runtime.KeepAlive(r)
+
+	rotates := newRing(t, root, store, &keyring.Options{TTL: time.Second, Grace: time.Second})
+	start = time.Now()
+	if done := value(rotates.Rotate(ctx, acme, keyring.SubjectKeys, start, nil))(t); done.Introduced != people || done.Retired != people || done.Left != 0 {
+		t.Errorf("%+v", done)
+	}
+	t.Logf("rotated: %v", time.Since(start))
+	var list []keyring.Version
+	for v, err := range rotates.Retired(ctx, acme) {
+		noError(t, err)
+		list = append(list, v)
+	}
+	time.Sleep(time.Second) // the grace of the last
+	start = time.Now()
+	noError(t, rotates.Destroy(ctx, acme, list...))
+	t.Logf("destroyed: %v", time.Since(start))
 }
 
-// heap is what is in use.
-func heap() int64 {
+// memoryInUse is what the heap holds.
+func memoryInUse() int64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
