@@ -12,12 +12,18 @@ type rotations struct {
 // waited for is looked at again. The time of a change is not before that of the
 // server, so that Grace does not rest on one client's clock.
 //
-// SQLite, which knows nothing of how many keys a tenant has, is told by CROSS
-// JOIN to look up each given key rather than to read all of the tenant's.
+// Neither engine knows how many keys a tenant has, or in which states: each would
+// rather read all of them for every given row than look that row up. On
+// PostgreSQL the tenant is therefore a column of what is given, MATERIALIZED so
+// that it is not taken for a constant; what is asked of a key stands in a LATERAL
+// query that locks it, which no plan can turn round, and is not asked again of
+// what is locked; and one is counted rather than joined where it must be missing.
+// SQLite is told the order by CROSS JOIN, by MATERIALIZED to look for the due
+// rows once, and by +due.id to look up their rows and not the other way round.
 const (
 	postgresClock = `(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 	postgresRipe  = `k.changed_at <= least($2::bigint, ` + postgresClock + ` - ($3::bigint - $2::bigint))`
-	postgresOne   = `k.tenant_id = $1::uuid AND k.name = g.name AND k.version = g.version`
+	postgresOne   = `k.tenant_id = g.tenant_id AND k.name = g.name AND k.version = g.version`
 	sqliteOne     = `k.tenant_id = $1 AND k.name = g.name AND k.version = g.version`
 )
 
@@ -27,64 +33,65 @@ var rotationTexts = map[migrate.Dialect]rotations{
 WHERE k.tenant_id = $1::uuid AND starts_with(k.name, $2::text) AND k.name > $3::text ORDER BY k.name, k.version LIMIT $4`,
 		one: `SELECT k.name, k.version, k.state, k.wrapped, k.created_at, k.changed_at FROM art32_keys.keys k
 WHERE k.tenant_id = $1::uuid AND k.name = $2::text ORDER BY k.version`,
-		introduce: `WITH given (name, version, wrapped, under) AS (
-	VALUES %s
+		introduce: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version, wrapped, under) ORDER BY 2, 3
 ), kek AS (` + postgresKEK + `), before AS (
-	SELECT k.name FROM given g JOIN art32_keys.keys k ON k.tenant_id = $1::uuid AND k.name = g.name AND k.version = g.version - 1
-	WHERE k.state = 'active' ORDER BY k.name FOR SHARE OF k
+	SELECT g.* FROM given g CROSS JOIN LATERAL (SELECT 1 FROM art32_keys.keys k
+		WHERE k.tenant_id = g.tenant_id AND k.name = g.name AND k.version = g.version - 1 AND k.state = 'active' FOR SHARE) k
 )
 INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at, changed_at)
-SELECT $1::uuid, g.name, g.version, 'active', g.wrapped, $2::bigint, $2::bigint
-FROM given g JOIN before b ON b.name = g.name
+SELECT g.tenant_id, g.name, g.version, 'active', g.wrapped, $2::bigint, $2::bigint FROM before g
 WHERE (g.under IS NULL OR EXISTS (SELECT 1 FROM kek WHERE kek.version = g.under))
-AND NOT EXISTS (SELECT 1 FROM art32_keys.keys e WHERE e.tenant_id = $1::uuid AND e.name = g.name AND e.state = 'erased')
+AND 0 = (SELECT count(*) FROM art32_keys.keys e WHERE e.tenant_id = g.tenant_id AND e.name = g.name AND e.state = 'erased')
 ON CONFLICT DO NOTHING`,
-		retire: `WITH given (name, version) AS (
-	VALUES %s
+		retire: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version) ORDER BY 2, 3
 ), due AS (
-	SELECT k.name, k.version FROM given g JOIN art32_keys.keys k ON ` + postgresOne + `
-	WHERE k.state = 'active' AND EXISTS (SELECT 1 FROM art32_keys.keys l
-		WHERE l.tenant_id = k.tenant_id AND l.name = k.name AND l.version > k.version AND l.state = 'active')
-	ORDER BY k.name, k.version FOR NO KEY UPDATE OF k
+	SELECT g.* FROM given g CROSS JOIN LATERAL (SELECT 1 FROM art32_keys.keys k
+		WHERE ` + postgresOne + ` AND k.state = 'active' AND 0 < (SELECT count(*) FROM art32_keys.keys l
+			WHERE l.tenant_id = g.tenant_id AND l.name = g.name AND l.version > g.version AND l.state = 'active')
+		FOR NO KEY UPDATE OF k) k
 )
 UPDATE art32_keys.keys k SET state = 'retired', changed_at = greatest($2::bigint, ` + postgresClock + `)
-FROM due g WHERE ` + postgresOne + ` AND k.state = 'active'`,
-		rewrap: `WITH given (name, version, wrapped, under, old) AS (
-	VALUES %s
+FROM due g WHERE ` + postgresOne,
+		rewrap: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version, wrapped, under, old) ORDER BY 2, 3
 ), kek AS (` + postgresKEK + `), due AS (
-	SELECT g.* FROM given g JOIN art32_keys.keys k ON ` + postgresOne + `
-	WHERE k.wrapped = g.old ORDER BY k.name, k.version FOR NO KEY UPDATE OF k
+	SELECT g.* FROM given g CROSS JOIN LATERAL (SELECT 1 FROM art32_keys.keys k
+		WHERE ` + postgresOne + ` AND k.wrapped = g.old FOR NO KEY UPDATE) k
 )
 UPDATE art32_keys.keys k SET wrapped = g.wrapped
-FROM due g WHERE ` + postgresOne + ` AND k.wrapped = g.old
+FROM due g WHERE ` + postgresOne + `
 AND (g.under IS NULL OR EXISTS (SELECT 1 FROM kek WHERE kek.version = g.under))`,
-		lock: `WITH given (name, version) AS (
-	VALUES %s
+		lock: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version) ORDER BY 2, 3
 )
-SELECT 1 FROM given g JOIN art32_keys.keys k ON ` + postgresOne + `
-ORDER BY k.name, k.version FOR UPDATE OF k`,
-		destroy: `WITH given (name, version, header) AS (
-	VALUES %s
+SELECT 1 FROM given g CROSS JOIN LATERAL (SELECT 1 FROM art32_keys.keys k WHERE ` + postgresOne + ` FOR UPDATE) k`,
+		destroy: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version, header) ORDER BY 2, 3
+), due AS (
+	SELECT g.* FROM given g CROSS JOIN LATERAL (SELECT 1 FROM art32_keys.keys k
+		WHERE ` + postgresOne + ` AND k.state = 'retired' AND ` + postgresRipe + ` FOR NO KEY UPDATE) k
 )
 UPDATE art32_keys.keys k SET state = 'destroyed', wrapped = NULL, changed_at = $3::bigint
-FROM given g WHERE ` + postgresOne + ` AND k.state = 'retired' AND ` + postgresRipe + `
+FROM due g WHERE ` + postgresOne + `
 AND (g.header IS NULL OR NOT EXISTS (SELECT 1 FROM art32_keys.keys w
 	WHERE w.tenant_id = $1::uuid AND w.name NOT IN ('tenant', 'root') AND substring(w.wrapped FROM 1 FOR 5) = g.header))`,
-		report: `WITH given (name, version) AS (
-	VALUES %s
+		report: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version) ORDER BY 2, 3
 )
 SELECT k.state, ` + postgresRipe + ` FROM given g LEFT JOIN art32_keys.keys k ON ` + postgresOne + `
 WHERE coalesce(k.state, '') NOT IN ('destroyed', 'erased')`,
 		last: `SELECT coalesce(max(name), '') FROM (SELECT name FROM art32_keys.keys
 	WHERE tenant_id = $1::uuid AND name > $2::text ORDER BY name LIMIT $3) n`,
 		clear: `WITH due AS (
-	SELECT k.name, k.version FROM art32_keys.keys k
+	SELECT k.tenant_id, k.name, k.version FROM art32_keys.keys k
 	WHERE k.tenant_id = $1::uuid AND k.name > $2::text AND k.name <= $3::text AND k.state IN ('active', 'retired')
 	AND EXISTS (SELECT 1 FROM art32_keys.keys t WHERE t.tenant_id = $1::uuid AND t.name = 'tenant' AND t.state = 'erased')
 	ORDER BY k.name, k.version FOR NO KEY UPDATE OF k
 )
 UPDATE art32_keys.keys k SET state = 'destroyed', wrapped = NULL, changed_at = $4::bigint
-FROM due g WHERE ` + postgresOne + ` AND k.state IN ('active', 'retired')`,
+FROM due g WHERE ` + postgresOne,
 	},
 	migrate.SQLite: {
 		page: `SELECT name, version, state, CASE WHEN code < 4 THEN wrapped END, created_at, changed_at FROM art32_keys
@@ -102,26 +109,26 @@ AND NOT EXISTS (SELECT 1 FROM art32_keys e WHERE e.tenant_id = $1 AND e.name = g
 ON CONFLICT (tenant_id, name, version) DO NOTHING`,
 		retire: `WITH given (name, version) AS (
 	VALUES %s
-), due AS (
+), due AS MATERIALIZED (
 	SELECT k.id FROM given g CROSS JOIN art32_keys k ON ` + sqliteOne + ` WHERE k.code = 2 AND EXISTS (SELECT 1 FROM art32_keys l
 		WHERE l.tenant_id = $1 AND l.name = g.name AND l.version > g.version AND l.code = 2)
 )
-UPDATE art32_keys SET code = 3, changed_at = $2 FROM due WHERE art32_keys.id = due.id`,
+UPDATE art32_keys SET code = 3, changed_at = $2 FROM due WHERE art32_keys.id = +due.id`,
 		rewrap: `WITH given (name, version, wrapped, under, old) AS (
 	VALUES %s
-), due AS (
+), due AS MATERIALIZED (
 	SELECT k.id, g.wrapped FROM given g CROSS JOIN art32_keys k ON ` + sqliteOne + `
 	WHERE k.wrapped = g.old AND (g.under IS NULL OR ` + sqliteKEK + `)
 )
-UPDATE art32_keys SET wrapped = due.wrapped FROM due WHERE art32_keys.id = due.id`,
+UPDATE art32_keys SET wrapped = due.wrapped FROM due WHERE art32_keys.id = +due.id`,
 		destroy: `WITH given (name, version, header) AS (
 	VALUES %s
-), due AS (
+), due AS MATERIALIZED (
 	SELECT k.id FROM given g CROSS JOIN art32_keys k ON ` + sqliteOne + ` WHERE k.code = 3 AND k.changed_at <= $2
 	AND (g.header IS NULL OR NOT EXISTS (SELECT 1 FROM art32_keys w
 		WHERE w.tenant_id = $1 AND w.name NOT IN ('tenant', 'root') AND w.code < 4 AND substr(w.wrapped, 1, 5) = g.header))
 )
-UPDATE art32_keys SET code = 4, wrapped = zeroblob(length(wrapped)), changed_at = $3 FROM due WHERE art32_keys.id = due.id`,
+UPDATE art32_keys SET code = 4, wrapped = zeroblob(length(wrapped)), changed_at = $3 FROM due WHERE art32_keys.id = +due.id`,
 		report: `WITH given (name, version) AS (
 	VALUES %s
 )

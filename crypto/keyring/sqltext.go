@@ -26,8 +26,8 @@ var dialects = map[migrate.Dialect]statements{
 	migrate.Postgres: {
 		get: `SELECT name, version, state, wrapped FROM art32_keys.keys
 WHERE tenant_id = $1 AND name = ANY (ARRAY(SELECT json_array_elements_text($2::json)))`,
-		insert: `WITH given (name, version, wrapped, under) AS (
-	VALUES %s
+		insert: `WITH given AS MATERIALIZED (
+	SELECT $1::uuid AS tenant_id, v.* FROM (VALUES %s) v (name, version, wrapped, under)
 ), kek AS (` + postgresKEK + `), won AS (
 	INSERT INTO art32_keys.keys (tenant_id, name, version, state, wrapped, created_at, changed_at)
 	SELECT $1::uuid, g.name, g.version, 'active', g.wrapped, $2::bigint, $2::bigint FROM given g
@@ -41,7 +41,7 @@ WHERE tenant_id = $1 AND name = ANY (ARRAY(SELECT json_array_elements_text($2::j
 SELECT name, version, state, wrapped FROM won
 UNION ALL
 SELECT k.name, k.version, k.state, k.wrapped
-FROM art32_keys.keys k JOIN given g ON k.tenant_id = $1::uuid AND k.name = g.name`,
+FROM art32_keys.keys k JOIN given g ON k.tenant_id = g.tenant_id AND k.name = g.name`,
 		shred: `INSERT INTO art32_keys.keys (tenant_id, name, version, state, created_at, changed_at)
 SELECT $1::uuid, $2::text, v.version, 'erased', $3::bigint, $3::bigint
 FROM (SELECT 1 AS version UNION SELECT version FROM art32_keys.keys WHERE tenant_id = $1::uuid AND name = $2::text) v
