@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,6 +53,15 @@ var ErrNoRotation = errors.New("keyring: the store cannot rotate keys")
 // done and ends with the same result. Two at once do each other's work. All
 // instances of the keystore must have the same TTL.
 //
+// The wait goes by this process's monotonic clock and by nobody's dates: a call
+// that finds a successor, of whatever age, waits as long as for its own. The
+// keystore's dates say only which keys are due. An instance whose clock is behind
+// creates keys that look older, and has them rotated early; one whose clock is
+// ahead creates keys that look newer: up to ten seconds beyond this process's
+// time they are taken for new, and beyond that for due, since such a date says
+// nothing of a key's age. A key that was dated ahead by less than what has passed
+// since looks younger by as much.
+//
 // It returns [ErrNoTenant], [ErrErased] for a tenant that was shredded, and
 // [ErrNoRotation].
 func (r *Ring) Rotate(ctx context.Context, tenant uuid.UUID, kind Kind, before time.Time, o *RotateOptions) (Rotation, error) {
@@ -66,7 +76,7 @@ func (r *Ring) Rotate(ctx context.Context, tenant uuid.UUID, kind Kind, before t
 	if before.After(time.Now()) {
 		return Rotation{}, errors.New("keyring: rotate: the time before which keys were created lies in the future")
 	}
-	j := &rotation{r: r, store: store, tenant: tenant, name: name, before: before, progress: o.progress()}
+	j := &rotation{r: r, store: store, tenant: tenant, name: name, before: before, progress: o.progress(), seed: maphash.MakeSeed(), stood: make(map[uint64]struct{})}
 	err := j.replace(ctx)
 	if err == nil && kind == KEK {
 		err = j.rewrap(ctx)
@@ -89,8 +99,8 @@ const (
 	// attempts bounds how often one call begins anew with what has come in
 	// meanwhile under an old version.
 	attempts = 3
-	// clockSkew is by how much the clocks of those who rotate one after the other
-	// may differ. It shortens nobody's wait.
+	// clockSkew is by how much another's clock may be ahead of this one before what
+	// it dates is not believed. It shortens nobody's wait.
 	clockSkew = 10 * time.Second
 )
 
@@ -103,23 +113,26 @@ type rotation struct {
 	before   time.Time
 	progress func(Rotation)
 	done     Rotation
+	seed     maphash.Seed
+	stood    map[uint64]struct{} // successors that stood before a wait of this call
 }
 
 // replace introduces, waits and retires, for all keys of a kind at once.
 func (j *rotation) replace(ctx context.Context) error {
 	for range attempts {
-		wait, due, err := j.introduce(ctx)
+		fresh, due, err := j.introduce(ctx)
 		if err != nil {
 			return err
 		}
 		if j.done.Left = due; due == 0 {
 			return nil
 		}
-		known := time.Now()
-		if err := j.wait(ctx, wait); err != nil {
-			return err
+		if fresh {
+			if err := j.wait(ctx, j.r.known()); err != nil {
+				return err
+			}
 		}
-		if err := j.retire(ctx, known); err != nil || j.done.Left == 0 {
+		if err := j.retire(ctx); err != nil || j.done.Left == 0 {
 			return err
 		}
 	}
@@ -146,14 +159,14 @@ func (j *rotation) wait(ctx context.Context, d time.Duration) error {
 // known is how long it takes until everybody has read what is new.
 func (r *Ring) known() time.Duration { return r.TTL() + r.TTL()/100 }
 
-// unknown is how much of that is left after a change that the keystore dates. A
-// date in the future is that of a wrong clock and says nothing.
+// unknown is how long to wait after a change that the keystore dates: nothing
+// once it is older than a whole grace, by which no clock may be wrong, and before
+// that as if it were of now.
 func (r *Ring) unknown(changed time.Time) time.Duration {
-	age := time.Since(changed)
-	if age < 0 {
-		return r.known()
+	if time.Since(changed) > r.known()+r.grace {
+		return 0
 	}
-	return min(max(r.known()+clockSkew-age, 0), r.known())
+	return r.known()
 }
 
 // pages hands out the keys of the kind, each with all its versions.
