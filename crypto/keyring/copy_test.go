@@ -185,6 +185,37 @@ func TestCopyOfErasedTenant(t *testing.T) {
 	})
 }
 
+// TestCopyErasesTenant: a copy that holds a tenant's tombstone leaves no bytes of
+// the tenant's keys in a keystore where it lives, nor in the next copy.
+func TestCopyErasesTenant(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	engines(t, func(t *testing.T, db *sql.DB, d migrate.Dialect) {
+		ctx, k := t.Context(), newKeystore(t, newRoot(t), openSQLite(t), migrate.SQLite)
+		early := k.copy(t)
+		noError(t, k.ring.ShredTenant(ctx, acme))
+		late := k.copy(t)
+		store := keyring.SQLStore(db, d)
+		r := newRing(t, k.root, store, nil)
+		value(r.RestoreCopy(ctx, bytes.NewReader(early)))(t)
+		value(r.CreateCipher(ctx, acme, uuid.New()))(t) // which no copy knows
+		for range 2 {
+			value(r.RestoreCopy(ctx, bytes.NewReader(late)))(t)
+			for name, records := range versions(t, store, acme) {
+				for _, rec := range records {
+					if rec.State == keyring.Active || rec.State == keyring.Retired || rec.Wrapped != nil {
+						t.Errorf("%s is %s, with %d bytes", name, rec.State, len(rec.Wrapped))
+					}
+				}
+			}
+		}
+		value(r.Cipher(ctx, bolt, k.people[0]))(t)
+		if _, err := r.CreateCipher(ctx, acme, uuid.New()); !errors.Is(err, keyring.ErrErased) {
+			t.Errorf("a key of an erased tenant: %v", err)
+		}
+	})
+}
+
 // TestCopyCounts: messages that were counted stay so.
 func TestCopyCounts(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")

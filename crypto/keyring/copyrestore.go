@@ -18,8 +18,13 @@ import (
 // either engine, once all of it is known to be whole. It may be an empty one or
 // one that is used: states only ever move forward. A tombstone in the keystore
 // stands against a key in the copy, and one in the copy erases the key in the
-// keystore; what the keystore holds otherwise stays as it is. It is idempotent.
-// After an error it must be repeated.
+// keystore; of a tenant whose KEK the copy says is erased, all keys are then
+// destroyed, as [Ring.ShredTenant] does. What the keystore holds otherwise stays
+// as it is. It is idempotent. After an error it must be repeated.
+//
+// Restore the newest copy alone. After an older one, a newer one does not retire
+// or destroy what it says is retired or destroyed: those versions stay as the
+// older one has them, seal or open on, and go into every new copy.
 //
 // Nobody may use the keystore meanwhile, or a warm key may be used for
 // [Ring.TTL] longer. Who was erased after the copy was made must be erased again
@@ -27,8 +32,9 @@ import (
 // sealed since with a tenant's data key are not counted: have it rotated.
 //
 // It returns [ErrCopyRefused], also for the copy of another keystore and where
-// this one, or a key of the copy, was begun anew since, and [ErrRoot] when the keystore is of another
-// root. It needs a store that is a [Copier].
+// this one, or a key of the copy, was begun anew since, and [ErrRoot] when the
+// keystore is of another root. It needs a store that is a [Copier], and a
+// [Destroyer] for a copy that holds an erased tenant.
 func (r *Ring) RestoreCopy(ctx context.Context, in io.ReadSeeker) (Restored, error) {
 	store, err := r.copier()
 	if err != nil {
@@ -57,8 +63,14 @@ func (r *Ring) RestoreCopy(ctx context.Context, in io.ReadSeeker) (Restored, err
 			return Restored{}, err
 		}
 	}
+	var gone []uuid.UUID
 	for _, first := range []bool{true, false} { // no key is taken before its KEK
-		if err := r.restorePass(ctx, in, store, c.sums, first, &done); err != nil {
+		if err := r.restorePass(ctx, in, store, c.sums, first, &done, &gone); err != nil {
+			return done, err
+		}
+	}
+	for _, tenant := range gone { // its other keys would stay under a KEK that is erased
+		if err := r.ShredTenant(ctx, tenant); err != nil {
 			return done, err
 		}
 	}
@@ -211,12 +223,18 @@ func (r *Ring) again(ctx context.Context, in io.ReadSeeker, sums [][]byte, each 
 	return err
 }
 
-// restorePass imports what the root wraps, or what the KEKs do.
-func (r *Ring) restorePass(ctx context.Context, in io.ReadSeeker, store Copier, sums [][]byte, first bool, done *Restored) error {
+// restorePass imports what the root wraps, or what the KEKs do. It adds tenants
+// whose KEK is erased to gone.
+func (r *Ring) restorePass(ctx context.Context, in io.ReadSeeker, store Copier, sums [][]byte, first bool, done *Restored, gone *[]uuid.UUID) error {
 	return r.again(ctx, in, sums, func(part []CopiedRecord) error {
 		part = slices.DeleteFunc(part, func(rec CopiedRecord) bool {
 			return first != (rec.Name == nameRoot || rec.Name == nameTenant)
 		})
+		for _, rec := range part {
+			if n := len(*gone); rec.Name == nameTenant && rec.State == Erased && (n == 0 || (*gone)[n-1] != rec.Tenant) {
+				*gone = append(*gone, rec.Tenant)
+			}
+		}
 		added, erased, err := store.Import(ctx, part)
 		done.Added, done.Erased = done.Added+added, done.Erased+erased
 		return err
