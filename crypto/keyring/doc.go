@@ -4,11 +4,14 @@
 // A root, from [KeyFile], [PassphraseFile], [UnsafeMountedKeyFile] or a
 // [Wrapper] of your own, wraps a random key encryption key (KEK) per tenant,
 // which wraps a random data encryption key (DEK) per data subject. The wrapped
-// keys lie in a keystore, [SQLStore]. [New] puts both together;
-// [Ring.CreateTenant] is called once per tenant, [Ring.CreateCipher] with a new
-// data subject, [Ring.Cipher] and [Ring.Ciphers] to read, [Ring.Shred] to erase.
-// Package tenancy does the latter three. [Ring.KeepCopy], called daily, keeps
-// copies of the keystore alone.
+// keys lie in a keystore. Open it by tenancy/sqlite.OpenKeystore, or by
+// tenancy/postgres.OpenKeystore once tenancy/postgres.Setup has made its tables:
+// [SQLStore] and [Migrations], on which both rest, have types that are internal to
+// this module. [New] puts root and keystore together; [Ring.CreateTenant] is
+// called once per tenant, [Ring.CreateCipher] with a new data subject,
+// [Ring.Cipher] and [Ring.Ciphers] to read, [Ring.Shred] to erase. Package tenancy
+// does the latter three. [Ring.KeepCopy], called daily, keeps copies of the
+// keystore alone.
 //
 // Keys are replaced while everybody goes on sealing and opening: [Ring.Rotate]
 // gives KEK, index key and data keys a successor, [Ring.RotateRoot] goes over to

@@ -2,7 +2,6 @@ package keyring_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,7 @@ import (
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
-	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy/sqlite"
 	"github.com/google/uuid"
 )
 
@@ -23,14 +22,14 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "keys.db")+"?_pragma=journal_mode(WAL)")
+	store, err := sqlite.OpenKeystore(ctx, filepath.Join(dir, "keys"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer db.Close()
+	defer store.Close()
 
-	if err := story(ctx, db, filepath.Join(dir, "root.key")); err != nil {
+	if err := story(ctx, store, filepath.Join(dir, "root.key")); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
@@ -39,15 +38,15 @@ func Example() {
 	// a new key: field: erased
 }
 
-func story(ctx context.Context, db *sql.DB, path string) error {
-	if err := errors.Join(migrateUp(ctx, db), keyring.CreateKeyFile(path)); err != nil {
+func story(ctx context.Context, store keyring.Store, path string) error {
+	if err := keyring.CreateKeyFile(path); err != nil {
 		return err
 	}
 	root, err := keyring.KeyFile(path)
 	if err != nil {
 		return err
 	}
-	ring, err := keyring.New(root, keyring.SQLStore(db, migrate.SQLite), nil)
+	ring, err := keyring.New(root, store, nil)
 	if err != nil {
 		return err
 	}
@@ -72,15 +71,5 @@ func story(ctx context.Context, db *sql.DB, path string) error {
 	fmt.Println("erased:", errors.Is(gone, keyring.ErrErased))
 	_, gone = ring.CreateCipher(ctx, tenant, person)
 	fmt.Println("a new key:", gone)
-	return err
-}
-
-func migrateUp(ctx context.Context, db *sql.DB) error {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_, err = migrate.Up(ctx, conn, migrate.SQLite, keyring.Migrations())
 	return err
 }

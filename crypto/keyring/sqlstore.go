@@ -49,7 +49,8 @@ var (
 // SQLStore is the keystore in schema art32_keys of PostgreSQL, or in a SQLite
 // database, which should be a file of its own: its copies decide how long a
 // destroyed key can come back. The caller keeps db and closes it. On SQLite
-// Shred needs the right to set secure_delete and to checkpoint the WAL.
+// Shred needs the right to set secure_delete and to checkpoint the WAL. Outside
+// this module tenancy/sqlite.OpenKeystore and tenancy/postgres.OpenKeystore open it.
 func SQLStore(db *sql.DB, d migrate.Dialect) Store {
 	return &sqlStore{db: db, lite: d == migrate.SQLite, text: dialects[d], more: rotationTexts[d]}
 }
