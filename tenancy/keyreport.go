@@ -69,7 +69,8 @@ type IndexKeys struct {
 	// written, Older those under others that serve, by version.
 	Current int
 	Older   map[uint32]int
-	// Wrong counts the values that no version gives, NULL beside a cell included.
+	// Wrong counts the values that no version gives, NULL included beside a cell
+	// whose text has one.
 	Wrong int
 	// Unknown counts the values beside cells that cannot be opened.
 	Unknown int

@@ -44,7 +44,7 @@ type (
 	}
 	otherBase struct{ Street string }
 	itself    struct {
-		*itself
+		*itself //nolint:unused // embeds itself
 		Note string
 	}
 	// below holds itself behind a slice, and what it holds embeds it.
