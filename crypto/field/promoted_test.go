@@ -45,7 +45,7 @@ type (
 	otherBase struct{ Street string }
 	itself    struct {
 		*itself //nolint:unused // embeds itself
-		Note string
+		Note    string
 	}
 	// below holds itself behind a slice, and what it holds embeds it.
 	below  struct{ Below []around }
