@@ -12,11 +12,12 @@ import (
 
 // event is a line of `go test -json`, see `go doc test2json`.
 type event struct {
-	Action     string `json:"Action"`
-	Package    string `json:"Package"`
-	ImportPath string `json:"ImportPath"` // instead of Package, when a package is built
-	Test       string `json:"Test"`
-	Output     string `json:"Output"`
+	Action     string  `json:"Action"`
+	Package    string  `json:"Package"`
+	ImportPath string  `json:"ImportPath"` // instead of Package, when a package is built
+	Test       string  `json:"Test"`
+	Output     string  `json:"Output"`
+	Elapsed    float64 `json:"Elapsed"` // in seconds
 }
 
 // engines are the path elements of a test's name that are counted.
@@ -27,6 +28,7 @@ type test struct {
 	output []string
 	result string // pass, fail or skip; empty while it runs
 	parent bool
+	took   float64 // seconds
 }
 
 // report gathers the events of one run. Not safe for concurrent use.
@@ -85,6 +87,7 @@ func (r *report) ofPackage(e event) {
 
 func (r *report) ofTest(e event) {
 	t := r.test(e.Package, e.Test)
+	t.took = e.Elapsed
 	switch e.Action {
 	case "output":
 		t.output = append(t.output, e.Output)
@@ -154,12 +157,37 @@ func (r *report) close() bool {
 			}
 		}
 	}
+	r.printSlowest()
 	failed := results["fail"] + results[""]
 	for _, engine := range engines {
 		r.print(fmt.Sprintf("%s: %d tests, ", engine, perEngine[engine]))
 	}
 	r.print(fmt.Sprintf("total: %d passed, %d failed, %d skipped\n", results["pass"], failed, results["skip"]))
 	return r.packages > 0 && !r.broken && failed == 0 && results["skip"] == 0
+}
+
+// What counts as slow, in seconds, and how many of those are named.
+const (
+	slow    = 10
+	slowest = 20
+)
+
+// printSlowest names the tests, with all below them, that took longest beside the
+// others.
+func (r *report) printSlowest() {
+	var all []string
+	for pkg, tests := range r.tests {
+		for name, t := range tests {
+			if !strings.Contains(name, "/") && t.took >= slow {
+				all = append(all, fmt.Sprintf("slow: %6.1f s %s %s\n", t.took, pkg, name))
+			}
+		}
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	for _, line := range all[:min(len(all), slowest)] {
+		r.print(line)
+	}
 }
 
 func hasElement(name, element string) bool {

@@ -27,14 +27,14 @@ func TestReport(t *testing.T) {
 {"Action":"pass","Package":"a","Test":"TestX/SQLite"}
 {"Action":"run","Package":"a","Test":"TestX/postgres_not"}
 {"Action":"pass","Package":"a","Test":"TestX/postgres_not"}
-{"Action":"pass","Package":"a","Test":"TestX"}
+{"Action":"pass","Package":"a","Test":"TestX","Elapsed":12.34}
 {"Action":"output","Package":"a","Output":"PASS\n"}
 {"Action":"output","Package":"a","Output":"ok  \ta\t0.1s\n"}
 {"Action":"pass","Package":"a"}
 {"Action":"output","Package":"b","Output":"?   \tb\t[no test files]\n"}
 {"Action":"skip","Package":"b"}
 `,
-			want: "ok  \ta\t0.1s\n?   \tb\t[no test files]\npostgres: 1 tests, sqlite: 1 tests, total: 3 passed, 0 failed, 0 skipped\n",
+			want: "ok  \ta\t0.1s\n?   \tb\t[no test files]\nslow:   12.3 s a TestX\npostgres: 1 tests, sqlite: 1 tests, total: 3 passed, 0 failed, 0 skipped\n",
 			ok:   true,
 		},
 		"failed": {
