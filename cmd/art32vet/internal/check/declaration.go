@@ -150,7 +150,7 @@ func (c *column) setClass(class string) error {
 func (c *column) setIndex(value string, unique bool) error {
 	name, how, ok := strings.Cut(value, ":")
 	if !ok || !identifier.MatchString(name) {
-		return errors.New("an index is written index=COLUMN:TRANSFORM")
+		return errors.New("an index is written index=COLUMN:TRANSFORM, or unique=COLUMN:TRANSFORM")
 	}
 	if c.class != "encrypted" {
 		return errors.New("only an encrypted column has a blind index")
