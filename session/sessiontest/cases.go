@@ -197,16 +197,22 @@ func touchMany(ctx context.Context, s session.Store) error {
 	return nil
 }
 
-func touchMakesNothing(ctx context.Context, s session.Store) error {
+// purgedRow gives a session that the store held and has forgotten.
+func purgedRow(ctx context.Context, s session.Store) (session.Row, error) {
 	row := anyRow()
 	row.Created = row.Created.Add(-4 * time.Hour)
 	if err := insert(ctx, s, row); err != nil {
-		return err
+		return row, err
 	}
 	if _, err := s.Purge(ctx, row.Created.Add(time.Hour)); err != nil {
-		return fmt.Errorf("purge: %w", err)
+		return row, fmt.Errorf("purge: %w", err)
 	}
-	if err := wantNone(ctx, s, row.Hash); err != nil {
+	return row, wantNone(ctx, s, row.Hash)
+}
+
+func touchMakesNothing(ctx context.Context, s session.Store) error {
+	row, err := purgedRow(ctx, s)
+	if err != nil {
 		return err
 	}
 	if err := s.Touch(ctx, []session.Touch{{ID: row.ID, At: row.LastSeen.Add(time.Hour)}}); err != nil {

@@ -28,15 +28,8 @@ func insertOverRevoked(ctx context.Context, s session.Store) error {
 }
 
 func rotateMakesNothing(ctx context.Context, s session.Store) error {
-	row := anyRow()
-	row.Created = row.Created.Add(-4 * time.Hour)
-	if err := insert(ctx, s, row); err != nil {
-		return err
-	}
-	if _, err := s.Purge(ctx, row.Created.Add(time.Hour)); err != nil {
-		return fmt.Errorf("purge: %w", err)
-	}
-	if err := wantNone(ctx, s, row.Hash); err != nil {
+	row, err := purgedRow(ctx, s)
+	if err != nil {
 		return err
 	}
 	purged, unknown := anyRow(), anyRow()
