@@ -82,14 +82,15 @@ func keysRestoreVerb() verb {
 		name:  "keys restore",
 		brief: "read a copy of the keystore into a keystore that was lost or lacks keys",
 		login: "the library login (--dsn) or write access to the directory (--keystore), and the root key",
-		more: `Stop the application first. The copy is read whole before anything is written. States only
-move forward: what the keystore holds stays, and erased keys stay erased, or become so
-if the copy says it. Where keystore.db was lost, name a new folder with --keystore and
-move the file from there to its place. No event is left, since without keys there is no
-log. The application, when it starts, erases again whom its data say were erased, and
-leaves an event of that; an erasure whose data were lost too is in the ledger of the
-vault: art32 backup replay. Rotate the tenants' data keys afterwards (keys rotate --kind
-data): what was sealed since the copy is not counted.`,
+		more: `Stop the application first. The copy is read whole before anything is written. States
+only move forward: what the keystore holds stays, and erased keys stay erased, or
+become so if the copy says it. Of several copies restore the newest alone. Where
+keystore.db was lost, name a new folder with --keystore and move the file from there
+to its place. No event is left, since without keys there is no log. The application,
+when it starts, erases again whom its data say were erased, and leaves an event of
+that; an erasure whose data were lost too is in the ledger of the vault: art32 backup
+replay. Rotate the tenants' data keys afterwards (keys rotate --kind data): what was
+sealed since the copy is not counted.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			r := &keysRestore{}
 			r.env = envLibrary
