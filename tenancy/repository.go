@@ -86,6 +86,10 @@ func (t *table) subjectOf(row reflect.Value) uuid.UUID {
 }
 
 func (t *table) uuidAt(row reflect.Value, col int) uuid.UUID {
-	u, _ := reflect.TypeAssert[uuid.UUID](row.Field(t.cols[col].field).Convert(uuidType))
+	f := row.Field(t.cols[col].field)
+	if f.CanAddr() { // spares a copy on the heap
+		return uuid.UUID(f.Bytes())
+	}
+	u, _ := reflect.TypeAssert[uuid.UUID](f.Convert(uuidType))
 	return u
 }

@@ -90,6 +90,9 @@ func (c *cache) getAll(keys []ref, out []*entry) (cold []ref) {
 	now := time.Now()
 	for i, k := range keys {
 		if out[i] = c.use(k, now); out[i] == nil {
+			if cold == nil {
+				cold = make([]ref, 0, len(keys)-i)
+			}
 			cold = append(cold, k)
 		}
 	}
@@ -116,16 +119,33 @@ func (c *cache) use(k ref, now time.Time) *entry {
 // used begins when the keystore was asked: an answer that took long is older
 // than it looks.
 func (c *cache) put(e *entry) *entry {
+	one := [...]*entry{e}
+	c.putAll(one[:])
+	return one[0]
+}
+
+// putAll puts those of list that are not nil.
+func (c *cache) putAll(list []*entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if stone := c.tombstone(e); stone != nil {
+	now := time.Now()
+	for i, e := range list {
+		if e != nil {
+			list[i] = c.keep(e, now)
+		}
+	}
+}
+
+func (c *cache) keep(e *entry, now time.Time) *entry {
+	old := c.entries[e.ref]
+	if stone := c.tombstone(e, old, now); stone != nil {
 		e.wipe()
 		return stone
 	}
 	if e.asked.IsZero() {
-		e.asked = time.Now()
+		e.asked = now
 	}
-	if old := c.entries[e.ref]; old != nil {
+	if old != nil {
 		if old.asked.After(e.asked) && !e.erased {
 			e.wipe()
 			return old
@@ -138,20 +158,20 @@ func (c *cache) put(e *entry) *entry {
 	e.expires, e.uses = e.asked.Add(c.ttl), 1
 	c.entries[e.ref] = e
 	e.linkAfter(&c.lru)
-	now := time.Now()
 	for last := c.lru.prev; last != e && (len(c.entries) > c.max || last.old(now)); last = c.lru.prev {
 		c.remove(last)
 	}
 	return e
 }
 
-// tombstone returns what keeps the key e out, if anything does.
-func (c *cache) tombstone(e *entry) *entry {
+// tombstone returns what keeps the key e out, if anything does; old is what the
+// cache holds under its name.
+func (c *cache) tombstone(e, old *entry, now time.Time) *entry {
 	if e.erased {
 		return nil
 	}
-	for _, k := range [...]ref{e.ref, {tenant: e.ref.tenant, name: nameTenant}} {
-		if stone := c.entries[k]; stone != nil && stone.erased && !stone.old(time.Now()) {
+	for _, stone := range [...]*entry{old, c.entries[ref{tenant: e.ref.tenant, name: nameTenant}]} {
+		if stone != nil && stone.erased && !stone.old(now) {
 			return stone
 		}
 	}

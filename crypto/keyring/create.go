@@ -3,8 +3,6 @@ package keyring
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/art32/art32/internal/aead"
@@ -48,17 +46,18 @@ func (r *Ring) obtain(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*ent
 
 // insertMissing reports whether the keystore refused the KEK.
 func (r *Ring) insertMissing(ctx context.Context, kek *entry, keys []ref, out []*entry) (refused bool, err error) {
-	fresh := make(map[ref]bool)
+	at := make(map[ref]int) // in fresh
+	var fresh []ref
 	var records []Record
 	for i, k := range keys {
-		if out[i] != nil || fresh[k] {
+		if _, twice := at[k]; out[i] != nil || twice {
 			continue
 		}
 		if kek.erased {
 			out[i] = kek
 			continue
 		}
-		fresh[k] = true
+		at[k], fresh = len(fresh), append(fresh, k)
 		rec, err := wrapNew(kek, k.tenant, k.record(), firstVersion)
 		if err != nil {
 			return false, err
@@ -73,13 +72,13 @@ func (r *Ring) insertMissing(ctx context.Context, kek *entry, keys []ref, out []
 	if err != nil {
 		return false, err
 	}
-	won := make(map[ref]*entry, len(fresh))
-	if err := r.openAll(ctx, kek, slices.Collect(maps.Keys(fresh)), byName(stand), asked, won); err != nil {
+	won, err := r.openAll(ctx, kek, fresh, byName(stand), asked)
+	if err != nil {
 		return false, err
 	}
 	for i, k := range keys {
 		if out[i] == nil {
-			out[i] = won[k]
+			out[i] = won[at[k]]
 			refused = refused || out[i] == nil
 		}
 	}

@@ -9,78 +9,78 @@ import (
 // flights lets one goroutine read a key that many want. The zero value is ready.
 type flights struct {
 	mu      sync.Mutex
-	pending map[ref]*flight
+	pending map[ref]seat
 }
 
 // flight is one read of many keys.
 type flight struct {
 	landed chan struct{}
 	began  time.Time
-	found  map[ref]*entry // nil: the read has failed
+	keys   []ref
+	found  []*entry // parallel to keys; nil: the read has failed
 }
 
-type waiting map[ref]*flight
+// seat is where an answer will be: in a flight, or nowhere, for a key that the
+// caller must read for itself.
+type seat struct {
+	*flight
 
-// claim divides keys into those that the caller must read and publish, those
-// that another is reading, and those whose read began so long ago that its
-// answer would be older than ttl: the caller must read them for itself.
-func (f *flights) claim(keys []ref, ttl time.Duration) (mine []ref, others waiting, alone []ref) {
+	i int
+}
+
+// claim divides keys into those that the caller must read and publish, which is
+// own, nil where there are none, those that another is reading, and those whose
+// read began so long ago that its answer would be older than ttl: the caller must
+// read them for itself. The seats are parallel to keys.
+func (f *flights) claim(keys []ref, ttl time.Duration) (own *flight, seats []seat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.pending == nil {
-		f.pending = make(map[ref]*flight)
+		f.pending = make(map[ref]seat)
 	}
-	own := &flight{landed: make(chan struct{}), began: time.Now()}
-	for _, k := range keys {
-		switch fl := f.pending[k]; {
-		case fl == nil:
-			f.pending[k] = own
-			mine = append(mine, k)
-		case fl == own:
-		case own.began.Sub(fl.began) >= ttl:
-			alone = append(alone, k)
-		default:
-			if others == nil {
-				others = make(waiting)
-			}
-			others[k] = fl
+	own = &flight{landed: make(chan struct{}), began: time.Now(), keys: make([]ref, 0, len(keys))}
+	seats = make([]seat, len(keys))
+	for i, k := range keys {
+		switch s := f.pending[k]; {
+		case s.flight == nil:
+			seats[i] = seat{own, len(own.keys)}
+			f.pending[k] = seats[i]
+			own.keys = append(own.keys, k)
+		case s.flight == own || own.began.Sub(s.began) < ttl:
+			seats[i] = s
 		}
 	}
-	return mine, others, alone
+	if len(own.keys) == 0 {
+		own = nil
+	}
+	return own, seats
 }
 
-// publish ends the flights of keys. An error is not handed on: it may be that
-// of a context which ended for the reader alone.
-func (f *flights) publish(keys []ref, found map[ref]*entry, ok bool) {
+// publish ends a flight. An error is not handed on, found is nil then: it may be
+// that of a context which ended for the reader alone.
+func (f *flights) publish(own *flight, found []*entry) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(keys) == 0 {
-		return
-	}
-	fl := f.pending[keys[0]]
-	for _, k := range keys {
+	for _, k := range own.keys {
 		delete(f.pending, k)
 	}
-	if ok {
-		fl.found = found
-	}
-	close(fl.landed)
+	own.found = found
+	close(own.landed)
 }
 
-// wait adds to found what the others have read, and returns what they could
-// not read.
-func (w waiting) wait(ctx context.Context, found map[ref]*entry) (again []ref, err error) {
-	for k, fl := range w {
-		select {
-		case <-fl.landed:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-		if fl.found == nil {
-			again = append(again, k)
-		} else if e := fl.found[k]; e != nil {
-			found[k] = e
-		}
+// wait returns what the flight has read, or false when the caller must read for
+// itself.
+func (s seat) wait(ctx context.Context) (e *entry, ok bool, err error) {
+	if s.flight == nil {
+		return nil, false, nil
 	}
-	return again, nil
+	select {
+	case <-s.landed:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	if s.found == nil {
+		return nil, false, nil
+	}
+	return s.found[s.i], true, nil
 }

@@ -50,7 +50,7 @@ func (r *Ring) readKEK(ctx context.Context, known *entry) (*entry, error) {
 	if len(records) == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoTenant, known.ref.tenant)
 	}
-	if list := byName(records).all; !known.covers(list) {
+	if list := byName(records); !known.covers(list) {
 		return r.openKEK(ctx, known.ref, list, asked)
 	}
 	return known, nil
@@ -78,21 +78,23 @@ func (r *Ring) openKEK(ctx context.Context, k ref, records []Record, asked time.
 	if tombstone(records) {
 		return r.cache.put(&entry{ref: k, erased: true, asked: asked}), nil
 	}
-	mine, others, _ := r.keks.claim([]ref{k}, r.TTL())
-	found := make(map[ref]*entry, 1)
-	if len(mine) == 0 {
-		if _, err := others.wait(ctx, found); err != nil {
+	own, seats := r.keks.claim([]ref{k}, r.TTL())
+	if own == nil {
+		e, ok, err := seats[0].wait(ctx)
+		if err != nil {
 			return nil, err
 		}
-		if e := found[k]; e != nil && e.covers(records) {
+		if ok && e.covers(records) {
 			return e, nil
 		}
 		return r.unwrapKEK(ctx, k, records, asked)
 	}
-	done := false
-	defer func() { r.keks.publish(mine, found, done) }()
+	var found []*entry
+	defer func() { r.keks.publish(own, found) }()
 	e, err := r.unwrapKEK(ctx, k, records, asked)
-	found[k], done = e, err == nil
+	if err == nil {
+		found = []*entry{e}
+	}
 	return e, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"runtime"
 	"sync"
 	"time"
@@ -21,86 +20,94 @@ func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry
 	if len(cold) == 0 {
 		return out, nil
 	}
-	mine, others, alone := r.reads.claim(cold, r.TTL())
-	found, err := r.finish(ctx, tenant, mine)
-	if err != nil {
+	own, seats := r.reads.claim(cold, r.TTL())
+	if err := r.finish(ctx, tenant, own); err != nil {
 		return nil, err
 	}
-	if len(others)+len(alone) > 0 {
-		found = maps.Clone(found) // those who waited read it
-	}
-	again, err := others.wait(ctx, found)
-	if err != nil {
-		return nil, err
-	}
-	if again = append(again, alone...); len(again) > 0 { // whoever read them failed, or is slow
-		if err := r.fetch(ctx, tenant, again, found); err != nil {
+	found := make([]*entry, len(cold))
+	var again []ref // whoever read them failed, or is slow
+	for i, s := range seats {
+		e, ok, err := s.wait(ctx)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for i, k := range keys {
-		if out[i] == nil {
-			out[i] = found[k]
+		if found[i] = e; !ok {
+			again = append(again, cold[i])
 		}
+	}
+	more, err := r.fetch(ctx, tenant, again)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := 0, 0; i < len(keys); i++ {
+		if out[i] != nil {
+			continue
+		}
+		if out[i] = found[c]; len(more) > 0 && again[0] == cold[c] {
+			out[i], more, again = more[0], more[1:], again[1:]
+		}
+		c++
 	}
 	return out, nil
 }
 
 // finish reads what this goroutine has claimed, and tells those who wait.
-func (r *Ring) finish(ctx context.Context, tenant uuid.UUID, mine []ref) (found map[ref]*entry, err error) {
-	found = make(map[ref]*entry, len(mine))
-	done := false
-	defer func() { r.reads.publish(mine, found, done) }()
-	if len(mine) > 0 {
-		err = r.fetch(ctx, tenant, mine, found)
+func (r *Ring) finish(ctx context.Context, tenant uuid.UUID, own *flight) (err error) {
+	if own == nil {
+		return nil
 	}
-	done = err == nil
-	return found, err
+	var found []*entry
+	defer func() { r.reads.publish(own, found) }()
+	found, err = r.fetch(ctx, tenant, own.keys)
+	return err
 }
 
-// fetch reads keys with the tenant's KEK unless that is warm, opens them and
-// adds them to found.
-func (r *Ring) fetch(ctx context.Context, tenant uuid.UUID, keys []ref, found map[ref]*entry) error {
+// fetch reads keys, with the tenant's KEK unless that is warm, and opens them.
+func (r *Ring) fetch(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
 	kekRef, asked := ref{tenant: tenant, name: nameTenant}, time.Now()
 	kek := r.cache.get(kekRef)
 	records, err := r.store.Get(ctx, tenant, recordNames(keys, kek == nil))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	all := byName(records)
 	if kek == nil {
 		list := all.of(nameTenant)
 		if len(list) == 0 {
-			return fmt.Errorf("%w: %s", ErrNoTenant, tenant)
+			return nil, fmt.Errorf("%w: %s", ErrNoTenant, tenant)
 		}
 		if kek, err = r.openKEK(ctx, kekRef, list, asked); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return r.openAll(ctx, kek, keys, all, asked, found)
+	return r.openAll(ctx, kek, keys, all, asked)
 }
 
-// openAll opens those of keys that records hold and adds them to found.
-func (r *Ring) openAll(ctx context.Context, kek *entry, keys []ref, records versions, asked time.Time, found map[ref]*entry) error {
-	kek, err := r.kekFor(ctx, kek, records.all)
+// openAll opens those of keys that records hold, nil for the others.
+func (r *Ring) openAll(ctx context.Context, kek *entry, keys []ref, records versions, asked time.Time) ([]*entry, error) {
+	kek, err := r.kekFor(ctx, kek, records)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	opened, errs := make([]*entry, len(keys)), make([]error, len(keys))
+	found, errs := make([]*entry, len(keys)), make([]error, len(keys))
 	spread(len(keys), func(i int) {
 		if keys[i] != kek.ref {
-			opened[i], errs[i] = r.open(kek, keys[i], records.of(keys[i].record()), asked)
+			found[i], errs[i] = r.open(kek, keys[i], records.of(keys[i].record()), asked)
 		}
 	})
+	r.cache.putAll(found)
+	if err := cmp.Or(errs...); err != nil {
+		return nil, err
+	}
 	for i, k := range keys {
-		switch {
-		case k == kek.ref:
-			found[k] = kek
-		case opened[i] != nil:
-			found[k] = r.cache.put(opened[i])
+		if k == kek.ref {
+			found[i] = kek
 		}
 	}
-	return cmp.Or(errs...)
+	return found, nil
 }
 
 // spreadFrom is how many keys are worth a goroutine: each takes microseconds.

@@ -37,7 +37,7 @@ func (j *rotation) rewrapAll(ctx context.Context) (wait time.Duration, left int6
 	var broken error
 	err = j.pages(ctx, "", func(keys versions) error {
 		var list []Rewrap
-		for _, rec := range keys.all {
+		for _, rec := range keys {
 			under, _ := aead.KeyVersion(rec.Wrapped)
 			if rootWrapped(rec.Name) || !rec.hasBytes() || !retired[under] {
 				continue

@@ -13,40 +13,30 @@ import (
 )
 
 // versions are records by name, those of one name in the order of versions.
-type versions struct {
-	all  []Record
-	from map[string]int // where a name begins
-}
+type versions []Record
 
 func byName(records []Record) versions {
 	slices.SortFunc(records, func(a, b Record) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
-	v := versions{all: records, from: make(map[string]int, len(records))}
-	for i := len(records) - 1; i >= 0; i-- {
-		v.from[records[i].Name] = i
-	}
-	return v
+	return records
 }
 
 // of returns all versions of a key.
 func (v versions) of(name string) []Record {
-	from, ok := v.from[name]
-	if !ok {
-		return nil
-	}
-	to := from + 1
-	for to < len(v.all) && v.all[to].Name == name {
+	from, _ := slices.BinarySearchFunc(v, name, func(r Record, name string) int { return strings.Compare(r.Name, name) })
+	to := from
+	for to < len(v) && v[to].Name == name {
 		to++
 	}
-	return v.all[from:to]
+	return v[from:to]
 }
 
 // each yields all versions of one key after the other.
 func (v versions) each() iter.Seq[[]Record] {
 	return func(yield func([]Record) bool) {
-		for i := 0; i < len(v.all); {
-			key := v.of(v.all[i].Name)
+		for i := 0; i < len(v); {
+			key := v.of(v[i].Name)
 			if i += len(key); !yield(key) {
 				return
 			}

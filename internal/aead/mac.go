@@ -14,7 +14,12 @@ import (
 const (
 	hashSize  = sha256.Size
 	blockSize = sha256.BlockSize
-	stateSize = 108 // of a marshalled SHA-256
+
+	// A marshalled SHA-256 is a magic, the chaining value, the block that is not
+	// full yet, and the length so far.
+	stateSize  = 108
+	chainBegin = 4
+	chainEnd   = chainBegin + hashSize
 )
 
 // errState cannot happen while crypto/sha256 reads the states it has written.
@@ -24,12 +29,12 @@ func errKeySize(key []byte) error {
 	return fmt.Errorf("aead: key of %d bytes instead of %d", len(key), KeySize)
 }
 
-// macKey is an HMAC-SHA256 key (FIPS 198-1) as the two hash states after its
-// pads. crypto/hmac would need an object per key and goroutine; with the states
-// one pool of hashes serves all keys, and a cold list of many data subjects
-// does not wait for the collector.
+// macKey is an HMAC-SHA256 key (FIPS 198-1) as the chaining values after its two
+// pads, each one block. crypto/hmac would need an object per key and goroutine;
+// with these one pool of hashes serves all keys, and a cold list of many data
+// subjects does not wait for the collector.
 type macKey struct {
-	inner, outer [stateSize]byte
+	inner, outer [hashSize]byte
 }
 
 type digest interface {
@@ -41,16 +46,21 @@ type digest interface {
 // scratch holds what one operation needs; its keys are cleared before it goes
 // back into the pool.
 type scratch struct {
-	hash digest
-	ad   []byte // associated data: header, then the scope
-	msg  []byte // what goes into the hash and must not escape one by one
-	sum  [hashSize]byte
-	pad  [blockSize]byte
-	keys [2 * KeySize]byte
+	hash  digest
+	ad    []byte // associated data: header, then the scope
+	msg   []byte // what goes into the hash and must not escape one by one
+	sum   [hashSize]byte
+	pad   [blockSize]byte
+	state [stateSize]byte // of a hash after one block; the chaining value varies
+	keys  [2 * KeySize]byte
 }
 
 var scratches = sync.Pool{New: func() any {
-	return &scratch{hash: newDigest(), ad: make([]byte, 0, 256), msg: make([]byte, 0, 512)}
+	s := &scratch{hash: newDigest(), ad: make([]byte, 0, 256), msg: make([]byte, 0, 512)}
+	if s.padded(0) != nil { // what every state after one block shares
+		clear(s.state[:]) // no state at all: UnmarshalBinary refuses it
+	}
+	return s
 }}
 
 func newDigest() digest {
@@ -64,6 +74,7 @@ func getScratch() *scratch {
 func putScratch(s *scratch) {
 	clear(s.keys[:])
 	clear(s.pad[:])
+	clear(s.state[chainBegin:chainEnd])
 	s.hash.Reset()
 	if cap(s.ad) <= 4<<10 && cap(s.msg) <= 4<<10 {
 		scratches.Put(s)
@@ -121,18 +132,28 @@ func (s *scratch) macInto(dst []byte, k *macKey) error {
 }
 
 func (s *scratch) initMAC(k *macKey, key []byte) error {
-	return errors.Join(s.padState(&k.inner, key, 0x36), s.padState(&k.outer, key, 0x5c))
-}
-
-func (s *scratch) padState(state *[stateSize]byte, key []byte, x byte) error {
 	clear(s.pad[:])
 	copy(s.pad[:], key)
+	if err := s.padded(0x36); err != nil {
+		return err
+	}
+	copy(k.inner[:], s.state[chainBegin:chainEnd])
+	if err := s.padded(0x36 ^ 0x5c); err != nil {
+		return err
+	}
+	copy(k.outer[:], s.state[chainBegin:chainEnd])
+	return nil
+}
+
+// padded masks the pad with x and sets the state to that of a hash which has
+// read it.
+func (s *scratch) padded(x byte) error {
 	for i := range s.pad {
 		s.pad[i] ^= x
 	}
 	s.hash.Reset()
 	s.hash.Write(s.pad[:])
-	out, err := s.hash.AppendBinary(state[:0])
+	out, err := s.hash.AppendBinary(s.state[:0])
 	if err != nil || len(out) != stateSize {
 		return errState
 	}
@@ -140,16 +161,21 @@ func (s *scratch) padState(state *[stateSize]byte, key []byte, x byte) error {
 }
 
 func (s *scratch) mac(k *macKey, msg []byte) ([]byte, error) {
-	if s.hash.UnmarshalBinary(k.inner[:]) != nil {
-		return nil, errState
+	if err := s.hashed(&k.inner, msg); err != nil {
+		return nil, err
+	}
+	return s.sum[:], s.hashed(&k.outer, s.sum[:])
+}
+
+// hashed sets the sum to that of the block behind chain and msg.
+func (s *scratch) hashed(chain *[hashSize]byte, msg []byte) error {
+	copy(s.state[chainBegin:chainEnd], chain[:])
+	if s.hash.UnmarshalBinary(s.state[:]) != nil {
+		return errState
 	}
 	s.hash.Write(msg)
 	s.hash.Sum(s.sum[:0])
-	if s.hash.UnmarshalBinary(k.outer[:]) != nil {
-		return nil, errState
-	}
-	s.hash.Write(s.sum[:])
-	return s.hash.Sum(s.sum[:0]), nil
+	return nil
 }
 
 // MAC is an HMAC-SHA256 key for many short messages, safe for concurrent use.

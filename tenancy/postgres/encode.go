@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"database/sql/driver"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/art32/art32/internal/engine"
 )
@@ -29,6 +31,8 @@ func encode(a any) ([]byte, resultFormat, error) {
 		return v, binaryFormat, nil
 	case string:
 		return []byte(v), textFormat, nil
+	case textArray:
+		return v.binary(), binaryFormat, nil
 	case bool:
 		return strconv.AppendBool(nil, v), textFormat, nil
 	case int:
@@ -50,6 +54,26 @@ func encode(a any) ([]byte, resultFormat, error) {
 	default:
 		return nil, 0, &engine.Error{Kind: engine.BadValue, Text: fmt.Sprintf("type %T cannot be bound", a)}
 	}
+}
+
+// textArray travels as text[].
+type textArray []string
+
+// binary is what array_recv reads: dimensions, whether NULLs are in it, type,
+// then of the one dimension its length and first index.
+func (a textArray) binary() []byte {
+	size := 20
+	for _, s := range a {
+		size += 4 + len(s)
+	}
+	out := make([]byte, 0, size)
+	for _, n := range []int{1, 0, pgtype.TextOID, len(a), 1} {
+		out = binary.BigEndian.AppendUint32(out, uint32(n)) //nolint:gosec // small
+	}
+	for _, s := range a {
+		out = append(binary.BigEndian.AppendUint32(out, uint32(len(s))), s...) //nolint:gosec // a name is short
+	}
+	return out
 }
 
 // appendUUID writes the canonical form.

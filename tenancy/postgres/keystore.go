@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
 )
 
@@ -47,6 +51,7 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 		return nil, err
 	}
 	db := stdlib.OpenDB(*config)
+	db.SetMaxIdleConns(max(4, runtime.GOMAXPROCS(0)))
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("postgres: open keystore: %w", unreachable(err)), db.Close())
 	}
@@ -54,7 +59,7 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("postgres: open keystore: the store cannot list, rotate or copy"), db.Close())
 	}
-	s := plainStore{inner}
+	s := plainStore{inner, db}
 	return &Keystore{Store: s, Lister: s, Rotator: s, Destroyer: s, Copier: s, db: db}, nil
 }
 
@@ -70,14 +75,22 @@ type store interface {
 	keyring.Copier
 }
 
-// plainStore keeps the server's messages out of a store's errors.
-type plainStore struct{ s store }
+// plainStore keeps the server's messages out of a store's errors, and reads keys
+// with less ado than database/sql can.
+type plainStore struct {
+	s  store
+	db *sql.DB
+}
 
 var _ store = plainStore{}
 
-func (p plainStore) Get(ctx context.Context, tenant uuid.UUID, names []string) ([]keyring.Record, error) {
-	out, err := p.s.Get(ctx, tenant, names)
-	return out, ofKeystore("read", err)
+func (p plainStore) Get(ctx context.Context, tenant uuid.UUID, names []string) (out []keyring.Record, err error) {
+	for part := range slices.Chunk(names, keysAtOnce) {
+		if out, err = p.get(ctx, tenant, part, out); err != nil {
+			return nil, ofKeystore("read", err)
+		}
+	}
+	return out, nil
 }
 
 func (p plainStore) Insert(ctx context.Context, records []keyring.Record) ([]keyring.Record, error) {
@@ -147,6 +160,55 @@ func (p plainStore) Import(ctx context.Context, records []keyring.CopiedRecord) 
 	return added, erased, ofKeystore("restore", err)
 }
 
+// keysAtOnce bounds the names of one statement.
+const keysAtOnce = 1000
+
+const keysText = `SELECT name, version, state, wrapped FROM art32_keys.keys WHERE tenant_id = $1 AND name = ANY ($2::text[])`
+
+// get appends the records of names to out.
+func (p plainStore) get(ctx context.Context, tenant uuid.UUID, names []string, out []keyring.Record) ([]keyring.Record, error) {
+	s := engine.Stmt{SQL: keysText, Args: []any{tenant, textArray(names)}}
+	got := slices.Grow(out, len(names))
+	rep, err := p.exchange(ctx, s, tenant, &got)
+	if rep.stale { // the table has changed since the statement was prepared
+		s.Once, got = true, got[:len(out)]
+		_, err = p.exchange(ctx, s, tenant, &got)
+	}
+	return got, err
+}
+
+// exchange takes a connection for one statement.
+func (p plainStore) exchange(ctx context.Context, s engine.Stmt, tenant uuid.UUID, out *[]keyring.Record) (rep reply, err error) {
+	conn, err := p.db.Conn(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer conn.Close()
+	b := batchOf()
+	b.main = b.add(s)
+	err = conn.Raw(func(c any) error {
+		pg, ok := c.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("connection is a %T", c)
+		}
+		w := wireOf(pg.Conn().PgConn())
+		var version int64
+		dest := make([]any, 4)
+		if rep, err = w.exchange(ctx, b, func(row engine.Row) error {
+			*out = append(*out, keyring.Record{Tenant: tenant})
+			r := &(*out)[len(*out)-1]
+			dest[0], dest[1], dest[2], dest[3] = &r.Name, &version, (*string)(&r.State), &r.Wrapped
+			err := row.Scan(dest...)
+			r.Version = uint32(version) //nolint:gosec // the table holds no other
+			return err
+		}); rep.stale {
+			clear(w.prepared)
+		}
+		return err
+	})
+	return rep, err
+}
+
 // ofKeystore keeps apart a keystore that is not there and one that does not
 // answer.
 func ofKeystore(verb string, err error) error {
@@ -154,8 +216,14 @@ func ofKeystore(verb string, err error) error {
 	switch {
 	case !ofServer:
 		return err
-	case errors.Is(err, keyring.ErrKeystore):
+	case errors.Is(err, keyring.ErrKeystore), noKeystore(err):
 		return fmt.Errorf("%w (%s: %w)", keyring.ErrKeystore, verb, out)
 	}
 	return fmt.Errorf("postgres: %s keystore: %w", verb, out)
+}
+
+// noKeystore reports whether the schema, the table or the right to it is missing.
+func noKeystore(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains([]string{"3F000", "42P01", "42501"}, e.Code)
 }

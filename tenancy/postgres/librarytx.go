@@ -167,7 +167,7 @@ func (t *libraryTx) acquire(ctx context.Context) error {
 		t.done = true
 		return unreachable(err)
 	}
-	t.conn, t.wire = c, wireOf(c)
+	t.conn, t.wire = c, wireOf(c.Conn().PgConn())
 	return nil
 }
 
@@ -194,8 +194,7 @@ func rollback(w *wire) {
 }
 
 // wireOf gives the wire that belongs to a pooled connection.
-func wireOf(c *pgxpool.Conn) *wire {
-	pg := c.Conn().PgConn()
+func wireOf(pg *pgconn.PgConn) *wire {
 	if w, ok := pg.CustomData()[wireKey].(*wire); ok {
 		return w
 	}
