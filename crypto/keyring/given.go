@@ -33,9 +33,10 @@ func (g *given) add(values ...any) {
 			g.text.WriteString("), (")
 		}
 		g.args = append(g.args, v)
-		g.text.WriteString("$" + strconv.Itoa(len(g.args)))
-		if g.casts {
-			g.text.WriteString("::" + givenTypes[i])
+		if n := strconv.Itoa(len(g.args)); g.casts {
+			g.text.WriteString("$" + n + "::" + givenTypes[i])
+		} else { // SQLite takes $1 for a name, and looks for it among all before
+			g.text.WriteString("?" + n)
 		}
 	}
 }
