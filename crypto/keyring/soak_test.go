@@ -5,6 +5,7 @@ package keyring_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +62,7 @@ func TestMillion(t *testing.T) {
 	before, start = memoryInUse(), time.Now()
 	contents := value(r.WriteCopy(ctx, f))(t)
 	t.Logf("copied %d records: %v, %d bytes", contents.Records, time.Since(start), value(f.Stat())(t).Size())
+	value(f.Seek(0, io.SeekStart))(t)
 	start = time.Now()
 	other := newRing(t, root, keyring.SQLStore(openSQLite(t), migrate.SQLite), nil)
 	if done := value(other.RestoreCopy(ctx, f))(t); done.Added != people+4 {
