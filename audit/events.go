@@ -213,8 +213,8 @@ func (q *query) parts(ctx context.Context, rows []*row) (map[uuid.UUID][]storedP
 	parts := make(map[uuid.UUID][]storedPart, len(rows))
 	err := read(ctx, q.db, q.tenant, engine.Stmt{
 		SQL: "SELECT CAST(p.event_id AS TEXT), p.part, COALESCE(CAST(p.subject AS TEXT), ''), p.ciphertext FROM " +
-			engine.Table(d, "events") + " e JOIN " + engine.Table(d, "event_parts") +
-			" p ON p.tenant_id = e.tenant_id AND p.event_id = e.id WHERE e.tenant_id = $1 AND e.seq IN " + numbers(d, 2) + " ORDER BY p.part",
+			engine.Table(d, "events") + " e CROSS JOIN " + engine.Table(d, "event_parts") + // SQLite keeps the order of a CROSS JOIN
+			" p WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND e.tenant_id = $1 AND e.seq IN " + numbers(d, 2) + " ORDER BY p.part",
 		Args: []any{q.tenant, list(d, seqs)},
 	}, func(r engine.Row) error {
 		var p storedPart
