@@ -49,7 +49,7 @@ func (in TableInfo) table() (*table, error) {
 	if !tableName(in.Name) {
 		return nil, errors.New("not a name of a table")
 	}
-	t := &table{name: in.Name}
+	t := &table{name: in.Name, version: -1}
 	taken := map[string]bool{}
 	for i, c := range in.Columns {
 		col, err := c.column()

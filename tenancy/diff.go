@@ -16,7 +16,7 @@ func (t *table) diff(old, row reflect.Value) ([]FieldChange, error) {
 	var changes []FieldChange
 	for i := range t.cols {
 		c := &t.cols[i]
-		if i == t.tenant || i == t.key {
+		if i == t.tenant || i == t.key || i == t.version {
 			continue
 		}
 		fc, differs, err := t.diffColumn(c, old, row)

@@ -23,6 +23,7 @@
 //	art32:"tenant"                  the tenant; the library fills it
 //	art32:"personal"                personal data that is not encrypted
 //	art32:"open"                    no personal data
+//	art32:"version"                 how often the row was written, from 1: an int64
 //	art32:"index=COL:HOW"           blind index of an encrypted column, in column COL
 //	art32:"index=COL:HOW,rows=N"    the same for N expected rows per tenant (default 65,536)
 //	art32:"unique=COL:HOW"          the same at full width, for a unique constraint
@@ -39,9 +40,23 @@
 // does not find such rows. A row is sealed when anything of it is written. [DB.Erase]
 // clears the column.
 //
+// version lets [Repository.Update] and [Repository.Upsert] refuse with [ErrConflict]
+// to write over what the caller has not read. The library counts; events leave it
+// out.
+//
 // A field of type [field.Encrypted] needs no class. Every other column needs
 // one; an unclassified column or an unknown word fails at declaration. A pointer
 // field may be NULL; times are kept in microseconds.
+//
+// # Lists
+//
+// [Repository.List] and [Repository.Page] take clauses: filters made of columns,
+// which [NewColumn] declares ([Column.Eq], [Column.Less] and their like, [Not],
+// [Any]), orders ([Column.Asc], [Column.Desc]) and a [Limit]. All values are
+// parameters, all names declared. [Where] takes SQL of the caller's for what those
+// cannot say; it runs under the role of callers' text. [NewReference] declares what
+// a column refers to. [Repository.InsertAll], [Repository.EditAll] and
+// [Repository.DeleteAll] write many rows with an event for each.
 //
 // # Guarantees
 //
@@ -55,8 +70,9 @@
 // # Not covered
 //
 // Writes by callers' SQL in [DB.InSQL] are confined to the tenant but leave no
-// event by themselves: record one, or use a repository. Code execution inside the
-// process, and a superuser of the database.
+// event by themselves: record one, or use a repository. The text of a [Where] must
+// be fixed in the program: it can read all of the tenant, whoever wrote it. Code
+// execution inside the process, and a superuser of the database.
 //
 // # Compatibility
 //

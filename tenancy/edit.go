@@ -35,11 +35,20 @@ func (r *Repository[T]) edit(ctx context.Context, u *unit, key uuid.UUID, fn fun
 	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
 		return err
 	}
-	row := r.t.clone(reflect.ValueOf(&old).Elem())
+	_, err := r.changed(ctx, u, reflect.ValueOf(&old).Elem(), fn)
+	return err
+}
+
+// changed lets fn change a copy of the locked row, and stores what differs.
+func (r *Repository[T]) changed(ctx context.Context, u *unit, old reflect.Value, fn func(row *T) error) (bool, error) {
+	row := r.t.clone(old)
 	if err := fn(row.Addr().Interface().(*T)); err != nil { //nolint:forcetypeassert // clone of a T
-		return err
+		return false, err
 	}
-	return r.store(ctx, u, reflect.ValueOf(&old).Elem(), row)
+	if r.t.versionOf(row) != r.t.versionOf(old) {
+		return false, fmt.Errorf("tenancy: %s.update: the version of a row cannot be changed: %w", r.t.name, ErrBadValue)
+	}
+	return r.store(ctx, u, old, row)
 }
 
 // clone copies a row, also what its pointers and slices hold, so that changing
@@ -63,7 +72,9 @@ func (t *table) clone(row reflect.Value) reflect.Value {
 
 // Update writes all of *row over the row with its key, which must exist, with
 // the event of what differs. It reads the old row under a lock first, as
-// [Repository.Edit] does; where the new values depend on the old, use Edit.
+// [Repository.Edit] does; where the new values depend on the old, use Edit. Where a
+// column says version, the row must have that of the stored one, else it was changed
+// by another since it was read: [ErrConflict].
 func (r *Repository[T]) Update(ctx context.Context, c Conn, row *T) (err error) {
 	if row == nil {
 		return fmt.Errorf("tenancy: update %s: no row: %w", r.t.name, ErrBadValue)
@@ -87,27 +98,54 @@ func (r *Repository[T]) replace(ctx context.Context, u *unit, v reflect.Value) e
 	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
 		return err
 	}
-	return r.store(ctx, u, reflect.ValueOf(&old).Elem(), v)
+	return r.over(ctx, u, reflect.ValueOf(&old).Elem(), v)
 }
 
-// store writes the difference between the locked row and the new one.
-func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Value) error {
+// over writes v over the locked row, if v has its version.
+func (r *Repository[T]) over(ctx context.Context, u *unit, old, v reflect.Value) error {
+	if r.t.versionOf(v) != r.t.versionOf(old) {
+		return fmt.Errorf("tenancy: %s.update: %w", r.t.name, ErrConflict)
+	}
+	_, err := r.store(ctx, u, old, v)
+	return err
+}
+
+// store writes the difference between the locked row and the new one, if there is
+// one, under the next version.
+func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Value) (differs bool, err error) {
 	if err := u.tx.enter(); err != nil {
-		return err
+		return false, err
 	}
 	defer u.tx.leave()
+	c, err := r.difference(u.tx, old, row)
+	if err != nil || len(c.Fields) == 0 {
+		return false, err
+	}
+	was := r.t.versionOf(old)
+	r.t.setVersion(row, was+1)
+	if err := r.storeRow(ctx, u, c, row); err != nil {
+		r.t.setVersion(row, was)
+		return false, err
+	}
+	return true, nil
+}
+
+// difference is the change from the locked row to the new one.
+func (r *Repository[T]) difference(tx *Tx, old, row reflect.Value) (Change, error) {
 	key, subject := r.t.keyOf(old), r.t.subjectOf(old)
 	c := r.change("update", key, subject)
 	if r.t.keyOf(row) != key || r.t.subjectOf(row) != subject {
-		return fmt.Errorf("tenancy: %s: key and data subject of a row cannot be changed", c.Action)
+		return c, fmt.Errorf("tenancy: %s: key and data subject of a row cannot be changed", c.Action)
 	}
-	if err := r.claim(u.tx, row, c); err != nil {
-		return err
+	if err := r.claim(tx, row, c); err != nil {
+		return c, err
 	}
 	var err error
-	if c.Fields, err = r.t.diff(old, row); err != nil || len(c.Fields) == 0 {
-		return wrap("update", r.t.name, err)
-	}
+	c.Fields, err = r.t.diff(old, row)
+	return c, wrap("update", r.t.name, err)
+}
+
+func (r *Repository[T]) storeRow(ctx context.Context, u *unit, c Change, row reflect.Value) error {
 	args, err := r.seal(ctx, u.tx, row)
 	if err != nil {
 		return wrap("update", r.t.name, err)
@@ -147,7 +185,12 @@ func (r *Repository[T]) remove(ctx context.Context, u *unit, key uuid.UUID) erro
 		return err
 	}
 	defer u.tx.leave()
-	v := reflect.ValueOf(&old).Elem()
+	return r.removeRow(ctx, u, reflect.ValueOf(&old).Elem())
+}
+
+// removeRow deletes a locked row.
+func (r *Repository[T]) removeRow(ctx context.Context, u *unit, v reflect.Value) error {
+	key := r.t.keyOf(v)
 	c := r.change("delete", key, r.t.subjectOf(v))
 	var err error
 	if c.Fields, err = r.t.diff(v, reflect.Value{}); err != nil {

@@ -49,7 +49,14 @@ var (
 	// has, and no erasure of this system has written it. No key was destroyed.
 	ErrForgedErasure = errors.New("tenancy: the data say that somebody was erased, and no erasure has written that: " +
 		"find out who did, and restore the data from a backup")
-	// ErrNotIndexed: an encrypted column without blind index cannot be searched.
+	// ErrBadCursor: the cursor is none of this list: it was changed, or is of another
+	// tenant, table or order.
+	ErrBadCursor = errors.New("tenancy: the cursor is none of this list")
+	// ErrConflict: the row was changed since it was read; see the word version in a
+	// tag. Read it again.
+	ErrConflict = errors.New("tenancy: the row was changed since it was read")
+	// ErrNotIndexed: an encrypted column without blind index cannot be searched, and
+	// none can be ordered or compared by size.
 	ErrNotIndexed = errors.New("tenancy: encrypted column has no blind index")
 )
 

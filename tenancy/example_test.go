@@ -26,8 +26,9 @@ type Patient struct {
 }
 
 var (
-	Patients    = tenancy.MustRepository[Patient]("patients")
-	PatientName = tenancy.MustColumn[string](Patients, "name")
+	Patients      = tenancy.MustRepository[Patient]("patients")
+	PatientName   = tenancy.MustColumn[string](Patients, "name")
+	PatientVisits = tenancy.MustColumn[int](Patients, "visits")
 )
 
 const createPatients = `CREATE TABLE patients (
@@ -129,6 +130,40 @@ func ExampleDB_In() {
 	// Output:
 	// changed my mind
 	// 0 <nil>
+}
+
+// A list is ordered, filtered and read page by page: the cursor may stand in an
+// address. What filters cannot say, SQL of one's own does.
+func ExampleRepository_Page() {
+	db, ctx, done, err := openExample(context.Background())
+	defer done()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = Patients.InsertAll(ctx, db, []Patient{
+		{Name: field.New("Änne Müller"), Visits: 7}, {Name: field.New("Bert Maier"), Visits: 2}, {Name: field.New("Cem Kaya"), Visits: 4},
+	})
+	fmt.Println("inserted:", err)
+	for cursor, more := "", true; more; {
+		page, err := Patients.Page(ctx, db, cursor, PatientVisits.Desc(), PatientVisits.Greater(1), tenancy.Limit(2))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, p := range page.Rows {
+			fmt.Print(p.Visits, " ")
+		}
+		fmt.Println("| next:", page.Next != "")
+		cursor, more = page.Next, page.Next != ""
+	}
+	n, err := Patients.Count(ctx, db, tenancy.Where("visits % $1 = 0", 2))
+	fmt.Println("even:", n, err)
+	// Output:
+	// inserted: <nil>
+	// 7 4 | next: true
+	// 2 | next: false
+	// even: 2 <nil>
 }
 
 // SQL of one's own sees the rows of the tenant, and nothing else.

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 )
 
 // Column is one column of a table, with the Go type V of its values. It is
@@ -56,11 +59,29 @@ func MustColumn[V, T any](r *Repository[T], name string) Column[V] {
 type Filter struct {
 	t      *table
 	c      *column
+	op     operator
 	values []reflect.Value
 	texts  []string // the values of an encrypted column, for its blind index
+	parts  []Filter // of Not and Any
+	raw    string   // the caller's text
+	args   []any    // its parameters
 	err    error
-	null   bool
 }
+
+// operator says how a filter decides.
+type operator int
+
+const (
+	isOneOf operator = iota
+	isNull
+	isLess
+	isAtMost
+	isGreater
+	isAtLeast
+	isNot
+	isAny
+	isRaw
+)
 
 // Eq holds for rows whose column equals v. On an encrypted column it needs a
 // blind index and compares as the index does (an e-mail index ignores case);
@@ -86,75 +107,207 @@ func (c Column[V]) In(vs ...V) Filter {
 }
 
 // IsNull holds for rows whose column is NULL.
-func (c Column[V]) IsNull() Filter { return Filter{t: c.t, c: c.c, null: true} }
+func (c Column[V]) IsNull() Filter { return Filter{t: c.t, c: c.c, op: isNull} }
 
-// compiled is a filter ready for one statement.
-type compiled struct {
-	text string
+// Less holds for rows whose column is less than v, as [Order] compares, and not
+// NULL. On an encrypted column the verb returns [ErrNotIndexed].
+func (c Column[V]) Less(v V) Filter { return c.compare(isLess, v) }
+
+// AtMost is [Column.Less] or equal.
+func (c Column[V]) AtMost(v V) Filter { return c.compare(isAtMost, v) }
+
+// Greater holds for rows whose column is greater than v, and not NULL.
+func (c Column[V]) Greater(v V) Filter { return c.compare(isGreater, v) }
+
+// AtLeast is [Column.Greater] or equal.
+func (c Column[V]) AtLeast(v V) Filter { return c.compare(isAtLeast, v) }
+
+func (c Column[V]) compare(op operator, v V) Filter {
+	f := Filter{t: c.t, c: c.c, op: op}
+	if c.c != nil && c.c.sealed() {
+		f.err = fmt.Errorf("tenancy: compare %s.%s: %w", c.t.name, c.c.name, ErrNotIndexed)
+		return f
+	}
+	f.values = []reflect.Value{reflect.ValueOf(&v).Elem()}
+	return f
+}
+
+// Not holds for rows for which f does not, also where f is unknown because a column
+// is NULL. f must not be about an encrypted column's value, nor text of the caller.
+func Not(f Filter) Filter { return Filter{t: f.t, op: isNot, parts: []Filter{f}} }
+
+// Any holds for rows for which one of fs does; for none if fs is empty. They must
+// not be about an encrypted column's value, nor text of the caller.
+func Any(fs ...Filter) Filter {
+	f := Filter{op: isAny, parts: fs}
+	if len(fs) > 0 {
+		f.t = fs[0].t
+	}
+	return f
+}
+
+// Where holds for rows for which text, a condition in the database's own SQL, is
+// true; its parameters are $1, $2 and so on, and go with the text's values. It is
+// for what the other filters cannot say. The text must be fixed in the program: it
+// runs under the role of callers' text, which the database confines to the tenant,
+// but within the tenant it can read whatever it likes.
+//
+// A call takes one Where. It runs in a transaction of its own or in that of
+// [DB.InSQL], not in that of [DB.In], whose role is another.
+func Where(text string, args ...any) Filter { return Filter{op: isRaw, raw: text, args: args} }
+
+// builder writes one statement.
+type builder struct {
+	tx   *Tx
+	t    *table
+	text strings.Builder
 	args []any
-	// keep decides on a decrypted row where the index is too narrow to.
-	keep func(row reflect.Value) (bool, error)
+	keep []keeper // what decides on a decrypted row where an index is too narrow to
 }
 
-// compile turns f into text whose parameters start at $n.
-func (f Filter) compile(ctx context.Context, tx *Tx, t *table, n int) (compiled, error) {
-	if f.t != t {
-		return compiled{}, fmt.Errorf("tenancy: filter on another table than %s", t.name)
-	}
-	switch {
-	case f.null:
-		return compiled{text: quote(f.c.name) + " IS NULL"}, nil
-	case f.c.sealed():
-		return f.compileSealed(ctx, tx, n)
-	}
-	out := compiled{text: isOneOf(f.c.name, len(f.values), n)}
-	for _, v := range f.values {
-		a, err := argument(v)
-		if err != nil {
-			return compiled{}, err
+// param adds a parameter.
+func (b *builder) param(v any) string {
+	b.args = append(b.args, v)
+	return "$" + strconv.Itoa(len(b.args))
+}
+
+// bindRaw binds the parameters of the caller's text, which has them from $1 on.
+func (b *builder) bindRaw(q *selection) error {
+	found := false
+	for _, f := range q.filters {
+		if f.op != isRaw {
+			continue
 		}
-		out.args = append(out.args, a)
+		if found {
+			return fmt.Errorf("tenancy: list %s: a second Where: %w", b.t.name, ErrBadValue)
+		}
+		found = true
+		for _, a := range f.args {
+			v, err := rawArgument(a)
+			if err != nil {
+				return err
+			}
+			b.args = append(b.args, v)
+		}
 	}
-	return out, nil
+	return nil
 }
 
-func (f Filter) compileSealed(ctx context.Context, tx *Tx, n int) (compiled, error) {
+func rawArgument(a any) (any, error) {
+	if a == nil {
+		return nil, nil //nolint:nilnil // NULL
+	}
+	return argument(reflect.ValueOf(a))
+}
+
+// where writes a condition.
+func (b *builder) where(ctx context.Context, f Filter) error {
+	switch {
+	case f.op == isRaw: // its parameters are the first
+		b.text.WriteString("(" + f.raw + "\n)") // the text may end in a comment
+		return nil
+	case f.op == isNot || f.op == isAny:
+		return b.combined(ctx, f)
+	case f.t != b.t:
+		return fmt.Errorf("tenancy: filter on another table than %s", b.t.name)
+	case f.err != nil:
+		return f.err
+	case f.op == isNull:
+		b.text.WriteString(quote(f.c.name) + " IS NULL")
+		return nil
+	case f.c.sealed():
+		return b.indexed(ctx, f)
+	}
+	args := make([]any, len(f.values))
+	for i, v := range f.values {
+		var err error
+		if args[i], err = argument(v); err != nil {
+			return err
+		}
+	}
+	if f.op == isOneOf {
+		return b.oneOf(f.c.name, args)
+	}
+	sign := map[operator]string{isLess: " < ", isAtMost: " <= ", isGreater: " > ", isAtLeast: " >= "}[f.op]
+	b.text.WriteString(quote(f.c.name) + sign + b.param(args[0]))
+	return nil
+}
+
+// combined writes Not and Any.
+func (b *builder) combined(ctx context.Context, f Filter) error {
+	b.text.WriteString("(")
+	for i, p := range f.parts {
+		if p.op == isRaw || p.op == isOneOf && p.c != nil && p.c.sealed() {
+			return fmt.Errorf("tenancy: Not and Any take no filter by an encrypted value, and no Where: %w", ErrBadValue)
+		}
+		if i > 0 {
+			b.text.WriteString(" OR ")
+		}
+		if err := b.where(ctx, p); err != nil {
+			return err
+		}
+	}
+	if len(f.parts) == 0 {
+		b.text.WriteString("1 = 0")
+	}
+	b.text.WriteString(")")
+	if f.op == isNot {
+		b.text.WriteString(" IS NOT TRUE")
+	}
+	return nil
+}
+
+// indexed finds an encrypted value by its blind index.
+func (b *builder) indexed(ctx context.Context, f Filter) error {
 	if f.c.index == nil {
-		return compiled{}, fmt.Errorf("tenancy: %s.%s: %w", f.t.name, f.c.name, ErrNotIndexed)
+		return fmt.Errorf("tenancy: %s.%s: %w", f.t.name, f.c.name, ErrNotIndexed)
 	}
-	if f.err != nil {
-		return compiled{}, f.err
-	}
-	versions, err := tx.indexes(ctx, f.t, f.c)
+	versions, err := b.tx.indexes(ctx, f.t, f.c)
 	if err != nil {
-		return compiled{}, err
+		return err
 	}
-	out, x := compiled{text: isOneOf(f.c.index.name, len(f.texts)*len(versions), n)}, versions[0]
-	wanted := map[string]bool{}
+	x, wanted := versions[0], map[string]bool{}
+	var sums []any
 	for _, text := range f.texts {
 		for _, v := range versions {
-			out.args = append(out.args, v.Sum(text))
+			sums = append(sums, v.Sum(text))
 		}
 		wanted[x.Normalize(text)] = true
 	}
-	out.keep = func(row reflect.Value) (bool, error) {
+	b.keep = append(b.keep, func(row reflect.Value) (bool, error) {
 		text, ok, err := sealable(row, f.c).IndexText()
 		return err == nil && ok && wanted[x.Normalize(text)], err
-	}
-	return out, nil
+	})
+	return b.oneOf(f.c.index.name, sums)
 }
 
-// isOneOf is "col IN ($n, …)"; of no values it is false.
-func isOneOf(col string, values, n int) string {
-	if values == 0 {
-		return "1 = 0"
+// oneOf is "col = $n", or the same with a list of values in one parameter, so that
+// the text does not depend on their number; of no values it is false.
+func (b *builder) oneOf(col string, values []any) error {
+	switch {
+	case len(values) == 0:
+		b.text.WriteString("1 = 0")
+	case len(values) == 1:
+		b.text.WriteString(quote(col) + " = " + b.param(values[0]))
+	case len(values) > maxValues:
+		return fmt.Errorf("tenancy: list %s: more than %d values in a filter: %w", b.t.name, maxValues, ErrBadValue)
+	default:
+		list, err := engine.List(b.tx.eng.Dialect(), values)
+		if err != nil {
+			return err
+		}
+		b.text.WriteString(quote(col) + fmt.Sprintf(oneOfList(b.tx.eng.Dialect(), values[0]), b.param(list)))
 	}
-	params := make([]string, values)
-	for i := range params {
-		params[i] = fmt.Sprintf("$%d", n+i)
+	return nil
+}
+
+// oneOfList is the form of a list in one parameter.
+func oneOfList(d migrate.Dialect, first any) string {
+	if d == migrate.Postgres {
+		return " = ANY (%s)"
 	}
-	if values == 1 {
-		return quote(col) + " = " + params[0]
+	if _, bytes := first.([]byte); bytes {
+		return " IN (SELECT unhex(value) FROM json_each(%s))"
 	}
-	return quote(col) + " IN (" + strings.Join(params, ", ") + ")"
+	return " IN (SELECT value FROM json_each(%s))"
 }

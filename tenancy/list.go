@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
-	"strings"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -21,34 +21,39 @@ const pageSize = 500
 // a long list must not make each short one behind it dear.
 const mostExpected = 128
 
-// maxParameters bounds the values in one statement, below the limits of both
-// databases (SQLite 32,766; PostgreSQL 65,535).
-const maxParameters = 32000
+// maxValues bounds the values of one filter.
+const maxValues = 32000
 
-// List yields the rows for which all filters hold, in the order of their keys.
-// It reads pages of 500 rows into memory, so that the loop's body may query;
-// outside a transaction each page is a statement of its own. An error ends the
-// list.
-func (r *Repository[T]) List(ctx context.Context, c Conn, filters ...Filter) iter.Seq2[T, error] {
+// List yields the rows for which all filters hold, in the order that clauses ask
+// for, else in that of their keys. It reads pages of 500 rows into memory, so that
+// the loop's body may query; outside a transaction each page is a statement of its
+// own, and a row that moves in the order meanwhile may be missed or seen twice. An
+// error ends the list.
+func (r *Repository[T]) List(ctx context.Context, c Conn, clauses ...Clause) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		after := uuid.Nil
-		for {
-			page, err := r.page(ctx, c, after, filters)
+		q, err := selectionOf(r.t, clauses)
+		var at position
+		for left := q.limit; ; {
+			var p page[T]
+			if err == nil {
+				p, err = r.page(ctx, c, &q, at, left)
+			}
 			if err != nil {
 				var zero T
 				yield(zero, err)
 				return
 			}
-			for i := range page.rows {
-				if !yield(page.rows[i], nil) {
+			for i := range p.rows {
+				if !yield(p.rows[i], nil) {
 					return
 				}
 			}
-			r.putPage(&page)
-			if !page.more {
+			n := len(p.rows)
+			r.putPage(&p)
+			if left -= n; !p.more || q.limit > 0 && left <= 0 {
 				return
 			}
-			after = page.last
+			at = p.last
 		}
 	}
 }
@@ -56,15 +61,22 @@ func (r *Repository[T]) List(ctx context.Context, c Conn, filters ...Filter) ite
 // Count counts the rows for which all filters hold. A filter by a narrow blind
 // index reads and decrypts the rows that it finds.
 func (r *Repository[T]) Count(ctx context.Context, c Conn, filters ...Filter) (int, error) {
+	q, err := filtersOf(r.t, filters)
+	if err != nil {
+		return 0, err
+	}
 	if exact(filters) {
-		return r.count(ctx, c, filters)
+		return r.count(ctx, c, &q)
 	}
 	n := 0
-	for _, err := range r.List(ctx, c, filters...) {
+	for at, more := position(nil), true; more; {
+		p, err := r.page(ctx, c, &q, at, 0)
 		if err != nil {
 			return 0, err
 		}
-		n++
+		n += len(p.rows)
+		r.putPage(&p)
+		at, more = p.last, p.more
 	}
 	return n, nil
 }
@@ -72,65 +84,95 @@ func (r *Repository[T]) Count(ctx context.Context, c Conn, filters ...Filter) (i
 // exact reports whether the database alone can decide all filters.
 func exact(filters []Filter) bool {
 	for _, f := range filters {
-		if f.c == nil || f.c.sealed() && !f.null { // nil: of no column, refused later
+		if f.c != nil && f.c.sealed() && f.op == isOneOf { // nil: of no column
 			return false
 		}
 	}
 	return true
 }
 
-func (r *Repository[T]) count(ctx context.Context, c Conn, filters []Filter) (n int, err error) {
-	u, err := c.unit(ctx, false)
+func (r *Repository[T]) count(ctx context.Context, c Conn, q *selection) (n int, err error) {
+	u, err := r.reader(ctx, c, q)
 	if err != nil {
 		return 0, err
 	}
 	err = errPanic
 	defer u.finish(ctx, &err)
-	err = r.query(ctx, u, "count(*)", filters, "", nil, func(row engine.Row) error { return row.Scan(&n) })
+	if err = u.tx.enter(); err != nil {
+		return 0, err
+	}
+	defer u.tx.leave()
+	b, err := r.selecting(ctx, u, "count(*)", q)
+	if err != nil {
+		return 0, err
+	}
+	err = r.query(ctx, u, b, u.last(), q.raw, func(row engine.Row) error { return row.Scan(&n) })
 	return n, err
+}
+
+// reader is the unit of work of a list.
+func (r *Repository[T]) reader(ctx context.Context, c Conn, q *selection) (*unit, error) {
+	if q.raw {
+		return c.unit(ctx, readsRaw)
+	}
+	return c.unit(ctx, reads)
 }
 
 // page is one bounded piece of a list.
 type page[T any] struct {
 	rows []T // those that the filters keep
 	read int // how many there were
-	last uuid.UUID
+	last position
 	more bool
 }
 
-func (r *Repository[T]) page(ctx context.Context, c Conn, after uuid.UUID, filters []Filter) (p page[T], err error) {
-	u, err := c.unit(ctx, false)
+func (r *Repository[T]) page(ctx context.Context, c Conn, q *selection, at position, most int) (p page[T], err error) {
+	u, err := r.reader(ctx, c, q)
 	if err != nil {
 		return p, err
 	}
 	err = errPanic
 	defer u.finish(ctx, &err)
-	return r.readPage(ctx, u, after, filters)
+	return r.readPage(ctx, u, q, at, most, u.last())
 }
 
-func (r *Repository[T]) readPage(ctx context.Context, u *unit, after uuid.UUID, filters []Filter) (page[T], error) {
-	p := page[T]{rows: r.getPage()}
-	l := newLoader(r.t)
-	key := quote(r.t.cols[r.t.key].name)
-	tail := fmt.Sprintf(" ORDER BY %s LIMIT %d", key, pageSize)
-	var args []any
-	if after != uuid.Nil {
-		tail = " AND " + key + " > $2" + tail
-		args = append(args, after)
+// readPage reads at most that many rows behind at, 0 for no bound of the caller's.
+func (r *Repository[T]) readPage(ctx context.Context, u *unit, q *selection, at position, most int, end engine.End) (page[T], error) {
+	if err := u.tx.enter(); err != nil {
+		return page[T]{}, err
 	}
-	keep, err := r.scanPage(ctx, u, l, &p, filters, tail, args)
+	defer u.tx.leave()
+	p := page[T]{rows: r.getPage()}
+	b, err := r.selecting(ctx, u, r.texts(u.tx.eng.Dialect()).columns, q)
 	if err != nil {
+		return p, err
+	}
+	if at != nil {
+		q.behind(b, at)
+	}
+	q.orderText(b)
+	size := pageSize
+	if most > 0 && len(b.keep) == 0 {
+		size = min(size, most)
+	}
+	b.text.WriteString(" LIMIT " + strconv.Itoa(size) + q.lockText(b))
+	if err := r.scanPage(ctx, u, b, &p, end, q.raw); err != nil {
 		return p, err
 	}
 	p.read = len(p.rows)
 	r.t.expected.Store(int32(min(p.read, mostExpected)))
-	if p.more = p.read == pageSize; p.more {
-		p.last = r.t.keyOf(reflect.ValueOf(&p.rows[pageSize-1]).Elem())
+	if p.more = p.read == size; p.more {
+		if p.last, err = q.positionOf(reflect.ValueOf(&p.rows[size-1]).Elem()); err != nil {
+			return p, wrap("list", r.t.name, err)
+		}
 	}
 	if err := r.attachPage(ctx, u.tx, p.rows); err != nil {
 		return p, wrap("list", r.t.name, err)
 	}
-	p.rows, err = sift(p.rows, keep)
+	p.rows, err = sift(p.rows, b.keep)
+	if most > 0 && len(p.rows) > most {
+		p.rows, p.more = p.rows[:most], true
+	}
 	return p, wrap("list", r.t.name, err)
 }
 
@@ -152,58 +194,41 @@ func (r *Repository[T]) putPage(p *page[T]) {
 
 type keeper func(reflect.Value) (bool, error)
 
-func (r *Repository[T]) scanPage(
-	ctx context.Context, u *unit, l *loader, p *page[T], filters []Filter, tail string, args []any,
-) ([]keeper, error) {
-	var keep []keeper
-	compiledFilters := func(c compiled) {
-		if c.keep != nil {
-			keep = append(keep, c.keep)
-		}
-	}
-	err := r.query(ctx, u, r.texts(u.tx.eng.Dialect()).columns, filters, tail, args, func(row engine.Row) error {
+func (r *Repository[T]) scanPage(ctx context.Context, u *unit, b *builder, p *page[T], end engine.End, raw bool) error {
+	l := newLoader(r.t)
+	return r.query(ctx, u, b, end, raw, func(row engine.Row) error {
 		p.rows = append(p.rows, *new(T))
 		return l.scan(row, reflect.ValueOf(&p.rows[len(p.rows)-1]).Elem())
-	}, compiledFilters)
-	return keep, err
+	})
 }
 
-// query runs SELECT what over the tenant's rows. The parameters of tail, in
-// args, start at $2; those of the filters follow.
-func (r *Repository[T]) query(
-	ctx context.Context, u *unit, what string, filters []Filter, tail string, args []any,
-	row func(engine.Row) error, seen ...func(compiled),
-) error {
-	if err := u.tx.enter(); err != nil {
-		return err
-	}
-	defer u.tx.leave()
+// selecting begins SELECT what over the tenant's rows for which the filters hold.
+func (r *Repository[T]) selecting(ctx context.Context, u *unit, what string, q *selection) (*builder, error) {
 	if !u.tx.db.schema.holds(r.t) {
-		return fmt.Errorf("tenancy: table %s is not in the schema of this database", r.t.name)
+		return nil, fmt.Errorf("tenancy: table %s is not in the schema of this database", r.t.name)
 	}
-	all := append([]any{u.tx.scope.Tenant}, args...)
-	var where strings.Builder
-	once := false
-	for _, f := range filters {
-		c, err := f.compile(ctx, u.tx, r.t, len(all)+1)
-		if err != nil {
-			return u.tx.unknown(ctx, err)
-		}
-		where.WriteString(" AND " + c.text)
-		all = append(all, c.args...)
-		once = once || len(c.args) > 1
-		if len(all) > maxParameters {
-			return fmt.Errorf("tenancy: list %s: more than %d values in the filters: %w", r.t.name, maxParameters, ErrBadValue)
-		}
-		for _, s := range seen {
-			s(c)
+	b := &builder{tx: u.tx, t: r.t}
+	if err := b.bindRaw(q); err != nil {
+		return nil, err
+	}
+	b.text.WriteString("SELECT " + what + " FROM " + r.texts(u.tx.eng.Dialect()).from +
+		" WHERE " + quote(r.t.cols[r.t.tenant].name) + " = " + b.param(u.tx.scope.Tenant))
+	for _, f := range q.filters {
+		b.text.WriteString(" AND ")
+		if err := b.where(ctx, f); err != nil {
+			return nil, u.tx.unknown(ctx, err)
 		}
 	}
-	t := r.texts(u.tx.eng.Dialect())
-	text := "SELECT " + what + " FROM " + t.from + " WHERE " + quote(r.t.cols[r.t.tenant].name) + " = $1" + where.String() + tail
-	s := engine.Stmt{SQL: text, Args: all, Once: once}
+	return b, nil
+}
+
+// query runs what b has built.
+func (r *Repository[T]) query(
+	ctx context.Context, u *unit, b *builder, end engine.End, raw bool, row func(engine.Row) error,
+) error {
+	s := engine.Stmt{SQL: b.text.String(), Args: b.args, Once: raw, Caller: raw}
 	c := Change{Action: r.t.name + ".read", Table: r.t.name}
-	return wrap("list", r.t.name, u.tx.run(ctx, s, u.last(), c, row))
+	return wrap("list", r.t.name, u.tx.run(ctx, s, end, c, row))
 }
 
 // attachPage fetches the keys of a page's data subjects at once.

@@ -21,7 +21,7 @@ func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (row T, err err
 	if err != nil {
 		return row, err
 	}
-	u, err := c.unit(ctx, false)
+	u, err := c.unit(ctx, reads)
 	if err != nil {
 		return row, err
 	}

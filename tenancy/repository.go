@@ -85,6 +85,20 @@ func (t *table) subjectOf(row reflect.Value) uuid.UUID {
 	return t.uuidAt(row, t.subject)
 }
 
+// versionOf reads how often a row was written; 0 if the table does not count.
+func (t *table) versionOf(row reflect.Value) int64 {
+	if t.version < 0 {
+		return 0
+	}
+	return row.Field(t.cols[t.version].field).Int()
+}
+
+func (t *table) setVersion(row reflect.Value, n int64) {
+	if t.version >= 0 {
+		row.Field(t.cols[t.version].field).SetInt(n)
+	}
+}
+
 func (t *table) uuidAt(row reflect.Value, col int) uuid.UUID {
 	f := row.Field(t.cols[col].field)
 	if f.CanAddr() { // spares a copy on the heap

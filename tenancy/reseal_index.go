@@ -48,13 +48,18 @@ func (r *Repository[T]) free(ctx context.Context, tx *Tx, v reflect.Value) error
 func (r *Repository[T]) freeUnder(
 	ctx context.Context, tx *Tx, c *column, key uuid.UUID, text string, versions []*field.Index,
 ) error {
-	s := engine.Stmt{Args: []any{tx.scope.Tenant, key}}
-	for _, x := range versions {
-		s.Args = append(s.Args, x.Sum(text))
+	b := &builder{tx: tx, t: r.t}
+	b.text.WriteString("SELECT 1 FROM " + r.t.qualified(tx.eng.Dialect()) +
+		" WHERE " + quote(r.t.cols[r.t.tenant].name) + " = " + b.param(tx.scope.Tenant) +
+		" AND " + quote(r.t.cols[r.t.key].name) + " <> " + b.param(key) + " AND ")
+	sums := make([]any, len(versions))
+	for i, x := range versions {
+		sums[i] = x.Sum(text)
 	}
-	s.SQL = "SELECT 1 FROM " + r.t.qualified(tx.eng.Dialect()) + " WHERE " + quote(r.t.cols[r.t.tenant].name) + " = $1 AND " +
-		quote(r.t.cols[r.t.key].name) + " <> $2 AND " + isOneOf(c.index.name, len(versions), 3) + " LIMIT 1"
-	n, err := tx.eng.Run(ctx, s, engine.Continue, nil)
+	if err := b.oneOf(c.index.name, sums); err != nil {
+		return err
+	}
+	n, err := tx.eng.Run(ctx, engine.Stmt{SQL: b.text.String() + " LIMIT 1", Args: b.args}, engine.Continue, nil)
 	if err == nil && n > 0 {
 		err = &engine.Error{Kind: engine.Unique, Table: r.t.name, Column: c.index.name}
 	}

@@ -23,6 +23,7 @@ type table struct {
 	key     int // index into cols
 	tenant  int
 	subject int // -1 for none
+	version int // -1 for none
 	// expected is the length of the last page that was read: rows are large, and
 	// a slice that grows copies them again and again.
 	expected atomic.Int32
@@ -69,7 +70,7 @@ var (
 
 // parseTable reads the tags of typ and returns all that is wrong with them.
 func parseTable(name string, typ reflect.Type) (*table, error) {
-	t := &table{name: name, typ: typ, key: -1, tenant: -1, subject: -1}
+	t := &table{name: name, typ: typ, key: -1, tenant: -1, subject: -1, version: -1}
 	if !tableName(name) {
 		return nil, fmt.Errorf("tenancy: declare table %q: name must be lower-case letters, digits and _, with an optional schema", name)
 	}
@@ -155,6 +156,8 @@ func (t *table) applyWord(n int, word string) error {
 		return t.assign(&t.tenant, n, word, func(ty reflect.Type) bool { return ty == idType })
 	case "subject":
 		return t.assign(&t.subject, n, word, uuidLike)
+	case "version":
+		return t.assign(&t.version, n, word, func(ty reflect.Type) bool { return ty == reflect.TypeFor[int64]() })
 	case "personal":
 		return c.setClass(Personal)
 	case "open":
@@ -169,13 +172,13 @@ func (t *table) applyWord(n int, word string) error {
 	return fmt.Errorf("unknown word %q in the art32 tag", word)
 }
 
-// assign gives column n one of the three roles, which are open by nature.
+// assign gives column n one of the roles, which are open by nature.
 func (t *table) assign(role *int, n int, word string, fits func(reflect.Type) bool) error {
 	if *role >= 0 {
 		return fmt.Errorf("a second column says %q", word)
 	}
 	if !fits(t.cols[n].typ) {
-		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID", t.cols[n].typ, word)
+		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID, a version an int64", t.cols[n].typ, word)
 	}
 	*role = n
 	t.cols[n].class = Open

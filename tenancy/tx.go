@@ -13,7 +13,7 @@ import (
 // Conn is where a repository's verb runs: a [*DB] gives it a transaction of its
 // own, a [*Tx] or [*SQLTx] the one that is open. One set of verbs serves all.
 type Conn interface {
-	unit(ctx context.Context, write bool) (*unit, error)
+	unit(ctx context.Context, what purpose) (*unit, error)
 }
 
 var (

@@ -8,10 +8,14 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
+var errRawInTx = errors.New("tenancy: Where holds SQL of the caller's, which a transaction of DB.In does not run: use DB.InSQL, or pass the DB")
+
 // unit is the work of one verb: a transaction, and whether the verb ends it.
 type unit struct {
 	tx  *Tx
 	own bool
+	// queues says that statements wait for the next one that runs, or for flush.
+	queues bool
 }
 
 // last is how the verb's last statement ends: with a commit in the same round
@@ -23,6 +27,20 @@ func (u *unit) last() engine.End {
 	return engine.Continue
 }
 
+// write runs a verb's last statement, or queues it.
+func (u *unit) write(ctx context.Context, s engine.Stmt, c Change) error {
+	if u.queues {
+		u.tx.eng.Queue(s)
+		return nil
+	}
+	return u.tx.run(ctx, s, u.last(), c, nil)
+}
+
+// flush runs what was queued, so that what fails fails here.
+func (u *unit) flush(ctx context.Context, c Change) error {
+	return u.tx.run(ctx, engine.Stmt{SQL: "SELECT 1"}, u.last(), c, nil)
+}
+
 // finish ends a transaction that is the verb's own by *err. A verb sets *err to
 // errPanic and defers finish before it runs anything of the caller's.
 func (u *unit) finish(ctx context.Context, err *error) {
@@ -31,16 +49,32 @@ func (u *unit) finish(ctx context.Context, err *error) {
 	}
 }
 
-func (db *DB) unit(ctx context.Context, write bool) (*unit, error) {
+// purpose is what a verb does.
+type purpose int
+
+const (
+	reads    purpose = iota
+	readsRaw         // with text of the caller
+	writes
+)
+
+func (db *DB) unit(ctx context.Context, what purpose) (*unit, error) {
 	scope, err := tenantScope(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if write && scope.Actor == "" {
+	if what == writes && scope.Actor == "" {
 		return nil, ErrNoActor
 	}
 	if open := TxFrom(ctx); open != nil && open.db == db {
 		return nil, fmt.Errorf("tenancy: the context holds a transaction; pass it in place of the database: %w", ErrTxInUse)
+	}
+	if what == readsRaw {
+		e, err := db.eng.BeginSQL(ctx, scope)
+		if err != nil {
+			return nil, wrap("begin", "transaction", err)
+		}
+		return &unit{tx: &Tx{db: db, eng: e, scope: scope}, own: true}, nil
 	}
 	tx, err := db.begin(ctx, scope)
 	if err != nil {
@@ -49,7 +83,7 @@ func (db *DB) unit(ctx context.Context, write bool) (*unit, error) {
 	return &unit{tx: tx, own: true}, nil
 }
 
-func (tx *Tx) unit(ctx context.Context, write bool) (*unit, error) {
+func (tx *Tx) unit(ctx context.Context, what purpose) (*unit, error) {
 	if tx.done.Load() {
 		return nil, ErrTxDone
 	}
@@ -60,8 +94,11 @@ func (tx *Tx) unit(ctx context.Context, write bool) (*unit, error) {
 	if id != tx.Tenant() {
 		return nil, ErrOtherTenant
 	}
-	if write && tx.scope.Actor == "" {
+	if what == writes && tx.scope.Actor == "" {
 		return nil, ErrNoActor
+	}
+	if what == readsRaw && tx.eng.Role() != engine.RoleApp {
+		return nil, errRawInTx
 	}
 	return &unit{tx: tx}, nil
 }

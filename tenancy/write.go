@@ -29,7 +29,7 @@ func (r *Repository[T]) Insert(ctx context.Context, c Conn, row *T) (err error) 
 }
 
 func (r *Repository[T]) writer(ctx context.Context, c Conn) (*unit, error) {
-	u, err := c.unit(ctx, true)
+	u, err := c.unit(ctx, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,7 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	defer u.tx.leave()
 	v := reflect.ValueOf(row).Elem()
 	r.t.drawKey(v)
+	r.t.setVersion(v, 1)
 	c := r.change("insert", r.t.keyOf(v), r.t.subjectOf(v))
 	if r.t.subject >= 0 && c.Subject == uuid.Nil {
 		return fmt.Errorf("tenancy: %s: row names no data subject: %w", c.Action, ErrBadValue)
@@ -94,7 +95,7 @@ func (r *Repository[T]) write(ctx context.Context, u *unit, c Change, s engine.S
 	if err := u.tx.record(ctx, c); err != nil {
 		return wrap("record", c.Action, err)
 	}
-	return wrap(c.Action, "row", u.tx.run(ctx, s, u.last(), c, nil))
+	return wrap(c.Action, "row", u.write(ctx, s, c))
 }
 
 // writeAbout is write for a row that may tell of people, refused with [ErrErased]
@@ -107,13 +108,21 @@ func (r *Repository[T]) writeAbout(ctx context.Context, u *unit, c Change, s eng
 		return wrap("record", c.Action, err)
 	}
 	u.tx.eng.Queue(s)
-	err := u.tx.run(ctx, guard(u.tx.eng.Dialect(), u.tx.scope.Tenant, c.Subject), u.last(), c, nil)
-	if errors.Is(err, ErrBadValue) || errors.Is(err, ErrNotFound) {
-		if gone, kerr := u.tx.db.keyGone(ctx, u.tx.scope.Tenant, c.Subject); kerr == nil && gone {
-			err = ErrErased
+	err := u.write(ctx, guard(u.tx.eng.Dialect(), u.tx.scope.Tenant, c.Subject), c)
+	return wrap(c.Action, "row", u.tx.ofGuard(ctx, err, c.Subject))
+}
+
+// ofGuard says that a write failed because somebody was erased, where that is so.
+func (tx *Tx) ofGuard(ctx context.Context, err error, subjects ...uuid.UUID) error {
+	if !errors.Is(err, ErrBadValue) && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	for _, s := range subjects {
+		if gone, kerr := tx.db.keyGone(ctx, tx.scope.Tenant, s); kerr == nil && gone {
+			return ErrErased
 		}
 	}
-	return wrap(c.Action, "row", err)
+	return err
 }
 
 // aboutPerson reports whether the change writes something about a person.

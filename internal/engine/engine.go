@@ -55,6 +55,9 @@ type Stmt struct {
 	// Once says that the text is not worth preparing: its shape depends on the
 	// number of its parameters.
 	Once bool
+	// Caller says that a caller wrote a part of the text: it runs with a caller's
+	// rights, in a transaction of [RoleApp] only.
+	Caller bool
 }
 
 // End says whether a transaction goes on after a statement.

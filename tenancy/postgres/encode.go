@@ -68,10 +68,10 @@ func (a textArray) binary() []byte {
 	}
 	out := make([]byte, 0, size)
 	for _, n := range []int{1, 0, pgtype.TextOID, len(a), 1} {
-		out = binary.BigEndian.AppendUint32(out, uint32(n)) //nolint:gosec // small
+		out = binary.BigEndian.AppendUint32(out, uint32(n))
 	}
 	for _, s := range a {
-		out = append(binary.BigEndian.AppendUint32(out, uint32(len(s))), s...) //nolint:gosec // a name is short
+		out = append(binary.BigEndian.AppendUint32(out, uint32(len(s))), s...)
 	}
 	return out
 }

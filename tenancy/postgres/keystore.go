@@ -199,7 +199,7 @@ func (p plainStore) exchange(ctx context.Context, s engine.Stmt, tenant uuid.UUI
 			r := &(*out)[len(*out)-1]
 			dest[0], dest[1], dest[2], dest[3] = &r.Name, &version, (*string)(&r.State), &r.Wrapped
 			err := row.Scan(dest...)
-			r.Version = uint32(version) //nolint:gosec // the table holds no other
+			r.Version = uint32(version)
 			return err
 		}); rep.stale {
 			clear(w.prepared)

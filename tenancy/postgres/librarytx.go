@@ -48,6 +48,9 @@ func (t *libraryTx) Queue(s engine.Stmt) { t.queue = append(t.queue, s) }
 func (t *libraryTx) Run(
 	ctx context.Context, s engine.Stmt, end engine.End, row func(engine.Row) error,
 ) (int64, error) {
+	if s.Caller {
+		return 0, outside()
+	}
 	if end == engine.Commit && (s.Rows != 0 || t.counts()) {
 		n, err := t.flush(ctx, &s, engine.Continue, row) // the rows are checked before the commit
 		if err != nil {

@@ -103,7 +103,11 @@ func TestFilters(t *testing.T) {
 	} {
 		n, err := samples.Count(w.a, w.db, c.filters...)
 		listed := 0
-		for _, lerr := range samples.List(w.a, w.db, c.filters...) {
+		var clauses []tenancy.Clause
+		for _, f := range c.filters {
+			clauses = append(clauses, f)
+		}
+		for _, lerr := range samples.List(w.a, w.db, clauses...) {
 			err = errors.Join(err, lerr)
 			listed++
 		}

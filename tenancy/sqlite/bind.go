@@ -14,10 +14,6 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
-// timeLayout is how a time is stored: UTC, fixed width, so that texts compare
-// as times do, and readable by SQLite's date functions.
-const timeLayout = "2006-01-02T15:04:05.000000Z"
-
 // bindAll turns arguments into what the driver takes.
 func bindAll(args []any) ([]driver.NamedValue, error) {
 	out := make([]driver.NamedValue, len(args))
@@ -117,7 +113,7 @@ func stamp(t time.Time) (driver.Value, error) {
 	if y := t.Year(); y < 0 || y > 9999 {
 		return nil, fmt.Errorf("time is outside the years 0 to 9999")
 	}
-	return t.Format(timeLayout), nil
+	return t.Format(engine.SQLiteTime), nil
 }
 
 // float refuses NaN, which SQLite would store as NULL.

@@ -13,7 +13,8 @@ type rights int
 
 const (
 	nobody    rights = iota
-	caller           // text that a caller wrote or shaped
+	caller           // text that a caller wrote
+	reader           // a condition of a caller's in a statement of the library
 	migration        // text of the user's migrations
 	library          // fixed text of the library
 	owner            // migrations of the library, upkeep of files
@@ -57,6 +58,8 @@ func (g *guard) allows(a access) bool {
 	switch g.rights {
 	case caller:
 		return a.byCaller()
+	case reader:
+		return a.byReader()
 	case migration:
 		return a.byMigration()
 	case library:
@@ -81,6 +84,18 @@ func (a access) byCaller() bool {
 		return !reserved(a.arg1) && !internal(a.arg1)
 	case sqlite.AuthPragma:
 		return a.harmlessPragma()
+	default:
+		return false
+	}
+}
+
+// byReader allows reading the caller's own tables.
+func (a access) byReader() bool {
+	switch a.action {
+	case sqlite.AuthSelect, sqlite.AuthRecursive, sqlite.AuthFunction:
+		return true
+	case sqlite.AuthRead:
+		return readable(a.arg1)
 	default:
 		return false
 	}

@@ -26,7 +26,7 @@ type prepared struct {
 // prepare compiles text, or finds it compiled, and keeps it if it is worth that.
 // The caller has the connection.
 func (c *conn) prepare(ctx context.Context, text string, keep bool) (*prepared, error) {
-	if p := c.cache[text]; p != nil && !p.busy {
+	if p := c.cache[text]; p != nil && !p.busy && c.guard.rights == library {
 		return p, nil
 	}
 	inner, err := c.inner.PrepareContext(ctx, text)
@@ -79,19 +79,26 @@ func isSelect(text string) bool {
 // connection: it belongs to others.
 func (c *conn) run(ctx context.Context, s engine.Stmt, row func(engine.Row) error) (int64, error) {
 	args, err := bindAll(s.Args)
+	if s.Caller && (!c.use.confined || strings.IndexByte(s.SQL, 0) >= 0) {
+		err = &engine.Error{Kind: engine.Forbidden, Text: "text of a caller outside a caller's transaction, or with NUL"}
+	}
 	if err != nil {
 		return 0, c.failed(err)
 	}
 	var p *prepared
 	var rs driver.Rows
 	var n int64
-	err = c.as(library, func() (err error) {
+	r := library
+	if s.Caller {
+		r = reader
+	}
+	err = c.as(r, func() (err error) {
 		if c.phase != idle {
 			if err := c.ready(ctx); err != nil {
 				return err
 			}
 		}
-		if p, err = c.prepare(ctx, s.SQL, !s.Once); err != nil {
+		if p, err = c.prepare(ctx, s.SQL, !s.Once && !s.Caller); err != nil {
 			return err
 		}
 		p.busy = true
@@ -103,7 +110,7 @@ func (c *conn) run(ctx context.Context, s engine.Stmt, row func(engine.Row) erro
 		return err
 	})
 	if rs != nil {
-		n, err = c.read(ctx, p, rs, row)
+		n, err = c.read(ctx, p, rs, r, row)
 	}
 	err = errors.Join(err, c.done(p, rs))
 	if err == nil {
@@ -131,7 +138,7 @@ func counted(s engine.Stmt, n int64) error {
 }
 
 // read hands each row to row.
-func (c *conn) read(ctx context.Context, p *prepared, rs driver.Rows, row func(engine.Row) error) (n int64, err error) {
+func (c *conn) read(ctx context.Context, p *prepared, rs driver.Rows, r rights, row func(engine.Row) error) (n int64, err error) {
 	p.row.names = rs.Columns()
 	if len(p.row.values) != len(p.row.names) {
 		p.row.values = make([]driver.Value, len(p.row.names))
@@ -139,7 +146,7 @@ func (c *conn) read(ctx context.Context, p *prepared, rs driver.Rows, row func(e
 	for {
 		err := ctx.Err() // the driver watches it during the first step only
 		if err == nil {
-			err = c.as(library, func() error { return rs.Next(p.row.values) })
+			err = c.as(r, func() error { return rs.Next(p.row.values) })
 		}
 		switch {
 		case errors.Is(err, io.EOF):

@@ -89,7 +89,7 @@ func assignTo(v reflect.Value, src driver.Value) error {
 	case []byte:
 		ok = assignBytes(v, s)
 	case time.Time: // the driver parses columns declared as times
-		ok = assignText(v, s.UTC().Format(timeLayout))
+		ok = assignText(v, s.UTC().Format(engine.SQLiteTime))
 	}
 	if !ok {
 		return fmt.Errorf("%s does not take %s", v.Type(), kindOf(src))
@@ -194,7 +194,7 @@ func assignTime(d *time.Time, src driver.Value) error {
 	case string:
 		t, err := time.Parse(time.RFC3339Nano, s)
 		if err != nil {
-			return fmt.Errorf("text is no time of the form %s", timeLayout)
+			return fmt.Errorf("text is no time of the form %s", engine.SQLiteTime)
 		}
 		*d = t.UTC()
 		return nil

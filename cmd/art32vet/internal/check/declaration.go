@@ -27,9 +27,10 @@ type declaration struct {
 	cols   []column
 	key    bool
 	tenant bool
-	// subject is a role that a table may go without.
-	subject bool
-	faults  []fault
+	// subject and version are roles that a table may go without.
+	subject, version bool
+
+	faults []fault
 }
 
 type column struct {
@@ -112,6 +113,8 @@ func (d *declaration) applyWord(c *column, word string) error {
 		return assign(&d.tenant, c, word, isNamed(c.typ, tenancyPkg, "ID"))
 	case "subject":
 		return assign(&d.subject, c, word, uuidLike(c.typ))
+	case "version":
+		return assign(&d.version, c, word, types.Identical(c.typ, types.Typ[types.Int64]))
 	case "personal", "open":
 		return c.setClass(key)
 	case "index", "unique":
@@ -129,7 +132,7 @@ func assign(role *bool, c *column, word string, fits bool) error {
 		return fmt.Errorf("a second column says %q", word)
 	}
 	if !fits {
-		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID", typeName(c.typ), word)
+		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID, a version an int64", typeName(c.typ), word)
 	}
 	*role = true
 	c.class = "open"

@@ -137,6 +137,9 @@ type Roles struct {
 	Pointer  *uuid.UUID `db:"pointer"  art32:"subject"`
 	Subject1 MyID       `db:"subject1" art32:"subject"`
 	Subject2 MyID       `db:"subject2" art32:"subject"`
+	Count    int        `db:"count"    art32:"version"`
+	Version  int64      `db:"version"  art32:"version"`
+	Version2 int64      `db:"version2" art32:"version"`
 }
 
 // Kinds has every kind of plain column.
