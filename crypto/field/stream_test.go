@@ -481,6 +481,24 @@ func TestStreamGivenUpByWriterTo(t *testing.T) {
 	}
 }
 
+// TestStreamGivenUpAtWrappedEOF: many a network client says so that it lost the
+// connection.
+func TestStreamGivenUpAtWrappedEOF(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	c := newCipher(t, 1)
+	lost := fmt.Errorf("connection lost: %w", io.EOF)
+	for _, n := range lengths {
+		var out bytes.Buffer
+		w := must(c.SealStream(&out, file))
+		_, err := w.ReadFrom(io.MultiReader(bytes.NewReader(content(n)), iotest.ErrReader(lost)))
+		if closed := w.Close(); !errors.Is(err, lost) || !errors.Is(closed, lost) {
+			t.Errorf("%d bytes: %v, %v", n, err, closed)
+		}
+		refused(t, "given up", c, out.Bytes(), file, n)
+	}
+}
+
 // torn is a source that breaks off, and an [io.WriterTo].
 type torn struct{ io.Reader }
 
