@@ -2,11 +2,13 @@ package keyring_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -214,6 +216,39 @@ func TestCopyErasesTenant(t *testing.T) {
 			t.Errorf("a key of an erased tenant: %v", err)
 		}
 	})
+}
+
+// TestResidueOfCopy keeps a reader in the write-ahead log: the tombstones of a copy
+// stand, and a call that finds them there empties the log all the same.
+func TestResidueOfCopy(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	ctx, root, dir := t.Context(), newRoot(t), t.TempDir()
+	k := newKeystore(t, root, openSQLite(t), migrate.SQLite)
+	early := k.copy(t)
+	noError(t, k.ring.Shred(ctx, acme, k.people[1]))
+	late := k.copy(t)
+	db := openFile(t, filepath.Join(dir, "keys.db"))
+	store := keyring.SQLStore(db, migrate.SQLite)
+	r := newRing(t, root, store, nil)
+	value(r.RestoreCopy(ctx, bytes.NewReader(early)))(t)
+	wrapped := value(store.Get(ctx, acme, []string{"subject/" + k.people[1].String()}))(t)[0].Wrapped[5:49]
+	reader := value(db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}))(t)
+	var n int
+	noError(t, reader.QueryRowContext(ctx, `SELECT count(*) FROM art32_keys`).Scan(&n))
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := r.RestoreCopy(short, bytes.NewReader(late)); !errors.Is(err, keyring.ErrResidue) {
+		t.Errorf("with a reader: %v", err)
+	}
+	noError(t, reader.Rollback())
+	if !bytes.Contains(readAll(t, dir), wrapped) {
+		t.Error("nothing is where this test looks")
+	}
+	value(r.RestoreCopy(ctx, bytes.NewReader(late)))(t)
+	if bytes.Contains(readAll(t, dir), wrapped) {
+		t.Error("a key that the copy says is erased is still on disk")
+	}
 }
 
 // TestCopyCounts: messages that were counted stay so.

@@ -82,8 +82,8 @@ func (s *sqlStore) Import(ctx context.Context, records []CopiedRecord) (added, e
 		}
 		added, erased = added+a, erased+e
 	}
-	if s.lite && erased > 0 {
-		return added, erased, emptyLog(ctx, conn)
+	if s.lite && slices.ContainsFunc(records, func(r CopiedRecord) bool { return r.State == Erased }) {
+		return added, erased, emptyLog(ctx, conn) // also where a call before has erased, and left bytes
 	}
 	return added, erased, nil
 }
