@@ -251,6 +251,32 @@ func TestResidueOfCopy(t *testing.T) {
 	}
 }
 
+// TestCopyBesideDamage restores what is missing into a keystore with a damaged KEK,
+// whose tenant's keys cannot be compared with those of the copy.
+func TestCopyBesideDamage(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.3")
+	t.Parallel()
+	ctx, root := t.Context(), newRoot(t)
+	k := newKeystore(t, root, openSQLite(t), migrate.SQLite)
+	early := k.copy(t)
+	value(newRing(t, root, k.store, quick).Rotate(ctx, bolt, keyring.KEK, time.Now(), nil))(t) // other bytes
+	person := uuid.New()
+	value(k.ring.CreateCipher(ctx, acme, person))(t)
+	late := k.copy(t)
+	db := openSQLite(t)
+	r := newRing(t, root, keyring.SQLStore(db, migrate.SQLite), nil)
+	value(r.RestoreCopy(ctx, bytes.NewReader(early)))(t)
+	damaged := value(db.ExecContext(ctx, `UPDATE art32_keys SET wrapped = randomblob(length(wrapped)) WHERE name = 'tenant' AND tenant_id = $1`, bolt.String()))(t)
+	if n := value(damaged.RowsAffected())(t); n != 1 {
+		t.Fatalf("%d rows", n)
+	}
+	value(r.RestoreCopy(ctx, bytes.NewReader(late)))(t)
+	value(r.Cipher(ctx, acme, person))(t)
+	if _, err := r.Cipher(ctx, bolt, k.people[0]); !errors.Is(err, keyring.ErrDamaged) {
+		t.Errorf("the damaged tenant: %v", err)
+	}
+}
+
 // TestCopyCounts: messages that were counted stay so.
 func TestCopyCounts(t *testing.T) {
 	t.Attr("art32.measure", "TOM-7.2")

@@ -188,7 +188,7 @@ func (r *Ring) bytesOf(ctx context.Context, rec Record) ([]byte, error) {
 		return key, err
 	}
 	kek, err := r.kek(ctx, ref{tenant: rec.Tenant, name: nameTenant})
-	if errors.Is(err, ErrNoTenant) || err == nil && kek.erased {
+	if errors.Is(err, ErrNoTenant) || errors.Is(err, ErrDamaged) || err == nil && kek.erased {
 		return nil, nil
 	}
 	if err != nil {
