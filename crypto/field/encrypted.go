@@ -44,13 +44,14 @@ const (
 // is stored as JSON, if encoding/json can write and read all that it shows of it:
 // fields that are not exported or say json:"-" are not stored, a struct without
 // any other is refused, and so are interfaces, which come back as something else,
-// two fields of one name, also through embedding, and methods for text or JSON
-// that come from an embedded field while others stand beside it. Text in JSON must
-// be UTF-8, else Seal returns an error; a string by itself need not be. What was stored
-// before a struct changed reads as encoding/json has it: a new field is zero, an
-// unknown one is left out and lost when the value is written anew, a name in the
-// tag json outlives that of the field, and a type that does not fit gives
-// [ErrDecode]. See [CheckType].
+// two fields of one name, also through embedding, methods for text or JSON that
+// come from an embedded field while others stand beside it, and keys of a map that
+// are of a kind of string and have methods for text, which are read otherwise than
+// written. Text in JSON must be UTF-8, else Seal returns an error; a string by itself
+// need not be. What was stored before a struct changed reads as encoding/json has it:
+// a new field is zero, an unknown one is left out and lost when the value is written
+// anew, a name in the tag json outlives that of the field, and a type that does not
+// fit gives [ErrDecode]. See [CheckType].
 type Encrypted[T any] struct {
 	plain      func() T // no pointer: fmt and other readers by reflection follow those
 	ciphertext []byte

@@ -1,6 +1,7 @@
 package field_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,7 +87,12 @@ func TestJSONTypes(t *testing.T) {
 		"keys without text":        reflect.TypeFor[map[[2]int]string](),
 		"keys of an interface":     reflect.TypeFor[map[fmt.Stringer]string](),
 		"keys that cannot be read": reflect.TypeFor[map[oneWay]string](),
-		"embedded hidden pointer":  reflect.TypeFor[struct{ *base }](),
+		"keys written otherwise":   reflect.TypeFor[map[hexText]string](),
+		"methods that are hidden": reflect.TypeFor[struct {
+			byValue  `json:"a"`
+			badMarsh `json:"b"`
+		}](),
+		"embedded hidden pointer": reflect.TypeFor[struct{ *base }](),
 	} {
 		if name == "all left out" {
 			typ = reflect.StructOf([]reflect.StructField{{Name: "A", Type: reflect.TypeFor[int](), Tag: `json:"-"`}})
@@ -198,6 +204,16 @@ type byText struct{ text string }
 
 func (v byText) MarshalText() ([]byte, error)  { return []byte(v.text), nil }
 func (v *byText) UnmarshalText(b []byte) error { v.text = string(b); return nil }
+
+// hexText as a key is written as it is, and read as hexadecimal.
+type hexText string
+
+func (v hexText) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, []byte(v)), nil }
+func (v *hexText) UnmarshalText(b []byte) error {
+	text, err := hex.DecodeString(string(b))
+	*v = hexText(text)
+	return err
+}
 
 func TestMarkerWithinJSON(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,7 @@ func (w jsonWalk) keepsFields(t reflect.Type, addressable bool, shown shownField
 			continue
 		}
 		name := shownName(f)
-		if shown.names[name] || !w.keeps(f.Type, addressable) {
+		if shown.names[name] || !w.keeps(f.Type, addressable) || !f.IsExported() && hasJSONMethods(f.Type) {
 			return false
 		}
 		shown.names[name] = true
@@ -162,10 +162,20 @@ func jsonMethods(t reflect.Type, addressable bool) (out, in bool, by methods) {
 	return out, in, by
 }
 
-// keepsKey reports whether a map's keys come back.
+// hasJSONMethods reports whether encoding/json would call a method of t, which of
+// an embedded field that is not exported it may not: it panics.
+func hasJSONMethods(t reflect.Type) bool {
+	out, in, _ := jsonMethods(t, true)
+	return out || in
+}
+
+// keepsKey reports whether a map's keys come back. Those of a kind of string are
+// written as they are, and read by their method where they have one.
 func keepsKey(t reflect.Type) bool {
 	switch t.Kind() { //nolint:exhaustive // the rest needs methods
-	case reflect.String, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+	case reflect.String:
+		return !t.Implements(marshaler) && !reflect.PointerTo(t).Implements(unmarshaler)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		out, in := t.Implements(marshaler), reflect.PointerTo(t).Implements(unmarshaler)
 		return out == in
