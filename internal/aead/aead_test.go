@@ -174,6 +174,21 @@ func TestMAC(t *testing.T) {
 	}
 }
 
+// TestKeysAreCleared: of expanded keys nothing stays in what is used again.
+func TestKeysAreCleared(t *testing.T) {
+	t.Parallel()
+	k := key(1)
+	keys, left, err := aead.LeftOfExpand(k, aead.LabelField)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, part := range map[string][]byte{"key": k, "first half": keys[:aead.KeySize], "second half": keys[aead.KeySize:]} {
+		if bytes.Contains(left, part) {
+			t.Errorf("the %s is left", name)
+		}
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup

@@ -14,3 +14,19 @@ func Expand(key []byte, info string) ([]byte, error) {
 	first, second, err := s.expand(&k, info)
 	return append(append([]byte(nil), first...), second...), err
 }
+
+// LeftOfExpand is what was expanded, and what is left of it where that was done.
+func LeftOfExpand(key []byte, info string) (keys, left []byte, err error) {
+	s := scratches.New().(*scratch) //nolint:forcetypeassert // New makes nothing else
+	var k macKey
+	if err := s.initMAC(&k, key); err != nil {
+		return nil, nil, err
+	}
+	first, second, err := s.expand(&k, info)
+	keys = append(append(keys, first...), second...)
+	s.clear()
+	for _, b := range [][]byte{s.keys[:], s.sum[:], s.pad[:], s.state[:], s.msg[:cap(s.msg)], s.ad[:cap(s.ad)]} {
+		left = append(left, b...)
+	}
+	return keys, left, err
+}

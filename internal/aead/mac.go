@@ -72,13 +72,19 @@ func getScratch() *scratch {
 }
 
 func putScratch(s *scratch) {
-	clear(s.keys[:])
-	clear(s.pad[:])
-	clear(s.state[chainBegin:chainEnd])
-	s.hash.Reset()
+	s.clear()
 	if cap(s.ad) <= 4<<10 && cap(s.msg) <= 4<<10 {
 		scratches.Put(s)
 	}
+}
+
+// clear overwrites keys, and the last sum, which is half of what was expanded.
+func (s *scratch) clear() {
+	clear(s.keys[:])
+	clear(s.sum[:])
+	clear(s.pad[:])
+	clear(s.state[chainBegin:chainEnd])
+	s.hash.Reset()
 }
 
 // setHeader begins the associated data with format and key version.
