@@ -59,7 +59,7 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("postgres: open keystore: the store cannot list, rotate or copy"), db.Close())
 	}
-	s := plainStore{inner, db}
+	s := plainStore{s: inner, db: db, unnamed: config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement}
 	return &Keystore{Store: s, Lister: s, Rotator: s, Destroyer: s, Copier: s, db: db}, nil
 }
 
@@ -78,8 +78,9 @@ type store interface {
 // plainStore keeps the server's messages out of a store's errors, and reads keys
 // with less ado than database/sql can.
 type plainStore struct {
-	s  store
-	db *sql.DB
+	s       store
+	db      *sql.DB
+	unnamed bool // the DSN wants no named statements, as behind a pooler
 }
 
 var _ store = plainStore{}
@@ -167,7 +168,7 @@ const keysText = `SELECT name, version, state, wrapped FROM art32_keys.keys WHER
 
 // get appends the records of names to out.
 func (p plainStore) get(ctx context.Context, tenant uuid.UUID, names []string, out []keyring.Record) ([]keyring.Record, error) {
-	s := engine.Stmt{SQL: keysText, Args: []any{tenant, textArray(names)}}
+	s := engine.Stmt{SQL: keysText, Args: []any{tenant, textArray(names)}, Once: p.unnamed}
 	got := slices.Grow(out, len(names))
 	rep, err := p.exchange(ctx, s, tenant, &got)
 	if rep.stale { // the table has changed since the statement was prepared

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -73,5 +74,30 @@ func TestKeystoreTableChanges(t *testing.T) {
 	admin.MustExec("ALTER TABLE art32_keys.keys RENAME TO gone")
 	if err := read(); !errors.Is(err, keyring.ErrKeystore) || strings.Contains(err.Error(), "relation") {
 		t.Errorf("without the table: %v", err)
+	}
+}
+
+// TestKeystoreBehindPooler: where the DSN says so, no statement gets a name, which a
+// pooler would let another connection take.
+func TestKeystoreBehindPooler(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	t.Parallel()
+	w := newWorld(t)
+	tenant := tenantOf(t, w.a).UUID()
+	for mode, named := range map[string]bool{"exec": false, "simple_protocol": false, "cache_describe": false, "cache_statement": true} {
+		dsn, err := url.Parse(w.logins.Library)
+		must(t, err)
+		q := dsn.Query()
+		q.Set("default_query_exec_mode", mode)
+		dsn.RawQuery = q.Encode()
+		s, err := postgres.OpenKeystore(t.Context(), dsn.String())
+		must(t, err)
+		if got, err := s.Get(t.Context(), tenant, []string{"tenant", "index"}); err != nil || len(got) != 2 {
+			t.Errorf("%s: %d keys, %v", mode, len(got), err)
+		}
+		if n := postgres.KeystoreStatements(t, s); (n > 0) != named {
+			t.Errorf("%s: %d named statements", mode, n)
+		}
+		must(t, s.Close())
 	}
 }
