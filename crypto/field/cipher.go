@@ -48,7 +48,7 @@ type Budget interface {
 }
 
 // Cipher seals and opens fields and streams under one data key. It is safe for
-// concurrent use and takes about 2 KiB; the key's bytes cannot be read from it.
+// concurrent use and takes about 1.6 KiB; the key's bytes cannot be read from it.
 type Cipher struct{ get hidden[keys] }
 
 type keys struct {

@@ -6,7 +6,7 @@ GRANT USAGE ON SCHEMA art32_keys TO art32_library;
 
 CREATE TABLE art32_keys.keys (
 	tenant_id  uuid    NOT NULL, -- all zero: the platform
-	name       text    NOT NULL,
+	name       text    COLLATE "C" NOT NULL, -- in the order of bytes: no new version of a locale changes it
 	version    integer NOT NULL CHECK (version > 0),
 	state      text    NOT NULL CHECK (state IN ('active', 'retired', 'destroyed', 'erased')),
 	wrapped    bytea,
@@ -21,7 +21,7 @@ GRANT SELECT, INSERT, UPDATE ON art32_keys.keys TO art32_library;
 -- Counts change often, and each change would leave a copy of the key.
 CREATE TABLE art32_keys.uses (
 	tenant_id uuid    NOT NULL,
-	name      text    NOT NULL,
+	name      text    COLLATE "C" NOT NULL,
 	version   integer NOT NULL,
 	uses      bigint  NOT NULL,
 	PRIMARY KEY (tenant_id, name, version)
