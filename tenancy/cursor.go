@@ -132,8 +132,8 @@ func (s *cursorSeal) close(row reflect.Value) (string, error) {
 }
 
 func (s *cursorSeal) open(cursor string) (position, error) {
-	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || strings.ContainsAny(cursor, "\r\n") { // which base64 would pass over
 		return nil, ErrBadCursor
 	}
 	plain, err := s.cipher.Open(nil, sealed, s.scope)

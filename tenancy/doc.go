@@ -58,6 +58,9 @@
 // a column refers to. [Repository.InsertAll], [Repository.EditAll] and
 // [Repository.DeleteAll] write many rows with an event for each.
 //
+// Package tenancy/carrier takes tenant, actor and reason through job queues and
+// headers; [Key] names what a tenant owns in caches, file systems and buckets.
+//
 // # Guarantees
 //
 // Without a tenant in the context every verb fails with [ErrNoTenant]. A row of

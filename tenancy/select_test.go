@@ -312,13 +312,12 @@ func TestCursors(t *testing.T) {
 		refused("another tenant", other, p.Next, billNumber.Asc())
 		refused("another order", ctx, p.Next, billNumber.Desc())
 		refused("no order", ctx, p.Next)
-		for i := range len(p.Next) - 1 { // the last letter has unused bits
+		for i := range len(p.Next) {
 			b := []byte(p.Next)
-			if b[i]++; b[i] != p.Next[i] {
-				refused("changed", ctx, string(b), billNumber.Asc())
-			}
+			b[i]++
+			refused("changed", ctx, string(b), billNumber.Asc())
 		}
-		for _, c := range []string{"x", "%", "AAAA", p.Next + p.Next, p.Next[:len(p.Next)/2], strings.Repeat("A", 1<<16), "\x00"} {
+		for _, c := range []string{"x", "%", "AAAA", p.Next + "\n", p.Next + p.Next, p.Next[:len(p.Next)/2], strings.Repeat("A", 1<<16), "\x00"} {
 			refused("no cursor", ctx, c, billNumber.Asc())
 		}
 		if _, err := payers.Page(ctx, w.DB, p.Next); !errors.Is(err, tenancy.ErrBadCursor) {

@@ -1,0 +1,75 @@
+package carrier
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/art32/art32/tenancy"
+)
+
+// Header is the name of the header, in lower case as metadata of gRPC want it.
+const Header = "art32-context"
+
+// requestLife is how long the text of a request can be used: it is opened at once.
+const requestLife = time.Minute
+
+// Transport returns a [http.RoundTripper] that sends the context of each request to
+// another service, which has a [Carrier.Handler] of the same purpose; base nil means
+// [http.DefaultTransport]. A request whose context names no tenant is not sent. Use
+// it for your own services alone: to others the header is noise.
+func (c *Carrier) Transport(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return transport{c, base}
+}
+
+type transport struct {
+	c    *Carrier
+	base http.RoundTripper
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	text, err := t.c.Seal(r.Context(), requestLife)
+	if err != nil {
+		if r.Body != nil {
+			err = errors.Join(err, r.Body.Close())
+		}
+		return nil, err
+	}
+	out := r.Clone(r.Context())
+	out.Header.Set(Header, text)
+	return t.base.RoundTrip(out)
+}
+
+// Handler returns a handler that calls next in the context which the request
+// carries. Without one, or with one that is refused, the answer is 401, while the
+// keystore is down 503, and next is not called. The header is gone for next.
+func (c *Carrier) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, err := c.ofRequest(r)
+		switch {
+		case err == nil:
+			r = r.WithContext(ctx)
+			r.Header = r.Header.Clone()
+			r.Header.Del(Header)
+			next.ServeHTTP(w, r)
+		case errors.Is(err, ErrRefused) || errors.Is(err, tenancy.ErrOtherTenant):
+			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+		default:
+			c.logger.ErrorContext(r.Context(), "carrier: keys not available", "error", err)
+			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		}
+	})
+}
+
+func (c *Carrier) ofRequest(r *http.Request) (context.Context, error) {
+	texts := r.Header.Values(Header)
+	if len(texts) != 1 {
+		return nil, ErrRefused
+	}
+	return c.Open(r.Context(), texts[0])
+}
