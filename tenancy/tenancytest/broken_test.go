@@ -26,9 +26,9 @@ var broken = []struct {
 }{
 	{"a context with a default tenant", both, defaultTenant, []string{"no tenant"}},
 	{"tenants that are unknown become a known one", both, adopted, []string{"unknown tenant"}},
-	{"a connection that keeps its first tenant", both, kept, []string{"foreign row"}},
-	{"callers' SQL on the connection of another", both, keptSQL, []string{"callers sql"}},
-	{"tables without protection", []string{tenancytest.Postgres}, unprotected, []string{"callers sql"}},
+	{"a connection that keeps its first tenant", both, kept, []string{"foreign row", "all rows"}},
+	{"callers' SQL on the connection of another", both, keptSQL, []string{"callers sql", "callers conditions"}},
+	{"tables without protection", []string{tenancytest.Postgres}, unprotected, []string{"callers sql", "callers conditions"}},
 	{"a unique column across tenants", []string{tenancytest.Postgres}, raw("ALTER TABLE customers ADD UNIQUE (city)"), []string{"equal rows"}},
 	{"a key across tenants", []string{tenancytest.Postgres}, raw("ALTER TABLE settings ADD UNIQUE (id)"), []string{"equal rows"}},
 	{"an exclusion across tenants", []string{tenancytest.Postgres}, raw("ALTER TABLE settings ADD EXCLUDE (word WITH =)"), []string{"equal rows"}},

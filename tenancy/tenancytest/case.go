@@ -52,6 +52,14 @@ func Cases() []Case {
 			"SQL of the application's own reaches no row of another tenant, though it spells out that tenant's id.", on((*trial).callersSQL),
 		},
 		{
+			"callers conditions", "TOM-8.1",
+			"A condition in SQL of the application's own, whatever its text, finds no row of another tenant.", on((*trial).callersConditions),
+		},
+		{
+			"all rows", "TOM-8.1",
+			"A page, and a change of all rows, is of the tenant's rows alone.", on((*trial).allRows),
+		},
+		{
 			"library tables", "TOM-5.1",
 			"SQL of the application's own cannot change the log, and the attempt is recorded.", on((*trial).libraryTables),
 		},
@@ -218,9 +226,16 @@ func (t *trial) verbs(ctx context.Context, r rows, id uuid.UUID) map[string]erro
 		"Edit":   r.edit(ctx, t.w.DB, id, func(row reflect.Value) error { return t.change(r, row) }),
 		"Delete": r.remove(ctx, t.w.DB, id),
 	}
-	row, err := r.made(uuid.New(), int(t.w.filled.Add(1)))
-	if err == nil {
-		out["Insert"] = r.insert(ctx, t.w.DB, row)
+	_, out["Page"] = r.page(ctx, t.w.DB)
+	_, out["Count by a condition"] = r.count(ctx, t.w.DB, tenancy.Where("1 = 1"))
+	_, out["EditAll"] = r.editAll(ctx, t.w.DB, func(row reflect.Value) error { return t.change(r, row) })
+	_, out["DeleteAll"] = r.removeAll(ctx, t.w.DB)
+	for verb, call := range map[string]func(context.Context, tenancy.Conn, reflect.Value) error{
+		"Insert": r.insert, "InsertAll": r.insertAll, "Upsert": r.upsert,
+	} {
+		if row, err := r.made(uuid.New(), int(t.w.filled.Add(1))); err == nil {
+			out[verb] = call(ctx, t.w.DB, row)
+		}
 	}
 	return out
 }

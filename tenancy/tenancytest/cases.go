@@ -167,6 +167,69 @@ func (t *trial) callersSQL() error {
 	return nil
 }
 
+func (t *trial) callersConditions() error {
+	for _, r := range t.tables {
+		theirs, err := t.rows(r, t.a)
+		if err != nil {
+			return err
+		}
+		own, err := t.ids(r, t.b)
+		if err != nil {
+			return err
+		}
+		tenant := fmt.Sprintf("%q = '%s'", r.Tenant, t.a)
+		for text, most := range map[string]int{
+			tenant: 0, "1 = 1": len(own), "1 = 1) OR (1 = 1": len(own), "1 = 1) OR (" + tenant: len(own),
+			fmt.Sprintf("%q = '%s'", r.Key, r.id(theirs[0], r.Key)): 0, "1 = 1) OR 1 = 1 --": len(own),
+		} {
+			n, err := r.count(t.as(t.b), t.w.DB, tenancy.Where(text))
+			if n > most || err == nil && n < most && !strings.Contains(text, ")") {
+				t.errorf("%s where %s: %d rows (%v), want %d", r.Name, text, n, err, most)
+			}
+		}
+	}
+	return nil
+}
+
+// allRows changes and deletes all that B has.
+func (t *trial) allRows() error {
+	for _, r := range slices.Backward(t.tables) { // what refers to others is declared behind them
+		before, err := t.rows(r, t.a)
+		if err != nil {
+			return err
+		}
+		own, err := t.ids(r, t.b)
+		if err != nil {
+			return err
+		}
+		page, err := r.page(t.as(t.b), t.w.DB)
+		if err != nil {
+			return err
+		}
+		for _, row := range page {
+			if !slices.Contains(own, r.id(row, r.Key)) {
+				t.errorf("Page of %s yields a row of another tenant", r.Name)
+			}
+		}
+		edited, err := r.editAll(t.as(t.b), t.w.DB, func(row reflect.Value) error { return t.change(r, row) })
+		if err != nil || edited > len(own) || slices.ContainsFunc(r.Columns, r.plain) && edited != len(own) {
+			t.errorf("EditAll of %s changed %d rows (%v), want %d", r.Name, edited, err, len(own))
+		}
+		// A constraint of the application's may keep rows.
+		if n, err := r.removeAll(t.as(t.b), t.w.DB); err == nil && n != len(own) || err != nil && !errors.Is(err, tenancy.ErrConstraint) {
+			t.errorf("DeleteAll of %s deleted %d rows (%v), want %d", r.Name, n, err, len(own))
+		}
+		after, err := t.rows(r, t.a)
+		if err != nil {
+			return err
+		}
+		if !slices.EqualFunc(before, after, same) {
+			t.errorf("a change of all rows of %s changed another tenant's", r.Name)
+		}
+	}
+	return nil
+}
+
 // hits notes a statement of tenant B that reads or changes another number of
 // rows; one that is refused hits none.
 func (t *trial) hits(text string, want int) {

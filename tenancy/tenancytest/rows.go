@@ -62,22 +62,62 @@ func (r rows) get(ctx context.Context, c tenancy.Conn, id uuid.UUID) (reflect.Va
 // edit lets fn change a row, which it is given as a pointer.
 func (r rows) edit(ctx context.Context, c tenancy.Conn, id uuid.UUID, fn func(row reflect.Value) error) error {
 	m := r.repo.MethodByName("Edit")
-	change := reflect.MakeFunc(m.Type().In(3), func(in []reflect.Value) []reflect.Value {
+	return fail(m.Call(args(ctx, c, reflect.ValueOf(id), changing(m.Type().In(3), fn))))
+}
+
+// changing is fn as a function of the type typ, whose argument is a pointer to a row.
+func changing(typ reflect.Type, fn func(row reflect.Value) error) reflect.Value {
+	return reflect.MakeFunc(typ, func(in []reflect.Value) []reflect.Value {
 		err := reflect.New(reflect.TypeFor[error]()).Elem()
 		if e := fn(in[0]); e != nil {
 			err.Set(reflect.ValueOf(e))
 		}
 		return []reflect.Value{err}
 	})
-	return fail(m.Call(args(ctx, c, reflect.ValueOf(id), change)))
 }
 
 func (r rows) remove(ctx context.Context, c tenancy.Conn, id uuid.UUID) error {
 	return fail(r.repo.MethodByName("Delete").Call(args(ctx, c, reflect.ValueOf(id))))
 }
 
-func (r rows) count(ctx context.Context, c tenancy.Conn) (int, error) {
-	out := r.repo.MethodByName("Count").Call(args(ctx, c))
+func (r rows) count(ctx context.Context, c tenancy.Conn, filters ...tenancy.Filter) (int, error) {
+	all := args(ctx, c)
+	for _, f := range filters {
+		all = append(all, reflect.ValueOf(f))
+	}
+	out := r.repo.MethodByName("Count").Call(all)
+	return int(out[0].Int()), fail(out)
+}
+
+// page reads the first page, in the order of keys.
+func (r rows) page(ctx context.Context, c tenancy.Conn) ([]reflect.Value, error) {
+	out := r.repo.MethodByName("Page").Call(args(ctx, c, reflect.ValueOf("")))
+	var all []reflect.Value
+	for _, row := range out[0].FieldByName("Rows").Seq2() {
+		all = append(all, row)
+	}
+	return all, fail(out)
+}
+
+func (r rows) upsert(ctx context.Context, c tenancy.Conn, row reflect.Value) error {
+	return fail(r.repo.MethodByName("Upsert").Call(args(ctx, c, row)))
+}
+
+// insertAll adds a copy of row, a pointer.
+func (r rows) insertAll(ctx context.Context, c tenancy.Conn, row reflect.Value) error {
+	list := reflect.Append(reflect.MakeSlice(reflect.SliceOf(r.typ), 0, 1), row.Elem())
+	return fail(r.repo.MethodByName("InsertAll").Call(args(ctx, c, list)))
+}
+
+// editAll lets fn change all rows, which it is given as pointers.
+func (r rows) editAll(ctx context.Context, c tenancy.Conn, fn func(row reflect.Value) error) (int, error) {
+	m := r.repo.MethodByName("EditAll")
+	out := m.Call(args(ctx, c, changing(m.Type().In(2), fn)))
+	return int(out[0].Int()), fail(out)
+}
+
+func (r rows) removeAll(ctx context.Context, c tenancy.Conn) (int, error) {
+	out := r.repo.MethodByName("DeleteAll").Call(args(ctx, c))
 	return int(out[0].Int()), fail(out)
 }
 
