@@ -1,6 +1,7 @@
 // Command art32vet finds in a program what takes it past the measures of art32:
 // databases opened past the library, contexts from outside a transaction,
-// revealed values in logs, and tables whose declaration tenancy refuses.
+// revealed values in logs, tables whose declaration tenancy refuses, and SQL that is
+// put together while the program runs.
 //
 //	go install github.com/art32/art32/cmd/art32vet@latest
 //	go vet -vettool=$(which art32vet) ./...   with go vet's cache; tests included

@@ -166,7 +166,7 @@ func (s *story) rawSQL(ctx context.Context) error {
 			strings.Repeat("0", 64) + "', true) FROM customers" // read under the forged one by the next statement
 	}
 	err := s.db.InSQL(s.atSouth(ctx), func(ctx context.Context, tx *tenancy.SQLTx) error {
-		if _, err := tx.SQLX().ExecContext(ctx, query); err != nil {
+		if _, err := tx.SQLX().ExecContext(ctx, query); err != nil { //art32:allow shapedsql this is the attack
 			return err
 		}
 		_, err := tx.SQLX().ExecContext(ctx, "SELECT count(*) FROM customers")

@@ -1,6 +1,6 @@
 // Package check holds the analyzers of art32vet, which find in a program what
 // takes it past the measures of the library: [RawHandle] (TOM-8.1), [OuterCtx]
-// (TOM-5.1), [RevealLog] (TOM-7.2) and [Unclassified] (TOM-8.1).
+// (TOM-5.1), [RevealLog] (TOM-7.2), [Unclassified] and [ShapedSQL] (TOM-8.1).
 //
 // # Guarantees
 //
@@ -38,6 +38,10 @@
 //
 // [RawHandle] does not find the methods of drivers beside database/sql.
 //
+// [ShapedSQL] takes a variable to hold whatever it is given anywhere in its package;
+// text from a function, a field, a slice or a map it takes to be put together. It
+// does not find statements behind an interface or a function of one's own.
+//
 // # Compatibility
 //
 // Names of analyzers and the form of the comment stay.
@@ -47,7 +51,7 @@ import "golang.org/x/tools/go/analysis"
 
 // All are the analyzers of art32vet.
 func All() []*analysis.Analyzer {
-	return []*analysis.Analyzer{RawHandle, OuterCtx, RevealLog, Unclassified}
+	return []*analysis.Analyzer{RawHandle, OuterCtx, RevealLog, Unclassified, ShapedSQL}
 }
 
 const (
