@@ -84,7 +84,7 @@ func (w *streamWriter) readFrom(src io.Reader) (n int64, err error) {
 		w.plain = w.plain[:len(w.plain)+taken]
 		n += int64(taken)
 		switch {
-		case err == io.EOF: //nolint:errorlint // one in another error is why it was not read to its end
+		case err == io.EOF: // one in another error is why it was not read to its end
 			return n, nil
 		case err != nil:
 			w.err = fmt.Errorf("field: write stream: read content: %w", err)

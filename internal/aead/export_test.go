@@ -17,7 +17,7 @@ func Expand(key []byte, info string) ([]byte, error) {
 
 // LeftOfExpand is what was expanded, and what is left of it where that was done.
 func LeftOfExpand(key []byte, info string) (keys, left []byte, err error) {
-	s := scratches.New().(*scratch) //nolint:forcetypeassert // New makes nothing else
+	s := scratches.New().(*scratch)
 	var k macKey
 	if err := s.initMAC(&k, key); err != nil {
 		return nil, nil, err

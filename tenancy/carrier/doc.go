@@ -16,7 +16,7 @@
 //
 // [Carrier.Transport] and [Carrier.Handler] do the same for requests from one service
 // to another, in the header [Header]. An interceptor of gRPC or connect is two lines:
-// Seal into the metadata, Open out of them, [Header] being a valid name there.
+// Seal into the metadata, Open out of them.
 //
 // # Guarantees
 //

@@ -3,14 +3,15 @@ package carrier
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/art32/art32/tenancy"
 )
 
-// Header is the name of the header, in lower case as metadata of gRPC want it.
-const Header = "art32-context"
+// Header is the name of the header; in lower case it serves for metadata of gRPC.
+const Header = "Art32-Context"
 
 // requestLife is how long the text of a request can be used: it is opened at once.
 const requestLife = time.Minute
@@ -60,7 +61,7 @@ func (c *Carrier) Handler(next http.Handler) http.Handler {
 		case errors.Is(err, ErrRefused) || errors.Is(err, tenancy.ErrOtherTenant):
 			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 		default:
-			c.logger.ErrorContext(r.Context(), "carrier: keys not available", "error", err)
+			c.logger.ErrorContext(r.Context(), "carrier: keys not available", slog.Any("error", err))
 			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 		}
 	})
