@@ -41,15 +41,13 @@ func (r *Repository[T]) fetch(
 		return err
 	}
 	defer u.tx.leave()
-	found := false
 	l := newLoader(r.t)
-	stmt := engine.Stmt{SQL: text, Args: []any{u.tx.scope.Tenant, key}}
+	stmt := engine.Stmt{SQL: text, Args: []any{&u.tx.scope.Tenant, key}}
 	c := Change{Action: r.t.name + ".read", Table: r.t.name, Object: key}
 	err := u.tx.run(ctx, stmt, end, c, func(row engine.Row) error {
-		found = true
 		return l.scan(row, reflect.ValueOf(dst).Elem())
 	})
-	if err == nil && !found {
+	if err == nil && l.rows == 0 {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -63,17 +61,22 @@ type loader struct {
 	t     *table
 	dests []any
 	bytes [][]byte
+	rows  int // so far
 }
 
 func newLoader(t *table) *loader {
-	return &loader{t: t, dests: make([]any, len(t.cols)), bytes: make([][]byte, len(t.cols))}
+	return &loader{t: t, dests: make([]any, len(t.cols))}
 }
 
 // scan reads the current row into row, sealed fields still closed.
 func (l *loader) scan(r engine.Row, row reflect.Value) error {
+	l.rows++
 	for i := range l.t.cols {
 		c := &l.t.cols[i]
 		if c.sealed() {
+			if l.bytes == nil {
+				l.bytes = make([][]byte, len(l.t.cols))
+			}
 			l.bytes[i] = nil
 			l.dests[i] = &l.bytes[i]
 			continue

@@ -76,11 +76,16 @@ func (db *DB) unit(ctx context.Context, what purpose) (*unit, error) {
 		}
 		return &unit{tx: &Tx{db: db, eng: e, scope: scope}, own: true}, nil
 	}
-	tx, err := db.begin(ctx, scope)
+	e, err := db.eng.Begin(ctx, scope)
 	if err != nil {
-		return nil, err
+		return nil, wrap("begin", "transaction", err)
 	}
-	return &unit{tx: tx, own: true}, nil
+	both := &struct { // one allocation
+		unit
+		Tx
+	}{unit{own: true}, Tx{db: db, eng: e, scope: scope}}
+	both.unit.tx = &both.Tx
+	return &both.unit, nil
 }
 
 func (tx *Tx) unit(ctx context.Context, what purpose) (*unit, error) {

@@ -44,7 +44,8 @@ type Erased struct {
 type Erasures func(ctx context.Context, each func(Erased) error) error
 
 // Stmt is one statement with its bind parameters ($1, $2, … in both dialects):
-// nil, bool, int64, float64, string, []byte, [time.Time] or [uuid.UUID].
+// nil, bool, int64, float64, string, []byte, [time.Time], [uuid.UUID] or a pointer to
+// one, which spares a copy.
 type Stmt struct {
 	SQL  string // fixed text; a caller's only where the role is RoleApp
 	Args []any  // of the types above

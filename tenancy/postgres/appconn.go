@@ -156,7 +156,7 @@ func (c *appConn) end(ctx context.Context, how string) error {
 	if how == "COMMIT" {
 		b.add(c.queue...)
 	}
-	if b.stmts == nil || !c.counts() {
+	if len(b.stmts) == 0 || !c.counts() {
 		return c.finish(ctx, b, how)
 	}
 	c.pending = nil

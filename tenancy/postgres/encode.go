@@ -18,42 +18,47 @@ import (
 // PostgreSQL stores them.
 const timeText = "2006-01-02 15:04:05.999999Z07:00"
 
-// encode writes one parameter. All travel as text, whose type the server
-// infers from the statement, but bytes, which travel as they are.
-func encode(a any) ([]byte, resultFormat, error) {
+// encode appends one parameter to buf, and returns what is to be sent, nil for NULL.
+// All travel as text, whose type the server infers from the statement, but bytes,
+// which travel as they are.
+func encode(buf []byte, a any) (grown, param []byte, format resultFormat, err error) {
+	start := len(buf)
 	switch v := a.(type) {
 	case nil:
-		return nil, textFormat, nil
+		return buf, nil, textFormat, nil
 	case []byte:
 		if v == nil {
-			return nil, textFormat, nil
+			return buf, nil, textFormat, nil
 		}
-		return v, binaryFormat, nil
-	case string:
-		return []byte(v), textFormat, nil
+		return buf, v, binaryFormat, nil
 	case textArray:
-		return v.binary(), binaryFormat, nil
+		return buf, v.binary(), binaryFormat, nil
+	case string:
+		buf = append(buf, v...)
 	case bool:
-		return strconv.AppendBool(nil, v), textFormat, nil
+		buf = strconv.AppendBool(buf, v)
 	case int:
-		return strconv.AppendInt(nil, int64(v), 10), textFormat, nil
+		buf = strconv.AppendInt(buf, int64(v), 10)
 	case int64:
-		return strconv.AppendInt(nil, v, 10), textFormat, nil
+		buf = strconv.AppendInt(buf, v, 10)
 	case float64:
-		return strconv.AppendFloat(nil, v, 'g', -1, 64), textFormat, nil
+		buf = strconv.AppendFloat(buf, v, 'g', -1, 64)
 	case time.Time:
-		return v.UTC().AppendFormat(make([]byte, 0, len(timeText)), timeText), textFormat, nil
+		buf = v.UTC().AppendFormat(buf, timeText)
 	case uuid.UUID:
-		return appendUUID(make([]byte, 0, 36), v), textFormat, nil
+		buf = appendUUID(buf, v)
+	case *uuid.UUID: // spares a copy on the heap
+		buf = appendUUID(buf, *v)
 	case driver.Valuer:
 		x, err := v.Value()
 		if err != nil {
-			return nil, 0, &engine.Error{Kind: engine.BadValue}
+			return buf, nil, 0, &engine.Error{Kind: engine.BadValue}
 		}
-		return encode(x)
+		return encode(buf, x)
 	default:
-		return nil, 0, &engine.Error{Kind: engine.BadValue, Text: fmt.Sprintf("type %T cannot be bound", a)}
+		return buf, nil, 0, &engine.Error{Kind: engine.BadValue, Text: fmt.Sprintf("type %T cannot be bound", a)}
 	}
+	return buf, buf[start:len(buf):len(buf)], textFormat, nil
 }
 
 // textArray travels as text[].

@@ -147,9 +147,9 @@ func (t *libraryTx) context() engine.Stmt {
 	case t.scope.Tenant == uuid.Nil:
 		return engine.Stmt{SQL: platformText, Args: []any{uuid.Nil}}
 	case t.scope.Closed:
-		return engine.Stmt{SQL: closedText, Args: []any{t.scope.Tenant}}
+		return engine.Stmt{SQL: closedText, Args: []any{&t.scope.Tenant}}
 	}
-	return engine.Stmt{SQL: tenantText, Args: []any{t.scope.Tenant}}
+	return engine.Stmt{SQL: tenantText, Args: []any{&t.scope.Tenant}}
 }
 
 func (t *libraryTx) Rollback(context.Context) error {

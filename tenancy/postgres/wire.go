@@ -36,6 +36,7 @@ type wire struct {
 	names    int // given to prepared statements so far
 	params   [][]byte
 	formats  []int16
+	texts    []byte // of the parameters
 }
 
 // batch is what goes over the wire in one round trip.
@@ -51,6 +52,9 @@ type batch struct {
 }
 
 func batchOf(stmts ...engine.Stmt) batch {
+	if stmts == nil {
+		stmts = make([]engine.Stmt, 0, 4)
+	}
 	return batch{stmts: stmts, main: -1, context: -1, format: binaryFormat}
 }
 
@@ -125,6 +129,7 @@ var binaryResults = []int16{int16(binaryFormat)}
 
 // send writes the batch; names holds the statements that it prepares.
 func (w *wire) send(p *pgconn.Pipeline, b batch) (names []string, err error) {
+	names = make([]string, 0, len(b.stmts))
 	for i, s := range b.stmts {
 		results := binaryResults
 		if i == b.main && b.format == textFormat {
@@ -169,14 +174,17 @@ func (w *wire) sendOne(p *pgconn.Pipeline, s engine.Stmt, results []int16) (stri
 	return name, nil
 }
 
+// encode writes the parameters of one statement, which stand until the next; each is
+// copied when it is sent.
 func (w *wire) encode(args []any) error {
-	w.params, w.formats = w.params[:0], w.formats[:0]
+	w.params, w.formats, w.texts = w.params[:0], w.formats[:0], w.texts[:0]
 	for i, a := range args {
-		b, format, err := encode(a)
+		grown, param, format, err := encode(w.texts, a)
 		if err != nil {
 			return fmt.Errorf("parameter $%d: %w", i+1, err)
 		}
-		w.params = append(w.params, b)
+		w.texts = grown
+		w.params = append(w.params, param)
 		w.formats = append(w.formats, int16(format))
 	}
 	return nil
