@@ -61,6 +61,13 @@ var flaws = []flaw{
 	{"sessions", "GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC", "may execute pg_terminate_backend(integer,bigint)", "REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC"},
 	{"activity", "GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO art32_app", "may execute pg_stat_get_activity(integer)", "REVOKE EXECUTE ON FUNCTION pg_stat_get_activity FROM art32_app"},
 	{"large objects", "GRANT EXECUTE ON FUNCTION lo_create TO ROLE", "may execute lo_create(oid)", "REVOKE EXECUTE ON FUNCTION lo_create FROM ROLE"},
+	{"unique", "ALTER TABLE customers ADD CONSTRAINT u UNIQUE (plan)", "unique index u of table customers leaves out the tenant", "ALTER TABLE customers DROP CONSTRAINT u"},
+	{"unique expression", "CREATE UNIQUE INDEX u ON customers (lower(plan))", "unique index u of table customers", "DROP INDEX u; CREATE UNIQUE INDEX u ON customers (tenant_id, lower(plan))"},
+	{"unique of two", "CREATE UNIQUE INDEX u ON customers (plan, id) INCLUDE (tenant_id)", "unique index u of table customers", "DROP INDEX u"},
+	{"exclusion", "ALTER TABLE customers ADD CONSTRAINT e EXCLUDE (plan WITH =)", "exclusion constraint e of table customers", "ALTER TABLE customers DROP CONSTRAINT e"},
+	{"foreign key", `ALTER TABLE customers ADD CONSTRAINT k UNIQUE (id); CREATE TABLE notes (tenant_id uuid NOT NULL, id uuid NOT NULL, customer uuid CONSTRAINT f REFERENCES customers (id) ON DELETE CASCADE, PRIMARY KEY (tenant_id, id));
+		SELECT art32.protect('notes')`, "foreign key f of table notes leaves out the tenant",
+		"ALTER TABLE notes DROP CONSTRAINT f, ADD CONSTRAINT f FOREIGN KEY (tenant_id, customer) REFERENCES customers(tenant_id, id) ON DELETE CASCADE"},
 	{"foreign table", `CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE remote (id int) SERVER s;
 		GRANT SELECT ON remote TO art32_app`, "table remote can be reached", "REVOKE ALL ON remote FROM art32_app"},
 }

@@ -27,7 +27,19 @@ const (
 	// nothing where no statement of the program's uses them and its SQL cannot be
 	// injected.
 	UnsafeLargeObjects Weakness = "large-objects"
+	// UnsafeSharedKeys accepts unique and exclusion constraints and foreign keys of
+	// tables of tenants that leave the tenant out. PostgreSQL checks them past
+	// row-level security: one tenant learns from a refusal what another has, refers
+	// to another's row, and ON DELETE CASCADE deletes across tenants. It gives up
+	// that what one has is hidden from others, but not their rows. A key of one
+	// uuid by itself, which nobody guesses, is no finding.
+	UnsafeSharedKeys Weakness = "shared-keys"
 )
+
+// acceptable are the names that a caller may give.
+//
+//nolint:gochecknoglobals // a constant
+var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeSharedKeys}
 
 // weaknesses lists for each what the app login must not be able to execute.
 var weaknesses = []struct {
@@ -47,8 +59,8 @@ var weaknesses = []struct {
 	},
 }
 
-// weak finds what the app login may execute and should not. The mend is the
-// statement to the letter.
+// weak finds what the app login may execute and should not, and keys that tenants
+// share. The mend is the statement to the letter.
 func weak(ctx context.Context, app *sql.DB) (out []Finding, err error) {
 	for _, w := range weaknesses {
 		found, err := findings(ctx, app, "", `SELECT 'role ' || current_user || ' may execute ' || p.oid::regprocedure || ', ' || $2::text,
@@ -63,13 +75,52 @@ func weak(ctx context.Context, app *sql.DB) (out []Finding, err error) {
 		}
 		out = append(out, found...)
 	}
+	for _, query := range []string{sharedUnique, sharedForeign} {
+		found, err := findings(ctx, app, "", sharedTables+query)
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			found[i].Weakness = UnsafeSharedKeys
+		}
+		out = append(out, found...)
+	}
 	return out, nil
 }
+
+const (
+	// sharedTables are the tables that art32.protect was called for, with the column
+	// of the tenant, as the policy names it.
+	sharedTables = `WITH tenants AS (
+	SELECT p.polrelid AS id, a.attnum AS tenant, a.attname AS name
+	FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
+	JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+		AND pg_get_expr(p.polqual, p.polrelid) LIKE '(' || quote_ident(a.attname) || ' = %'
+	WHERE p.polname = 'art32_app_guard' AND c.relnamespace::regnamespace::text NOT IN ('art32', 'art32_keys') AND NOT c.relispartition
+)
+`
+	sharedUnique = `SELECT format('%s %I of table %s leaves out the tenant', CASE WHEN x.indisexclusion THEN 'exclusion constraint' ELSE 'unique index' END, i.relname, t.id::regclass),
+	CASE WHEN x.indisexclusion THEN format('exclude %I WITH = too', t.name)
+	ELSE format('CREATE UNIQUE INDEX ON %s (%s%s); then drop %I', t.id::regclass, quote_ident(t.name) || ', ',
+		(SELECT string_agg(pg_get_indexdef(x.indexrelid, n, true), ', ' ORDER BY n) FROM generate_series(1, x.indnkeyatts) n), i.relname) END
+	FROM tenants t JOIN pg_catalog.pg_index x ON x.indrelid = t.id JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+	WHERE (x.indisunique OR x.indisexclusion) AND NOT t.tenant = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])
+	AND NOT (x.indnkeyatts = 1 AND x.indisunique AND EXISTS (SELECT FROM pg_catalog.pg_attribute a
+		WHERE a.attrelid = t.id AND a.attnum = x.indkey[0] AND a.atttypid = 'uuid'::regtype))
+	ORDER BY 1`
+	sharedForeign = `SELECT format('foreign key %I of table %s leaves out the tenant', f.conname, t.id::regclass),
+	format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s; the columns it names need a unique index', t.id::regclass, f.conname, f.conname,
+		regexp_replace(regexp_replace(pg_get_constraintdef(f.oid), '^FOREIGN KEY [(]', 'FOREIGN KEY (' || quote_ident(t.name) || ', '),
+			'REFERENCES ([^(]+)[(]', 'REFERENCES \1(' || quote_ident(o.name) || ', '))
+	FROM tenants t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.id AND f.contype = 'f' JOIN tenants o ON o.id = f.confrelid
+	WHERE NOT EXISTS (SELECT FROM unnest(f.conkey, f.confkey) k(own, other) WHERE k.own = t.tenant AND k.other = o.tenant)
+	ORDER BY 1`
+)
 
 // known refuses names that are not those of a weakness.
 func known(accepted []Weakness) error {
 	for _, a := range accepted {
-		if a != UnsafeSharedSessions && a != UnsafeLargeObjects {
+		if !slices.Contains(acceptable, a) {
 			return fmt.Errorf("postgres: open: no weakness is called %q", string(a))
 		}
 	}
@@ -82,11 +133,11 @@ func accept(ctx context.Context, o *Options, found []Finding) []Finding {
 	if logger == nil {
 		logger = slog.Default()
 	}
-	for _, w := range weaknesses {
-		is := func(f Finding) bool { return f.Weakness == w.name }
-		if slices.Contains(o.Unsafe, w.name) && slices.ContainsFunc(found, is) {
+	for _, w := range acceptable {
+		is := func(f Finding) bool { return f.Weakness == w }
+		if slices.Contains(o.Unsafe, w) && slices.ContainsFunc(found, is) {
 			found = slices.DeleteFunc(found, is)
-			logger.WarnContext(ctx, "postgres: a weakness of the database is accepted", slog.String("weakness", string(w.name)))
+			logger.WarnContext(ctx, "postgres: a weakness of the database is accepted", slog.String("weakness", string(w)))
 		}
 	}
 	return found
