@@ -104,10 +104,11 @@ func (q *selection) complete(t *table) error {
 	return q.err
 }
 
-// nullable reports whether the column may hold NULL, as its Go type says.
+// nullable reports whether the column may hold NULL, as its Go type says: a Valuer
+// of any kind may write one.
 func (c *column) nullable() bool {
 	return c.typ.Kind() == reflect.Pointer || c.typ.Kind() == reflect.Slice ||
-		c.typ.Kind() == reflect.Struct && c.typ != timeType // a Valuer
+		c.typ.Implements(valuerType) && !uuidLike(c.typ)
 }
 
 // orderText is the ORDER BY of a selection.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -282,8 +283,10 @@ func (b *builder) indexed(ctx context.Context, f Filter) error {
 }
 
 // oneOf is "col = $n", or the same with a list of values in one parameter, so that
-// the text does not depend on their number; of no values it is false.
+// the text does not depend on their number; of no values it is false. NULL equals
+// nothing.
 func (b *builder) oneOf(col string, values []any) error {
+	values = slices.DeleteFunc(values, func(v any) bool { return v == nil })
 	switch {
 	case len(values) == 0:
 		b.text.WriteString("1 = 0")
