@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,10 +149,11 @@ func Any(fs ...Filter) Filter {
 }
 
 // Where holds for rows for which text, a condition in the database's own SQL, is
-// true; its parameters are $1, $2 and so on, and go with the text's values. It is
-// for what the other filters cannot say. The text must be fixed in the program: it
-// runs under the role of callers' text, which the database confines to the tenant,
-// but within the tenant it can read whatever it likes.
+// true; its parameters are $1, $2 and so on, and go with the text's values. A number
+// that has no value is refused, wherever in the text it stands. It is for what the
+// other filters cannot say. The text must be fixed in the program: it runs under the
+// role of callers' text, which the database confines to the tenant, but within the
+// tenant it can read whatever it likes.
 //
 // A call takes one Where. It runs in a transaction of its own or in that of
 // [DB.InSQL], not in that of [DB.In], whose role is another.
@@ -172,26 +174,42 @@ func (b *builder) param(v any) string {
 	return "$" + strconv.Itoa(len(b.args))
 }
 
-// bindRaw binds the parameters of the caller's text, which has them from $1 on.
-func (b *builder) bindRaw(q *selection) error {
-	found := false
+// rawText gives the caller's text and binds its parameters, which are the first.
+func (b *builder) rawText(q *selection) (string, error) {
+	text := ""
 	for _, f := range q.filters {
 		if f.op != isRaw {
 			continue
 		}
-		if found {
-			return fmt.Errorf("tenancy: list %s: a second Where: %w", b.t.name, ErrBadValue)
+		if text != "" {
+			return "", fmt.Errorf("tenancy: list %s: a second Where: %w", b.t.name, ErrBadValue)
 		}
-		found = true
+		if err := f.checkRaw(); err != nil {
+			return "", fmt.Errorf("tenancy: list %s: %w", b.t.name, err)
+		}
 		for _, a := range f.args {
 			v, err := rawArgument(a)
 			if err != nil {
-				return err
+				return "", err
 			}
 			b.args = append(b.args, v)
 		}
+		text = "(" + f.raw + "\n/**/) AND " // the text may end in a comment
 	}
-	return nil
+	return text, nil
+}
+
+var placeholder = regexp.MustCompile(`[$?]([0-9]+)`)
+
+// checkRaw refuses the number of a parameter that the text does not come with: it
+// would be one of the library's.
+func (f Filter) checkRaw() error {
+	for _, m := range placeholder.FindAllStringSubmatch(f.raw, -1) {
+		if n, err := strconv.Atoi(m[1]); err != nil || n < 1 || n > len(f.args) {
+			return fmt.Errorf("a Where with %d values says %s: %w", len(f.args), m[0], ErrBadValue)
+		}
+	}
+	return checkText(f.raw)
 }
 
 func rawArgument(a any) (any, error) {
@@ -204,9 +222,6 @@ func rawArgument(a any) (any, error) {
 // where writes a condition.
 func (b *builder) where(ctx context.Context, f Filter) error {
 	switch {
-	case f.op == isRaw: // its parameters are the first
-		b.text.WriteString("(" + f.raw + "\n)") // the text may end in a comment
-		return nil
 	case f.op == isNot || f.op == isAny:
 		return b.combined(ctx, f)
 	case f.t != b.t:

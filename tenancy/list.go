@@ -208,12 +208,16 @@ func (r *Repository[T]) selecting(ctx context.Context, u *unit, what string, q *
 		return nil, fmt.Errorf("tenancy: table %s is not in the schema of this database", r.t.name)
 	}
 	b := &builder{tx: u.tx, t: r.t}
-	if err := b.bindRaw(q); err != nil {
+	raw, err := b.rawText(q)
+	if err != nil {
 		return nil, err
 	}
 	b.text.WriteString("SELECT " + what + " FROM " + r.texts(u.tx.eng.Dialect()).from +
-		" WHERE " + quote(r.t.cols[r.t.tenant].name) + " = " + b.param(u.tx.scope.Tenant))
+		" WHERE " + raw + quote(r.t.cols[r.t.tenant].name) + " = " + b.param(u.tx.scope.Tenant))
 	for _, f := range q.filters {
+		if f.op == isRaw {
+			continue
+		}
 		b.text.WriteString(" AND ")
 		if err := b.where(ctx, f); err != nil {
 			return nil, u.tx.unknown(ctx, err)

@@ -253,6 +253,13 @@ func TestRefusedClauses(t *testing.T) {
 			"encrypted inside any": {payers.List(ctx, w.DB, tenancy.Any(payerName.Eq("A"))), tenancy.ErrBadValue},
 			"where inside not":     {payers.List(ctx, w.DB, tenancy.Not(tenancy.Where("true"))), tenancy.ErrBadValue},
 			"deep":                 {payers.List(ctx, w.DB, tenancy.Not(tenancy.Any(tenancy.Any(payerName.Eq("A"))))), tenancy.ErrBadValue},
+			"value too few":        {payers.List(ctx, w.DB, tenancy.Where("id = $2", 1)), tenancy.ErrBadValue},
+			"no value":             {payers.List(ctx, w.DB, tenancy.Where("id <> $1")), tenancy.ErrBadValue},
+			"value of number 0":    {payers.List(ctx, w.DB, tenancy.Where("id <> $0", 1)), tenancy.ErrBadValue},
+			"huge number":          {payers.List(ctx, w.DB, tenancy.Where("id <> $99999999999999999999", 1)), tenancy.ErrBadValue},
+			"number after ?":       {payers.List(ctx, w.DB, tenancy.Where("id <> ?2", 1)), tenancy.ErrBadValue},
+			"NUL":                  {payers.List(ctx, w.DB, tenancy.Where("true\x00")), tenancy.ErrBadValue},
+			"comment without end":  {payers.List(ctx, w.DB, tenancy.Where("1 = 1) /*")), nil},
 			"two wheres":           {payers.List(ctx, w.DB, tenancy.Where("true"), tenancy.Where("true")), tenancy.ErrBadValue},
 			"no limit":             {payers.List(ctx, w.DB, tenancy.Limit(0)), tenancy.ErrBadValue},
 			"two limits":           {payers.List(ctx, w.DB, tenancy.Limit(1), tenancy.Limit(2)), tenancy.ErrBadValue},
@@ -288,6 +295,20 @@ func TestRefusedClauses(t *testing.T) {
 			return err
 		}))
 	})
+}
+
+// TestWhereOfSQLite: a parameter without a number is the text's, not the library's.
+func TestWhereOfSQLite(t *testing.T) {
+	t.Attr("art32.measure", "TOM-8.1")
+	w := tenancytest.New(t, tenancy.Schema{payers, bills}, &tenancytest.Options{Migrations: billMigrations})
+	ctx := w.In(t, w.A)
+	must(t, bills.InsertAll(ctx, w.DB, []bill{{Cents: -1, Number: "a", Paid: true}, {Cents: 1, Number: "a", Paid: true}}))
+	for _, text := range []string{"cents < ? AND number = ?", "cents < ?1 AND number = ?2", "number = $2 AND cents < $1"} {
+		n, err := bills.Count(ctx, w.DB, billPaid.Eq(true), tenancy.Where(text, 0, "a"))
+		if n != 1 || err != nil {
+			t.Errorf("%s: %d rows (%v)", text, n, err)
+		}
+	}
 }
 
 // TestCursors: a cursor opens for its own tenant, table and order, unchanged.
