@@ -12,7 +12,8 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
-// InsertAll is [Repository.Insert] for many rows: all of them or none. Keys of data
+// InsertAll is [Repository.Insert] for many rows: all of them or none, so that a
+// transaction of the caller's in which it fails is rolled back. Keys of data
 // subjects are made with one round trip, and the rows travel five hundred at a time.
 // It fills ids and tenant of the rows of the slice.
 func (r *Repository[T]) InsertAll(ctx context.Context, c Conn, rows []T) (err error) {
@@ -21,29 +22,27 @@ func (r *Repository[T]) InsertAll(ctx context.Context, c Conn, rows []T) (err er
 		return err
 	}
 	err = errPanic
-	defer u.finish(ctx, &err)
-	for left := rows; len(left) > 0; {
-		n := min(len(left), pageSize)
-		if err = r.insertPart(ctx, u, left[:n], len(left) == n); err != nil {
+	defer u.finishAll(ctx, &err)
+	for first := 0; first < len(rows); first += pageSize {
+		last := min(first+pageSize, len(rows))
+		if err = r.insertPart(ctx, u, rows[first:last], first, last == len(rows)); err != nil {
 			return err
 		}
-		left = left[n:]
 	}
-	if len(rows) == 0 {
-		err = nil
-	}
+	err = nil
 	return err
 }
 
-// insertPart inserts rows with one round trip, beside those of the keystore.
-func (r *Repository[T]) insertPart(ctx context.Context, u *unit, rows []T, last bool) error {
+// insertPart inserts rows, of which first is the number of the first, with one round
+// trip beside those of the keystore.
+func (r *Repository[T]) insertPart(ctx context.Context, u *unit, rows []T, first int, last bool) error {
 	if err := r.warmKeys(ctx, u.tx, rows); err != nil {
 		return wrap("insert", r.t.name, u.tx.unknown(ctx, err))
 	}
 	each := unit{tx: u.tx, queues: true}
 	for i := range rows {
 		if err := r.insert(ctx, &each, &rows[i]); err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
+			return fmt.Errorf("row %d: %w", first+i, err)
 		}
 	}
 	return r.flushPart(ctx, u, "insert", r.subjectsOf(rows), last)
@@ -91,7 +90,7 @@ func (r *Repository[T]) subjectsOf(rows []T) []uuid.UUID {
 
 // EditAll is [Repository.Edit] for all rows for which the filters hold, in the order
 // of their keys, and returns how many changed: all of them or, when fn or a row
-// fails, none. Each has its event. The rows are read and written five hundred at a
+// fails, none; a transaction of the caller's is then rolled back. Each has its event. The rows are read and written five hundred at a
 // time. The filters must not hold a [Where].
 func (r *Repository[T]) EditAll(ctx context.Context, c Conn, fn func(row *T) error, filters ...Filter) (n int, err error) {
 	if fn == nil {
@@ -103,8 +102,8 @@ func (r *Repository[T]) EditAll(ctx context.Context, c Conn, fn func(row *T) err
 }
 
 // DeleteAll is [Repository.Delete] for all rows for which the filters hold, and
-// returns how many there were: all of them or none. The filters must not hold a
-// [Where].
+// returns how many there were: all of them or none; a transaction of the caller's in
+// which it fails is rolled back. The filters must not hold a [Where].
 func (r *Repository[T]) DeleteAll(ctx context.Context, c Conn, filters ...Filter) (n int, err error) {
 	return r.forAll(ctx, c, "delete", filters, func(u *unit, row reflect.Value) (bool, error) {
 		if err := u.tx.enter(); err != nil {
@@ -134,7 +133,7 @@ func (r *Repository[T]) forAll(
 		return 0, err
 	}
 	err = errPanic
-	defer u.finish(ctx, &err)
+	defer u.finishAll(ctx, &err)
 	for at, more := position(nil), true; more; {
 		p, perr := r.readPage(ctx, u, &q, at, 0, engine.Continue)
 		if perr != nil {

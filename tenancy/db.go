@@ -176,6 +176,9 @@ func (tx *Tx) end(ctx context.Context, err error) error {
 		err = errors.Join(err, ErrTxInUse)
 	}
 	defer tx.busy.Unlock()
+	if err == nil && tx.spoilt.Load() {
+		err = errSpoilt
+	}
 	if err == nil {
 		err = wrap("commit", "transaction", tx.eng.Commit(ctx))
 	} else if rbErr := tx.eng.Rollback(context.WithoutCancel(ctx)); rbErr != nil {

@@ -427,6 +427,62 @@ func TestBulk(t *testing.T) {
 	})
 }
 
+// TestBulkFailsWhole: a caller who passes the error of a bulk change over commits no
+// part of it.
+func TestBulkFailsWhole(t *testing.T) {
+	onBills(t, func(t *testing.T, ctx context.Context, w *tenancytest.World) {
+		must(t, bills.InsertAll(ctx, w.DB, someBills(20)))
+		refused, seen := errors.New("not this one"), 0
+		foreign := someBills(700)
+		foreign[650].Tenant = w.B
+		for name, change := range map[string]func(ctx context.Context, tx *tenancy.Tx) error{
+			"edit": func(ctx context.Context, tx *tenancy.Tx) error {
+				_, err := bills.EditAll(ctx, tx, func(b *bill) error {
+					b.Number = "changed"
+					if seen++; seen == 10 {
+						return refused
+					}
+					return nil
+				})
+				return err
+			},
+			"insert": func(ctx context.Context, tx *tenancy.Tx) error { return bills.InsertAll(ctx, tx, foreign) },
+			"panic": func(ctx context.Context, tx *tenancy.Tx) (err error) {
+				defer func() { err = fmt.Errorf("%v", recover()) }()
+				n := 0
+				_, err = bills.EditAll(ctx, tx, func(b *bill) error {
+					b.Number = "changed"
+					if n++; n == 5 {
+						panic("not this one")
+					}
+					return nil
+				})
+				return err
+			},
+		} {
+			err := w.DB.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+				if err := change(ctx, tx); err == nil {
+					t.Errorf("%s: no error", name)
+				} else if name == "insert" && !strings.Contains(err.Error(), "row 650") {
+					t.Errorf("%s: the error does not say which row: %v", name, err)
+				}
+				if _, err := bills.Count(ctx, tx); !errors.Is(err, tenancy.ErrTxDone) {
+					t.Errorf("%s: the transaction goes on: %v", name, err)
+				}
+				return nil
+			})
+			if !errors.Is(err, tenancy.ErrTxDone) {
+				t.Errorf("%s: committed: %v", name, err)
+			}
+		}
+		all, err := bills.Count(ctx, w.DB)
+		must(t, err)
+		if n, err := bills.Count(ctx, w.DB, billNumber.Eq("changed")); n != 0 || all != 20 || err != nil {
+			t.Errorf("%d rows changed, %d stand (%v)", n, all, err)
+		}
+	})
+}
+
 // TestBulkErased: nobody who was erased is written about by the way.
 func TestBulkErased(t *testing.T) {
 	onBills(t, func(t *testing.T, ctx context.Context, w *tenancytest.World) {

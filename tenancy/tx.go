@@ -32,6 +32,8 @@ type Tx struct {
 	denied  int        // of the refusals, those of the database
 	busy    sync.Mutex // held by the call that uses eng
 	done    atomic.Bool
+	// spoilt says that a part of a bulk change was written, or queued, before it failed.
+	spoilt atomic.Bool
 }
 
 // Tenant is the tenant of the transaction; the zero ID is the platform.

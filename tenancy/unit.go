@@ -49,6 +49,15 @@ func (u *unit) finish(ctx context.Context, err *error) {
 	}
 }
 
+// finishAll is finish for a verb of many rows. If it fails in a transaction of the
+// caller's, which may hold a part of them, that transaction must not commit.
+func (u *unit) finishAll(ctx context.Context, err *error) {
+	if *err != nil && !u.own {
+		u.tx.spoilt.Store(true)
+	}
+	u.finish(ctx, err)
+}
+
 // purpose is what a verb does.
 type purpose int
 
@@ -108,10 +117,16 @@ func (tx *Tx) unit(ctx context.Context, what purpose) (*unit, error) {
 	return &unit{tx: tx}, nil
 }
 
+// errSpoilt answers whoever goes on after a bulk change has failed.
+var errSpoilt = fmt.Errorf("tenancy: a bulk change failed in the transaction, which is rolled back: %w", ErrTxDone)
+
 // enter claims the transaction for one call; leave gives it back.
 func (tx *Tx) enter() error {
-	if tx.done.Load() {
+	switch {
+	case tx.done.Load():
 		return ErrTxDone
+	case tx.spoilt.Load():
+		return errSpoilt
 	}
 	if !tx.busy.TryLock() {
 		return ErrTxInUse
