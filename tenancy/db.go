@@ -184,6 +184,9 @@ func (tx *Tx) end(ctx context.Context, err error) error {
 	} else if rbErr := tx.eng.Rollback(context.WithoutCancel(ctx)); rbErr != nil {
 		err = errors.Join(err, wrap("roll back", "transaction", rbErr))
 	}
+	if err != nil {
+		tx.uncount(0)
+	}
 	err = tx.db.ofErased(ctx, tx.scope, err)
 	tx.db.tel.count(ctx, err, tx.refused)
 	return errors.Join(err, tx.recordRefusals(ctx))

@@ -121,11 +121,14 @@ func (r *Repository[T]) store(ctx context.Context, u *unit, old, row reflect.Val
 	if err != nil || len(c.Fields) == 0 {
 		return false, err
 	}
-	was := r.t.versionOf(old)
-	r.t.setVersion(row, was+1)
+	n := len(u.tx.counted)
+	r.t.setVersion(u.tx, row, r.t.versionOf(old)+1)
 	if err := r.storeRow(ctx, u, c, row); err != nil {
-		r.t.setVersion(row, was)
+		u.tx.uncount(n)
 		return false, err
+	}
+	if u.queues { // the row is a copy, one of many
+		u.tx.counted = u.tx.counted[:n]
 	}
 	return true, nil
 }

@@ -3,6 +3,7 @@ package tenancy
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -93,10 +94,36 @@ func (t *table) versionOf(row reflect.Value) int64 {
 	return row.Field(t.cols[t.version].field).Int()
 }
 
-func (t *table) setVersion(row reflect.Value, n int64) {
+// counted is a row of the caller's that has a new version, which it keeps only if the
+// transaction commits: else the row could not be written again.
+type counted struct {
+	t        *table
+	row      reflect.Value
+	key      uuid.UUID
+	was, now int64
+}
+
+// setVersion writes the version of a row, to be taken back if tx does not commit.
+func (t *table) setVersion(tx *Tx, row reflect.Value, n int64) {
 	if t.version >= 0 {
+		tx.counted = append(tx.counted, counted{t, row, t.keyOf(row), t.versionOf(row), n})
 		row.Field(t.cols[t.version].field).SetInt(n)
 	}
+}
+
+// takeBack gives the row its old version, if it is still the same row.
+func (c counted) takeBack() {
+	if c.t.versionOf(c.row) == c.now && c.t.keyOf(c.row) == c.key {
+		c.row.Field(c.t.cols[c.t.version].field).SetInt(c.was)
+	}
+}
+
+// uncount takes all versions back that were written since the first n.
+func (tx *Tx) uncount(n int) {
+	for _, c := range slices.Backward(tx.counted[n:]) {
+		c.takeBack()
+	}
+	tx.counted = tx.counted[:n]
 }
 
 func (t *table) uuidAt(row reflect.Value, col int) uuid.UUID {

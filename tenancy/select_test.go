@@ -534,6 +534,51 @@ func TestVersions(t *testing.T) {
 	})
 }
 
+// TestVersionsOfWhatFailed: a row that was not written can be written again.
+func TestVersionsOfWhatFailed(t *testing.T) {
+	onBills(t, func(t *testing.T, ctx context.Context, w *tenancytest.World) {
+		later := errors.New("later")
+		b, fresh := someBills(1)[0], someBills(1)[0]
+		must(t, bills.Insert(ctx, w.DB, &b))
+		err := w.DB.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+			for range 3 {
+				b.Cents += 5
+				if err := bills.Update(ctx, tx, &b); err != nil {
+					return err
+				}
+			}
+			return errors.Join(later, bills.Insert(ctx, tx, &fresh))
+		})
+		if !errors.Is(err, later) || b.Version != 1 || fresh.Version != 0 {
+			t.Errorf("versions %d and %d of rows that were rolled back (%v)", b.Version, fresh.Version, err)
+		}
+		must(t, bills.Update(ctx, w.DB, &b))
+		if b.Version != 2 {
+			t.Errorf("version %d", b.Version)
+		}
+		for range 10 {
+			id, errs := uuid.New(), make(chan error, 6)
+			for i := range cap(errs) {
+				go func() {
+					b := bill{ID: id, Number: fmt.Sprint(i), Due: time.Now()}
+					errs <- bills.Upsert(ctx, w.DB, &b)
+				}()
+			}
+			won := 0
+			for range cap(errs) {
+				if err := <-errs; err == nil {
+					won++
+				} else if !errors.Is(err, tenancy.ErrConflict) {
+					t.Error(err)
+				}
+			}
+			if won != 1 {
+				t.Errorf("%d wrote over a row that they had not read", won-1)
+			}
+		}
+	})
+}
+
 // TestUpsert inserts or updates, also when many do it at once.
 func TestUpsert(t *testing.T) {
 	onBills(t, func(t *testing.T, ctx context.Context, w *tenancytest.World) {

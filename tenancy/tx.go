@@ -34,6 +34,8 @@ type Tx struct {
 	done    atomic.Bool
 	// spoilt says that a part of a bulk change was written, or queued, before it failed.
 	spoilt atomic.Bool
+	// counted are the rows of callers to which a version was written.
+	counted []counted
 }
 
 // Tenant is the tenant of the transaction; the zero ID is the platform.

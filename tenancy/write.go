@@ -50,7 +50,7 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	defer u.tx.leave()
 	v := reflect.ValueOf(row).Elem()
 	r.t.drawKey(v)
-	r.t.setVersion(v, 1)
+	r.t.setVersion(u.tx, v, 1)
 	c := r.change("insert", r.t.keyOf(v), r.t.subjectOf(v))
 	if r.t.subject >= 0 && c.Subject == uuid.Nil {
 		return fmt.Errorf("tenancy: %s: row names no data subject: %w", c.Action, ErrBadValue)
