@@ -169,7 +169,7 @@ func cursorText(v any) (string, error) {
 	case []byte:
 		return "x" + base64.StdEncoding.EncodeToString(v), nil
 	case time.Time:
-		return "t" + v.UTC().Format(time.RFC3339Nano), nil
+		return "t" + strconv.FormatInt(v.UnixMicro(), 10), nil
 	case uuid.UUID:
 		return "u" + v.String(), nil
 	}
@@ -195,7 +195,8 @@ func cursorValue(p string) (any, error) {
 	case 'x':
 		return base64.StdEncoding.DecodeString(text)
 	case 't':
-		return time.Parse(time.RFC3339Nano, text)
+		us, err := strconv.ParseInt(text, 10, 64)
+		return time.UnixMicro(us).UTC(), err
 	case 'u':
 		return uuid.Parse(text)
 	}

@@ -159,6 +159,9 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, q *selection, at 
 	if err := r.scanPage(ctx, u, b, &p, end, q.raw); err != nil {
 		return p, err
 	}
+	if err := r.beyond(q, at, p.rows); err != nil {
+		return p, err
+	}
 	p.read = len(p.rows)
 	r.t.expected.Store(int32(min(p.read, mostExpected)))
 	if p.more = p.read == size; p.more {
@@ -174,6 +177,27 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, q *selection, at 
 		p.rows, p.more = p.rows[:most], true
 	}
 	return p, wrap("list", r.t.name, err)
+}
+
+// beyond refuses a page that shows the row behind whose place it was to begin: the
+// list would never end.
+func (r *Repository[T]) beyond(q *selection, at position, rows []T) error {
+	for i, o := range q.orders[:len(at)] {
+		if o.c != &r.t.cols[r.t.key] {
+			continue
+		}
+		for n := range rows {
+			v := reflect.ValueOf(&rows[n]).Elem()
+			if at[i] != any(r.t.keyOf(v)) {
+				continue
+			}
+			if again, err := q.positionOf(v); err != nil || reflect.DeepEqual(again, at) {
+				return fmt.Errorf("tenancy: list %s: a column of its order holds values in another form than the library writes them: %w",
+					r.t.name, errors.Join(ErrBadValue, err))
+			}
+		}
+	}
+	return nil
 }
 
 // getPage gives room for a page: that of a list which has ended, or for as many
