@@ -155,8 +155,8 @@ func Any(fs ...Filter) Filter {
 // role of callers' text, which the database confines to the tenant, but within the
 // tenant it can read whatever it likes.
 //
-// A call takes one Where. It runs in a transaction of its own or in that of
-// [DB.InSQL], not in that of [DB.In], whose role is another.
+// A call takes one Where. It runs in a transaction of its own, in which nothing can
+// be written, or in that of [DB.InSQL]; not in that of [DB.In], whose role is another.
 func Where(text string, args ...any) Filter { return Filter{op: isRaw, raw: text, args: args} }
 
 // builder writes one statement.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -71,4 +73,45 @@ func TestFarTimes(t *testing.T) {
 	if n != 9 {
 		t.Errorf("%d rows", n)
 	}
+}
+
+// TestWhereOnlyReads: a function of the application's that a Where calls writes
+// nothing, since no event would tell of it.
+func TestWhereOnlyReads(t *testing.T) {
+	t.Attr("art32.measure", "TOM-8.1")
+	migrations := fstest.MapFS{"postgres/0002_pay.sql": {Data: []byte(`CREATE FUNCTION public.pay() RETURNS boolean LANGUAGE plpgsql
+AS $$ BEGIN UPDATE public.bills SET number = 'written'; RETURN true; END $$;`)}}
+	for name, f := range billMigrations {
+		migrations[name] = f
+	}
+	w := tenancytest.New(t, tenancy.Schema{payers, bills}, &tenancytest.Options{Engine: tenancytest.Postgres, Migrations: migrations})
+	ctx := w.In(t, w.A)
+	must(t, bills.InsertAll(ctx, w.DB, someBills(3)))
+	for _, text := range []string{
+		"public.pay()", "set_config('transaction_read_only', 'off', true) IS NOT NULL AND public.pay()",
+		"id IN (SELECT id FROM bills FOR UPDATE)",
+	} {
+		_, err := bills.Count(ctx, w.DB, tenancy.Where(text))
+		if n, cerr := bills.Count(ctx, w.DB, billNumber.Eq("written")); err == nil || n != 0 || cerr != nil {
+			t.Errorf("%s: wrote %d rows (%v, %v)", text, n, err, cerr)
+		}
+	}
+}
+
+// TestWhereBesideWriter: a Where waits for nobody who writes.
+func TestWhereBesideWriter(t *testing.T) {
+	onBills(t, func(t *testing.T, ctx context.Context, w *tenancytest.World) {
+		must(t, bills.InsertAll(ctx, w.DB, someBills(5)))
+		must(t, w.DB.In(ctx, func(within context.Context, tx *tenancy.Tx) error {
+			if err := bills.InsertAll(within, tx, someBills(1)); err != nil {
+				return err
+			}
+			brief, cancel := context.WithTimeout(ctx, 2*time.Second)
+			defer cancel()
+			if n, err := bills.Count(brief, w.DB, tenancy.Where("1 = 1")); n != 5 || err != nil {
+				t.Errorf("%d rows (%v)", n, err)
+			}
+			return nil
+		}))
+	})
 }

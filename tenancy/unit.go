@@ -79,7 +79,9 @@ func (db *DB) unit(ctx context.Context, what purpose) (*unit, error) {
 		return nil, fmt.Errorf("tenancy: the context holds a transaction; pass it in place of the database: %w", ErrTxInUse)
 	}
 	if what == readsRaw {
-		e, err := db.eng.BeginSQL(ctx, scope)
+		reading := scope
+		reading.ReadOnly = true // functions that the text calls could write without an event
+		e, err := db.eng.BeginSQL(ctx, reading)
 		if err != nil {
 			return nil, wrap("begin", "transaction", err)
 		}

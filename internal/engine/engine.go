@@ -31,6 +31,9 @@ type Scope struct {
 	// Closed admits a tenant that is closed: what is left of it is erased, and
 	// its log sealed and verified.
 	Closed bool
+	// ReadOnly is for [Engine.BeginSQL]: nothing can be written, and no writer is in
+	// the way.
+	ReadOnly bool
 }
 
 // Erased names a data subject who was erased, or with a nil Subject a tenant.

@@ -48,8 +48,12 @@ func (c *appConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, e
 		return nil, outside()
 	}
 	token := c.seal().mint(s, time.Now())
+	begin := "BEGIN"
+	if s.ReadOnly {
+		begin = "BEGIN READ ONLY"
+	}
 	c.pending = append(c.pending[:0],
-		engine.Stmt{SQL: "BEGIN"},
+		engine.Stmt{SQL: begin},
 		engine.Stmt{SQL: appTenantText, Args: []any{token, s.Tenant}})
 	c.queue, c.denied, c.open, c.ending = nil, 0, true, false
 	c.saved, c.undoable, c.spoilt = false, false, false

@@ -29,6 +29,7 @@ type conn struct {
 	phase   phase
 	failure error // why the transaction is dead
 	writing bool  // the gate is ours
+	reads   bool  // the transaction writes nothing
 	mayEnd  bool  // the engine lets the transaction of callers' text end
 	commits bool  // a commit of the engine is under way
 	denied  int   // statements of the caller that were refused

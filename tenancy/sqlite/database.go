@@ -141,7 +141,7 @@ func (d *database) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, 
 	if s.Tenant == uuid.Nil {
 		return nil, refused("callers' text on the platform's file")
 	}
-	t := &tx{d: d, tenant: s.Tenant, role: engine.RoleApp}
+	t := &tx{d: d, tenant: s.Tenant, reads: s.ReadOnly, role: engine.RoleApp}
 	if err := t.pinSQL(ctx); err != nil {
 		return nil, err
 	}

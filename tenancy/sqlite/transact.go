@@ -28,13 +28,13 @@ var (
 
 // BeginTx implements [driver.ConnBeginTx]. A confined connection begins with
 // its first statement.
-func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != idle {
 		return nil, refused("transaction inside a transaction")
 	}
-	c.phase, c.denied = lazy, 0
+	c.phase, c.denied, c.reads = lazy, 0, o.ReadOnly && c.use.confined
 	if !c.use.confined {
 		if err := c.ready(ctx); err != nil {
 			c.phase = idle
@@ -59,7 +59,8 @@ func (c *conn) start() {
 }
 
 // ready begins a promised transaction. It begins as a writer, so that no later
-// statement can fail because another has written since the first.
+// statement can fail because another has written since the first; one that only
+// reads waits for nobody.
 func (c *conn) ready(ctx context.Context) error {
 	switch c.phase {
 	case active:
@@ -73,11 +74,14 @@ func (c *conn) ready(ctx context.Context) error {
 		return nil
 	case lazy:
 	}
-	if err := c.gate.enter(ctx, c.use.timeout); err != nil {
-		return c.fail(err)
+	begin := "BEGIN"
+	if !c.reads {
+		if err := c.gate.enter(ctx, c.use.timeout); err != nil {
+			return c.fail(err)
+		}
+		c.writing, begin = true, "BEGIN IMMEDIATE"
 	}
-	c.writing = true
-	if err := c.control(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := c.control(ctx, begin); err != nil {
 		c.phase = active // it may have begun although ctx ended
 		return c.fail(err)
 	}
@@ -165,7 +169,7 @@ func (c *conn) rollback() {
 }
 
 func (c *conn) finish() {
-	c.phase, c.failure, c.mayEnd = idle, nil, false
+	c.phase, c.failure, c.mayEnd, c.reads = idle, nil, false, false
 	c.giveUp()
 }
 

@@ -18,6 +18,7 @@ type tx struct {
 	d      *database
 	tenant uuid.UUID
 	closed bool // a closed tenant is admitted
+	reads  bool // a transaction of callers' text writes nothing
 	role   engine.Role
 	queue  []engine.Stmt
 
@@ -135,7 +136,7 @@ func (t *tx) pinSQL(ctx context.Context) error {
 		t.letGo()
 		return err
 	}
-	if t.sqlx, err = pinned.BeginTxx(context.WithoutCancel(ctx), nil); err != nil {
+	if t.sqlx, err = pinned.BeginTxx(context.WithoutCancel(ctx), &sql.TxOptions{ReadOnly: t.reads}); err != nil {
 		t.letGo()
 		return translate(err, f.name)
 	}
