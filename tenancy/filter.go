@@ -92,6 +92,7 @@ func (c Column[V]) Eq(v V) Filter { return c.In(v) }
 
 // In holds for rows whose column equals one of vs; for none if vs is empty.
 func (c Column[V]) In(vs ...V) Filter {
+	vs = slices.Clone(vs) // a list reads them later
 	f := Filter{t: c.t, c: c.c}
 	if c.c == nil { // the zero Column belongs to no table, and no verb takes it
 		return f
@@ -141,7 +142,7 @@ func Not(f Filter) Filter { return Filter{t: f.t, op: isNot, parts: []Filter{f}}
 // Any holds for rows for which one of fs does; for none if fs is empty. They must
 // not be about an encrypted column's value, nor text of the caller.
 func Any(fs ...Filter) Filter {
-	f := Filter{op: isAny, parts: fs}
+	f := Filter{op: isAny, parts: slices.Clone(fs)}
 	if len(fs) > 0 {
 		f.t = fs[0].t
 	}
@@ -157,7 +158,7 @@ func Any(fs ...Filter) Filter {
 //
 // A call takes one Where. It runs in a transaction of its own, in which nothing can
 // be written, or in that of [DB.InSQL]; not in that of [DB.In], whose role is another.
-func Where(text string, args ...any) Filter { return Filter{op: isRaw, raw: text, args: args} }
+func Where(text string, args ...any) Filter { return Filter{op: isRaw, raw: text, args: slices.Clone(args)} }
 
 // builder writes one statement.
 type builder struct {
