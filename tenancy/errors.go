@@ -35,7 +35,8 @@ var (
 	// ErrUnknownOutcome: the connection broke while a commit was under way. The
 	// change may have happened; read before trying again.
 	ErrUnknownOutcome = engine.ErrUnknownOutcome
-	// ErrTxDone: the transaction has ended.
+	// ErrTxDone: the transaction has ended, or is rolled back at its end since a bulk
+	// change failed in it.
 	ErrTxDone = errors.New("tenancy: transaction has ended")
 	// ErrTxInUse: a second goroutine used the transaction.
 	ErrTxInUse = errors.New("tenancy: transaction is in use by another goroutine")

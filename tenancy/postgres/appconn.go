@@ -26,6 +26,7 @@ type appConn struct {
 	// saved says that the caller set a savepoint, undoable that statements of
 	// the library followed it.
 	saved, undoable bool
+	reads bool // the transaction writes nothing
 	// spoilt says that a statement of the library went wrong without an error of
 	// the server's: the transaction must not commit.
 	spoilt bool
@@ -49,7 +50,7 @@ func (c *appConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, e
 	}
 	token := c.seal().mint(s, time.Now())
 	begin := "BEGIN"
-	if s.ReadOnly {
+	if c.reads = s.ReadOnly; c.reads {
 		begin = "BEGIN READ ONLY"
 	}
 	c.pending = append(c.pending[:0],
@@ -128,7 +129,11 @@ func (c *appConn) judge(b batch, rep reply, err error) error {
 // note counts refusals, and gives up a connection whose transaction callers'
 // text has ended.
 func (c *appConn) note(err error) {
-	if e, ok := asEngine(err); ok && e.Kind == engine.Forbidden {
+	e, ok := asEngine(err)
+	if ok && c.reads && (e.Code == "25006" || e.Code == "25001") { // the text tried to write
+		e.Kind = engine.Forbidden
+	}
+	if ok && e.Kind == engine.Forbidden {
 		c.denied++
 	}
 	if c.wire.pg.IsClosed() || c.open && c.wire.pg.TxStatus() == 'I' {
