@@ -158,7 +158,9 @@ func Any(fs ...Filter) Filter {
 //
 // A call takes one Where. It runs in a transaction of its own, in which nothing can
 // be written, or in that of [DB.InSQL]; not in that of [DB.In], whose role is another.
-func Where(text string, args ...any) Filter { return Filter{op: isRaw, raw: text, args: slices.Clone(args)} }
+func Where(text string, args ...any) Filter {
+	return Filter{op: isRaw, raw: text, args: slices.Clone(args)}
+}
 
 // builder writes one statement.
 type builder struct {

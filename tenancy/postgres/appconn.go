@@ -26,7 +26,7 @@ type appConn struct {
 	// saved says that the caller set a savepoint, undoable that statements of
 	// the library followed it.
 	saved, undoable bool
-	reads bool // the transaction writes nothing
+	reads           bool // the transaction writes nothing
 	// spoilt says that a statement of the library went wrong without an error of
 	// the server's: the transaction must not commit.
 	spoilt bool
