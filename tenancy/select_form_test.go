@@ -3,6 +3,7 @@ package tenancy_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -81,9 +82,7 @@ func TestWhereOnlyReads(t *testing.T) {
 	t.Attr("art32.measure", "TOM-8.1")
 	migrations := fstest.MapFS{"postgres/0002_pay.sql": {Data: []byte(`CREATE FUNCTION public.pay() RETURNS boolean LANGUAGE plpgsql
 AS $$ BEGIN UPDATE public.bills SET number = 'written'; RETURN true; END $$;`)}}
-	for name, f := range billMigrations {
-		migrations[name] = f
-	}
+	maps.Copy(migrations, billMigrations)
 	w := tenancytest.New(t, tenancy.Schema{payers, bills}, &tenancytest.Options{Engine: tenancytest.Postgres, Migrations: migrations})
 	ctx := w.In(t, w.A)
 	must(t, bills.InsertAll(ctx, w.DB, someBills(3)))

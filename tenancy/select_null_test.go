@@ -80,18 +80,18 @@ func TestNulls(t *testing.T) {
 		for name, f := range map[string]tenancy.Filter{
 			"labels": parcelLabel.In("", "label 0", "label 2"), "bytes": parcelSeal.In(nil, []byte{0}, []byte{1}),
 		} {
-			n := countOf(t, ctx, w, f)
-			if m := countOf(t, ctx, w, tenancy.Not(f)); n == 0 || n > len(all)/2 || n+m != len(all) {
+			n := countOf(ctx, t, w, f)
+			if m := countOf(ctx, t, w, tenancy.Not(f)); n == 0 || n > len(all)/2 || n+m != len(all) {
 				t.Errorf("%s: %d rows, and %d others", name, n, m)
 			}
 		}
-		if n := countOf(t, ctx, w, parcelSeal.In(nil, nil)); n != 0 {
+		if n := countOf(ctx, t, w, parcelSeal.In(nil, nil)); n != 0 {
 			t.Errorf("%d rows equal NULL", n)
 		}
 	})
 }
 
-func countOf(t *testing.T, ctx context.Context, w *tenancytest.World, f tenancy.Filter) int {
+func countOf(ctx context.Context, t *testing.T, w *tenancytest.World, f tenancy.Filter) int {
 	t.Helper()
 	n, err := parcels.Count(ctx, w.DB, f)
 	must(t, err)

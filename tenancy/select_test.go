@@ -240,10 +240,10 @@ func TestFilters(t *testing.T) {
 func TestFiltersStay(t *testing.T) {
 	onBills(t, func(t *testing.T, ctx context.Context, w *tenancytest.World) {
 		must(t, bills.InsertAll(ctx, w.DB, []bill{{Cents: 1, Paid: true}, {Cents: 2, Paid: true}}))
-		cents, args, any := []int64{1, 2}, []any{1}, []tenancy.Filter{billCents.Eq(2)}
-		filters := []tenancy.Filter{billCents.In(cents...), tenancy.Where("cents > $1", args...), tenancy.Any(any...)}
+		cents, args, parts := []int64{1, 2}, []any{1}, []tenancy.Filter{billCents.Eq(2)}
+		filters := []tenancy.Filter{billCents.In(cents...), tenancy.Where("cents > $1", args...), tenancy.Any(parts...)}
 		clear(cents)
-		args[0], any[0] = 9, billPaid.Eq(false)
+		args[0], parts[0] = 9, billPaid.Eq(false)
 		if n, err := bills.Count(ctx, w.DB, filters...); n != 1 || err != nil {
 			t.Errorf("%d rows (%v)", n, err)
 		}
