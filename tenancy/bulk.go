@@ -90,8 +90,9 @@ func (r *Repository[T]) subjectsOf(rows []T) []uuid.UUID {
 
 // EditAll is [Repository.Edit] for all rows for which the filters hold, in the order
 // of their keys, and returns how many changed: all of them or, when fn or a row
-// fails, none; a transaction of the caller's is then rolled back. Each has its event. The rows are read and written five hundred at a
-// time. The filters must not hold a [Where].
+// fails, none; a transaction of the caller's is then rolled back. Each has its event.
+// The rows are read and written five hundred at a time, and locked meanwhile: fn must
+// not write them by another way. The filters must not hold a [Where].
 func (r *Repository[T]) EditAll(ctx context.Context, c Conn, fn func(row *T) error, filters ...Filter) (n int, err error) {
 	if fn == nil {
 		return 0, fmt.Errorf("tenancy: edit %s: no function: %w", r.t.name, ErrBadValue)

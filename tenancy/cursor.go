@@ -21,7 +21,8 @@ type Page[T any] struct {
 	Rows []T // in the order asked for
 	// Next is where the next page begins; empty at the end of the list. It may stand
 	// in an address: what it says of the last row, perhaps a name, is encrypted, and
-	// another tenant, table or order gets [ErrBadCursor].
+	// another tenant, table or order gets [ErrBadCursor]. It says so for as long as it
+	// is kept, also when the person was erased.
 	Next string
 }
 

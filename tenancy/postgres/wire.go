@@ -12,7 +12,9 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
-// maxPrepared bounds the prepared statements of one connection.
+// maxPrepared bounds the prepared statements of one connection. Beyond it the next
+// takes the place of any other: texts differ by what callers choose, such as the size
+// of a page.
 const maxPrepared = 256
 
 // maxParams is what the protocol can number in one statement.
@@ -97,7 +99,7 @@ func (w *wire) exchange(ctx context.Context, b batch, row func(engine.Row) error
 		return reply{}, err // Close closes the connection: half a batch is on it
 	}
 	rep, err = w.receive(p, b, names, row)
-	rep.stale = err != nil && rep.answered < len(names) && names[rep.answered] == "" &&
+	rep.stale = err != nil && rep.answered < len(names) && names[rep.answered].name == "" &&
 		w.prepared[b.stmts[rep.answered].SQL] != nil && outdated(err)
 	return rep, err
 }
@@ -127,9 +129,15 @@ func outdated(err error) bool {
 //nolint:gochecknoglobals // immutable
 var binaryResults = []int16{int16(binaryFormat)}
 
-// send writes the batch; names holds the statements that it prepares.
-func (w *wire) send(p *pgconn.Pipeline, b batch) (names []string, err error) {
-	names = make([]string, 0, len(b.stmts))
+// sent says what was written before a statement.
+type sent struct {
+	name   string // under which it is prepared on the way; "" if it is not
+	closes bool   // another has made room for it
+}
+
+// send writes the batch.
+func (w *wire) send(p *pgconn.Pipeline, b batch) (names []sent, err error) {
+	names = make([]sent, 0, len(b.stmts))
 	for i, s := range b.stmts {
 		results := binaryResults
 		if i == b.main && b.format == textFormat {
@@ -149,29 +157,37 @@ func (w *wire) send(p *pgconn.Pipeline, b batch) (names []string, err error) {
 	return names, p.Flush()
 }
 
-// sendOne writes one statement and returns the name under which it is prepared
-// on the way, or "".
-func (w *wire) sendOne(p *pgconn.Pipeline, s engine.Stmt, results []int16) (string, error) {
+func (w *wire) sendOne(p *pgconn.Pipeline, s engine.Stmt, results []int16) (before sent, err error) {
 	if err := w.encode(s.Args); err != nil {
-		return "", err
+		return before, err
 	}
 	if w.prepared == nil || s.Once {
 		p.SendQueryParams(s.SQL, w.params, nil, w.formats, results)
-		return "", nil
+		return before, nil
 	}
 	if sd := w.prepared[s.SQL]; sd != nil {
 		p.SendQueryStatement(sd, w.params, w.formats, results)
-		return "", nil
+		return before, nil
 	}
-	if w.names >= maxPrepared {
-		p.SendQueryParams(s.SQL, w.params, nil, w.formats, results)
-		return "", nil
-	}
-	name := "art32_" + strconv.Itoa(w.names)
+	before.closes = w.makeRoom(p)
+	before.name = "art32_" + strconv.Itoa(w.names)
 	w.names++
-	p.SendPrepare(name, s.SQL, nil)
-	p.SendQueryPrepared(name, w.params, w.formats, results)
-	return name, nil
+	p.SendPrepare(before.name, s.SQL, nil)
+	p.SendQueryPrepared(before.name, w.params, w.formats, results)
+	return before, nil
+}
+
+// makeRoom forgets a prepared statement where there are too many.
+func (w *wire) makeRoom(p *pgconn.Pipeline) bool {
+	if len(w.prepared) < maxPrepared {
+		return false
+	}
+	for text, sd := range w.prepared {
+		p.SendDeallocate(sd.Name)
+		delete(w.prepared, text)
+		break
+	}
+	return true
 }
 
 // encode writes the parameters of one statement, which stand until the next; each is
@@ -191,7 +207,7 @@ func (w *wire) encode(args []any) error {
 }
 
 func (w *wire) receive(
-	p *pgconn.Pipeline, b batch, names []string, row func(engine.Row) error,
+	p *pgconn.Pipeline, b batch, names []sent, row func(engine.Row) error,
 ) (rep reply, err error) {
 	rep = reply{wrong: -1}
 	for i, s := range b.stmts {
@@ -237,10 +253,15 @@ func receiveAfter(p *pgconn.Pipeline, b batch) error {
 	return err
 }
 
-// receivePrepare reads the answer to a Parse that the batch carried.
-func (w *wire) receivePrepare(p *pgconn.Pipeline, s engine.Stmt, name string) error {
-	if name == "" {
+// receivePrepare reads the answers to what the batch carried before a statement.
+func (w *wire) receivePrepare(p *pgconn.Pipeline, s engine.Stmt, before sent) error {
+	if before.name == "" {
 		return nil
+	}
+	if before.closes {
+		if _, err := p.GetResults(); err != nil {
+			return err
+		}
 	}
 	res, err := p.GetResults()
 	if err != nil {
@@ -250,7 +271,7 @@ func (w *wire) receivePrepare(p *pgconn.Pipeline, s engine.Stmt, name string) er
 	if !ok {
 		return fmt.Errorf("unexpected answer %T", res)
 	}
-	sd.Name, sd.SQL = name, s.SQL
+	sd.Name, sd.SQL = before.name, s.SQL
 	w.prepared[s.SQL] = sd
 	return nil
 }
