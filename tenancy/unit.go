@@ -95,7 +95,7 @@ func (db *DB) unit(ctx context.Context, what purpose) (*unit, error) {
 		unit
 		Tx
 	}{unit{own: true}, Tx{db: db, eng: e, scope: scope}}
-	both.unit.tx = &both.Tx
+	both.tx = &both.Tx
 	return &both.unit, nil
 }
 
