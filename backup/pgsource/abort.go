@@ -81,7 +81,7 @@ WHERE r.rolname = $1 AND EXISTS (SELECT FROM pg_catalog.pg_shdepend s
 // the roles that were there before, only the owner of the tables owns anything.
 func (d *Destination) sweep(ctx context.Context, conn *pgx.Conn, role string) error {
 	if !slices.Contains(d.roles, role) {
-		return run(ctx, conn, "DROP OWNED BY "+quoted(role)+" CASCADE", "DROP ROLE "+quoted(role))
+		return alone(ctx, conn, "DROP OWNED BY "+quoted(role)+" CASCADE", "DROP ROLE "+quoted(role))
 	}
 	if role != d.owner {
 		return nil
@@ -93,5 +93,5 @@ func (d *Destination) sweep(ctx context.Context, conn *pgx.Conn, role string) er
 	if len(found) > 0 {
 		return errors.New(found[0])
 	}
-	return run(ctx, conn, "DROP OWNED BY "+quoted(role)+" CASCADE")
+	return alone(ctx, conn, "DROP OWNED BY "+quoted(role)+" CASCADE")
 }

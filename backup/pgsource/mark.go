@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/internal/insist"
 	"github.com/art32/art32/internal/pglogin"
 	"github.com/art32/art32/internal/restoring"
 )
@@ -86,7 +87,7 @@ func (d *Destination) login(ctx context.Context, owner string) (string, error) {
 		if err := harmless(ctx, conn, owner); err != nil {
 			return err
 		}
-		return run(ctx, conn,
+		return alone(ctx, conn,
 			"CREATE ROLE "+quoted(d.mark)+" LOGIN INHERIT BYPASSRLS NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD "+literal(verifier)+
 				" VALID UNTIL "+literal(time.Now().UTC().Add(validity).Format(time.RFC3339)),
 			"GRANT "+quoted(owner)+" TO "+quoted(d.mark),
@@ -136,6 +137,12 @@ func (d *Destination) finish(ctx context.Context, conn *pgx.Conn) error {
 	if d.owner != "" {
 		steps = append(steps, "REASSIGN OWNED BY "+quoted(d.mark)+" TO "+quoted(d.owner))
 	}
-	return run(ctx, conn, append(steps, "DROP OWNED BY "+quoted(d.mark), "DROP ROLE "+quoted(d.mark),
-		"DROP SCHEMA "+restoring.Schema, "COMMIT")...)
+	steps = append(steps, "DROP OWNED BY "+quoted(d.mark), "DROP ROLE "+quoted(d.mark), "DROP SCHEMA "+restoring.Schema, "COMMIT")
+	return insist.On(ctx, func() error {
+		err := run(ctx, conn, steps...)
+		if err != nil {
+			err = errors.Join(err, run(ctx, conn, "ROLLBACK"))
+		}
+		return err
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/internal/insist"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
@@ -163,6 +164,17 @@ func lock(ctx context.Context, conn *pgx.Conn, names []string) error {
 func run(ctx context.Context, conn *pgx.Conn, texts ...string) error {
 	for _, t := range texts {
 		if _, err := conn.PgConn().Exec(ctx, t).ReadAll(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alone runs texts about roles, each in a transaction of its own: two restores on one
+// server change the same rows of its catalogue.
+func alone(ctx context.Context, conn *pgx.Conn, texts ...string) error {
+	for _, t := range texts {
+		if err := insist.On(ctx, func() error { return run(ctx, conn, t) }); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +19,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver of the owner's login
 
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/insist"
 	"github.com/art32/art32/internal/lease"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/internal/outbox"
@@ -222,36 +222,12 @@ func ident(name string) string { return pgx.Identifier{name}.Sanitize() }
 // Setup was faster: roles and rights belong to the whole server.
 func (s *setup) exec(ctx context.Context, stmts ...string) error {
 	for _, q := range stmts {
-		err := insist(ctx, func() error { _, err := s.conn.ExecContext(ctx, q); return err })
+		err := insist.On(ctx, func() error { _, err := s.conn.ExecContext(ctx, q); return err })
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// insist repeats do while it collides with another session.
-func insist(ctx context.Context, do func() error) error {
-	const attempts, pause = 50, 20 * time.Millisecond
-	for n := 1; ; n++ {
-		err := do()
-		if !collided(err) || n == attempts {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
-}
-
-// collided reports whether two sessions changed the same row of the catalogue.
-// PostgreSQL has no code of its own for that.
-func collided(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (strings.HasPrefix(e.Message, "tuple concurrently") ||
-		slices.Contains([]string{"40P01", "40001", "23505"}, e.Code))
 }
 
 // createRole creates a role unless it exists; two Setups at once may race. The
@@ -354,7 +330,7 @@ func (s *setup) logins(ctx context.Context, ownerDSN string) (l Logins, err erro
 		return Logins{}, err
 	}
 	slices.Sort(change) // one order for all, lest two wait for each other
-	err = insist(ctx, func() error { return s.atOnce(ctx, change) })
+	err = insist.On(ctx, func() error { return s.atOnce(ctx, change) })
 	if err != nil {
 		return Logins{}, err
 	}
