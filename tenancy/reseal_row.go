@@ -109,7 +109,7 @@ func (t *tablePass) fetch(ctx context.Context, todo []rowSize) ([]rowChange, err
 		keys[i] = todo[i].key
 	}
 	rows := make([]rowChange, 0, len(todo))
-	s := engine.Stmt{SQL: t.texts.fetch, Args: []any{t.p.scope.Tenant, t.texts.list(keys)}}
+	s := engine.Stmt{SQL: t.texts.fetch, Args: []any{t.p.scope.Tenant, t.texts.list(keys)}, Once: true}
 	err := t.p.query(ctx, s, func(r engine.Row) error {
 		c := rowChange{cells: make([]cellChange, len(t.cols))}
 		var subject string

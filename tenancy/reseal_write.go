@@ -63,7 +63,7 @@ func (t *tablePass) writeBatch(ctx context.Context, rows []*rowChange) (map[stri
 		return nil, err
 	}
 	hit := make(map[string]bool, len(rows))
-	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: t.texts.batch, Args: t.batchArgs(rows)}, engine.Commit, func(r engine.Row) error {
+	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: t.texts.batch, Args: t.batchArgs(rows), Once: true}, engine.Commit, func(r engine.Row) error {
 		var key string
 		err := r.Scan(&key)
 		hit[key] = true

@@ -57,7 +57,7 @@ type Stmt struct {
 	// the commit waits for the check, which may cost a round trip.
 	Rows int64
 	// Once says that the text is not worth preparing: its shape depends on the
-	// number of its parameters.
+	// number of its parameters, or a plan for long arrays would not do for any.
 	Once bool
 	// Caller says that a caller wrote a part of the text: it runs with a caller's
 	// rights, in a transaction of [RoleApp] only.

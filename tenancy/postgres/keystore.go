@@ -164,7 +164,9 @@ func (p plainStore) Import(ctx context.Context, records []keyring.CopiedRecord) 
 // keysAtOnce bounds the names of one statement.
 const keysAtOnce = 1000
 
-const keysText = `SELECT name, version, state, wrapped FROM art32_keys.keys WHERE tenant_id = $1 AND name = ANY ($2::text[])`
+// keysText looks each name up by the primary key. Where the array stood there by
+// itself, a plan for any array would go through all keys of the tenant.
+const keysText = `SELECT name, version, state, wrapped FROM art32_keys.keys WHERE tenant_id = $1 AND name = ANY (ARRAY(SELECT unnest($2::text[])))`
 
 // get appends the records of names to out.
 func (p plainStore) get(ctx context.Context, tenant uuid.UUID, names []string, out []keyring.Record) ([]keyring.Record, error) {

@@ -17,6 +17,9 @@ import (
 // of a page.
 const maxPrepared = 256
 
+// mostTexts is the room for parameters that a connection keeps, in bytes.
+const mostTexts = 1 << 16
+
 // maxParams is what the protocol can number in one statement.
 const maxParams = 65535
 
@@ -94,12 +97,12 @@ func (w *wire) exchange(ctx context.Context, b batch, row func(engine.Row) error
 			err = cerr
 		}
 	}()
-	names, err := w.send(p, b)
+	before, err := w.send(p, b)
 	if err != nil {
 		return reply{}, err // Close closes the connection: half a batch is on it
 	}
-	rep, err = w.receive(p, b, names, row)
-	rep.stale = err != nil && rep.answered < len(names) && names[rep.answered].name == "" &&
+	rep, err = w.receive(p, b, before, row)
+	rep.stale = err != nil && rep.answered < len(before) && before[rep.answered].name == "" &&
 		w.prepared[b.stmts[rep.answered].SQL] != nil && outdated(err)
 	return rep, err
 }
@@ -136,25 +139,25 @@ type sent struct {
 }
 
 // send writes the batch.
-func (w *wire) send(p *pgconn.Pipeline, b batch) (names []sent, err error) {
-	names = make([]sent, 0, len(b.stmts))
+func (w *wire) send(p *pgconn.Pipeline, b batch) (before []sent, err error) {
+	before = make([]sent, 0, len(b.stmts))
 	for i, s := range b.stmts {
 		results := binaryResults
 		if i == b.main && b.format == textFormat {
 			results = nil
 		}
-		name, err := w.sendOne(p, s, results)
+		one, err := w.sendOne(p, s, results)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, name)
+		before = append(before, one)
 	}
 	p.SendPipelineSync()
 	if b.after != "" {
 		p.SendQueryParams(b.after, nil, nil, nil, nil)
 		p.SendPipelineSync()
 	}
-	return names, p.Flush()
+	return before, p.Flush()
 }
 
 func (w *wire) sendOne(p *pgconn.Pipeline, s engine.Stmt, results []int16) (before sent, err error) {
@@ -193,6 +196,9 @@ func (w *wire) makeRoom(p *pgconn.Pipeline) bool {
 // encode writes the parameters of one statement, which stand until the next; each is
 // copied when it is sent.
 func (w *wire) encode(args []any) error {
+	if cap(w.texts) > mostTexts {
+		w.texts = nil
+	}
 	w.params, w.formats, w.texts = w.params[:0], w.formats[:0], w.texts[:0]
 	for i, a := range args {
 		grown, param, format, err := encode(w.texts, a)
@@ -207,11 +213,11 @@ func (w *wire) encode(args []any) error {
 }
 
 func (w *wire) receive(
-	p *pgconn.Pipeline, b batch, names []sent, row func(engine.Row) error,
+	p *pgconn.Pipeline, b batch, before []sent, row func(engine.Row) error,
 ) (rep reply, err error) {
 	rep = reply{wrong: -1}
 	for i, s := range b.stmts {
-		if err := w.receivePrepare(p, s, names[i]); err != nil {
+		if err := w.receivePrepare(p, s, before[i]); err != nil {
 			return rep, err
 		}
 		var each func(engine.Row) error
