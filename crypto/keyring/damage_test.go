@@ -6,10 +6,13 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
+	"github.com/art32/art32/internal/bubbletest"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/google/uuid"
 )
@@ -183,4 +186,40 @@ func TestNoKeyInErrors(t *testing.T) {
 	for _, key := range append(root.keys, []byte(seen)) {
 		checkAbsent(t, text.String(), key)
 	}
+}
+
+// TestDamageIsNobodysAnswer: who waits for the read of a key that turns out damaged
+// learns that, and not that there is none; who waits for another key gets it.
+func TestDamageIsNobodysAnswer(t *testing.T) {
+	t.Attr("art32.measure", "TOM-7.2")
+	root, sql := newRoot(t), keyring.SQLStore(openSQLite(t), migrate.SQLite)
+	setup, people := newRing(t, root, sql, nil), subjects(2)
+	noError(t, setup.CreateTenant(t.Context(), acme))
+	value(setup.CreateCiphers(t.Context(), acme, people))(t)
+	records, bad := memory{}, "subject/"+people[1].String()
+	for _, rec := range value(sql.Get(t.Context(), acme, []string{"tenant", "subject/" + people[0].String(), bad}))(t) {
+		if rec.Name == bad {
+			rec.Wrapped[20] ^= 1
+		}
+		records[rec.Name] = append(records[rec.Name], rec)
+	}
+	bubbletest.Run(t, func(t *testing.T) {
+		store := &counting{Store: records}
+		store.delay.Store(int64(time.Second))
+		r := newRing(t, root, store, nil)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if got, err := r.Ciphers(t.Context(), acme, people); !errors.Is(err, keyring.ErrDamaged) {
+					t.Errorf("%v, %v", got, err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := r.Cipher(t.Context(), acme, people[0]); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }

@@ -52,13 +52,16 @@ func (r *Ring) load(ctx context.Context, tenant uuid.UUID, keys []ref) ([]*entry
 }
 
 // finish reads what this goroutine has claimed, and tells those who wait.
-func (r *Ring) finish(ctx context.Context, tenant uuid.UUID, own *flight) (err error) {
+func (r *Ring) finish(ctx context.Context, tenant uuid.UUID, own *flight) error {
 	if own == nil {
 		return nil
 	}
 	var found []*entry
 	defer func() { r.reads.publish(own, found) }()
-	found, err = r.fetch(ctx, tenant, own.keys)
+	got, err := r.fetch(ctx, tenant, own.keys)
+	if err == nil {
+		found = got
+	}
 	return err
 }
 
