@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strconv"
 
+	"github.com/google/uuid"
+
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
 )
@@ -199,7 +201,9 @@ func (tx *Tx) recordRefusals(ctx context.Context) error {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	fresh, err := tx.db.begin(ctx, tx.scope)
+	scope := tx.scope
+	scope.Access = uuid.Nil // which only reads
+	fresh, err := tx.db.begin(ctx, scope)
 	if err != nil {
 		return fmt.Errorf("tenancy: record refusal: %w", err)
 	}

@@ -18,6 +18,10 @@ var (
 	ErrOtherTenant = errors.New("tenancy: another tenant")
 	// ErrNoActor: the context names nobody who acts, and the call changes data.
 	ErrNoActor = errors.New("tenancy: no actor in the context")
+	// ErrNoReason: the context does not say why, and the call reads over tenants.
+	ErrNoReason = errors.New("tenancy: no reason in the context")
+	// ErrAccessOver: the access over tenants has ended, or its time is over.
+	ErrAccessOver = errors.New("tenancy: the access over tenants is over")
 	// ErrNotFound: the tenant has no such row.
 	ErrNotFound = engine.ErrNotFound
 	// ErrExists: a row with this key, or this unique value, exists already.

@@ -231,6 +231,9 @@ func (r *Repository[T]) selecting(ctx context.Context, u *unit, what string, q *
 	if !u.tx.db.schema.holds(r.t) {
 		return nil, fmt.Errorf("tenancy: table %s is not in the schema of this database", r.t.name)
 	}
+	if err := u.tx.tell(ctx, r.t.name); err != nil {
+		return nil, err
+	}
 	b := &builder{tx: u.tx, t: r.t}
 	raw, err := b.rawText(q)
 	if err != nil {

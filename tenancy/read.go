@@ -41,6 +41,9 @@ func (r *Repository[T]) fetch(
 		return err
 	}
 	defer u.tx.leave()
+	if err := u.tx.tell(ctx, r.t.name); err != nil {
+		return err
+	}
 	l := newLoader(r.t)
 	stmt := engine.Stmt{SQL: text, Args: []any{&u.tx.scope.Tenant, key}}
 	c := Change{Action: r.t.name + ".read", Table: r.t.name, Object: key}

@@ -34,6 +34,7 @@ type Tx struct {
 	done    atomic.Bool
 	// spoilt says that a part of a bulk change was written, or queued, before it failed.
 	spoilt atomic.Bool
+	across *Across // of which the transaction reads, else nil
 	// counted are the rows of callers to which a version was written.
 	counted []counted
 }

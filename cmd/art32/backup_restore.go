@@ -174,7 +174,7 @@ func (r *backupRestore) server(ctx context.Context, out *output, target backup.T
 	v := restored{OK: err == nil, Restored: res}
 	if file == nil {
 		printLogins(out, logins)
-		v.Library, v.App, v.Backup = logins.Library, logins.App, logins.Backup
+		v.Library, v.App, v.Across, v.Backup = logins.Library, logins.App, logins.Across, logins.Backup
 	}
 	return errors.Join(err, out.value(v))
 }
@@ -186,6 +186,7 @@ type restored struct {
 
 	Library string `json:"library_dsn,omitzero"`
 	App     string `json:"app_dsn,omitzero"`
+	Across  string `json:"across_dsn,omitzero"`
 	Backup  string `json:"backup_dsn,omitzero"`
 }
 

@@ -48,6 +48,7 @@ says "looks". It needs no --app-dsn.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			d := &doctor{}
 			d.flags(fs, "library", envLibrary)
+			fs.StringVar(&d.acrossDSN, "across-dsn", "", "the postgres:// `URL` of the across login; default: $"+envAcross+", else it is not checked")
 			fs.StringVar(&d.appDSN, "app-dsn", "", "the postgres:// `URL` of the app login; default: $"+envApp)
 			fs.StringVar(&d.key, "key", "", "the root key `FILE`;\ndefault: root.key in the directory; with --dsn: not checked")
 			fs.StringVar(&d.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql; default: not checked")
@@ -69,6 +70,7 @@ type doctor struct {
 
 	copies     place
 	appDSN     string
+	acrossDSN  string
 	key        string
 	migrations string
 	pending    time.Duration

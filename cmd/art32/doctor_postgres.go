@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 
@@ -8,6 +9,19 @@ import (
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
+
+// resolveLogins takes from the environment what no flag gives.
+func (d *doctor) resolveLogins() error {
+	if d.appDSN = cmp.Or(d.appDSN, os.Getenv(envApp)); d.appDSN == "" {
+		return usagef("--app-dsn URL (or $%s) is required beside --dsn", envApp)
+	}
+	if d.acrossDSN = cmp.Or(d.acrossDSN, os.Getenv(envAcross)); d.acrossDSN != "" {
+		if err := checkDSN("--across-dsn", d.acrossDSN); err != nil {
+			return err
+		}
+	}
+	return checkDSN("--app-dsn", d.appDSN)
+}
 
 // database looks at a PostgreSQL database.
 func (d *doctor) database(ctx context.Context) error {
@@ -17,13 +31,7 @@ func (d *doctor) database(ctx context.Context) error {
 	if foreign, err := d.look(ctx); err != nil || foreign {
 		return err
 	}
-	if d.appDSN == "" {
-		d.appDSN = os.Getenv(envApp)
-	}
-	if d.appDSN == "" {
-		return usagef("--app-dsn URL (or $%s) is required beside --dsn", envApp)
-	}
-	if err := checkDSN("--app-dsn", d.appDSN); err != nil {
+	if err := d.resolveLogins(); err != nil {
 		return err
 	}
 	app, err := openPostgres(ctx, d.appDSN)
@@ -58,7 +66,7 @@ func (d *doctor) database(ctx context.Context) error {
 // catalogue asks the engine for what it refuses to open.
 func (d *doctor) catalogue(ctx context.Context, lines []tenancy.Line) error {
 	o := postgres.SetupOptions{Migrations: d.app, Lines: lines}
-	findings, err := postgres.Inspect(ctx, postgres.Logins{Library: d.dsn, App: d.appDSN}, nil, &o)
+	findings, err := postgres.Inspect(ctx, postgres.Logins{Library: d.dsn, App: d.appDSN, Across: d.acrossDSN}, nil, &o)
 	if err != nil {
 		return err
 	}

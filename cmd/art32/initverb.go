@@ -28,16 +28,17 @@ func initVerb() verb {
 		login: "the owner's login, which may create roles (--dsn), or write access to the directory (--data)",
 		more: `SQLite: makes the directory, the root key, the keystore and the platform's file.
 Repeating it changes nothing that is there.
-PostgreSQL: makes the roles, the three logins, all tables and the key of the seal,
-and shows the three DSNs once: of the library, of the application's own SQL, and of
-the program that makes backups. They hold passwords. Repeating it is refused, since
-it would give the logins new passwords; art32 migrate applies migrations.`,
+PostgreSQL: makes the roles, the four logins, all tables and the key of the seal,
+and shows the four DSNs once: of the library, of the application's own SQL, of
+programs that read over tenants (tenancy.DB.Across), and of the one that makes
+backups. They hold passwords. Repeating it is refused, since it would give the
+logins new passwords; art32 migrate applies migrations.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			i := &initiation{}
 			i.flags(fs, "owner's", envOwner)
 			fs.StringVar(&i.key, "key", "", "the root key `FILE`, made where there is none;\ndefault: root.key in the directory; with --dsn: none is made")
 			fs.StringVar(&i.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql")
-			fs.StringVar(&i.out, "out", "", "PostgreSQL: write the three DSNs to this new `FILE`, mode 0600, and not to the screen")
+			fs.StringVar(&i.out, "out", "", "PostgreSQL: write the four DSNs to this new `FILE`, mode 0600, and not to the screen")
 			fs.BoolVar(&i.again, "new-passwords", false, "PostgreSQL: repeat it on a prepared database; running instances need the new DSNs")
 			return i.run
 		},
@@ -310,7 +311,8 @@ func (i *initiation) report(out *output, logins *postgres.Logins) error {
 	value := map[string]any{"ok": true, "steps": i.made}
 	if logins != nil && i.out == "" {
 		printLogins(out, *logins)
-		value["library_dsn"], value["app_dsn"], value["backup_dsn"] = logins.Library, logins.App, logins.Backup
+		value["library_dsn"], value["app_dsn"] = logins.Library, logins.App
+		value["across_dsn"], value["backup_dsn"] = logins.Across, logins.Backup
 	}
 	return out.value(value)
 }

@@ -17,11 +17,12 @@ const (
 	envOwner   = "ART32_OWNER_DSN"
 	envLibrary = "ART32_DSN"
 	envApp     = "ART32_APP_DSN"
+	envAcross  = "ART32_ACROSS_DSN"
 	envBackup  = "ART32_BACKUP_DSN"
 )
 
 func envDSNs() []string {
-	return []string{os.Getenv(envOwner), os.Getenv(envLibrary), os.Getenv(envApp), os.Getenv(envBackup)}
+	return []string{os.Getenv(envOwner), os.Getenv(envLibrary), os.Getenv(envApp), os.Getenv(envAcross), os.Getenv(envBackup)}
 }
 
 // target is the database that a verb works on.

@@ -31,6 +31,9 @@ type Scope struct {
 	// Closed admits a tenant that is closed: what is left of it is erased, and
 	// its log sealed and verified.
 	Closed bool
+	// Access is the access over tenants that the transaction reads under, in
+	// [Engine.Begin]; nil for none. Nothing can be written.
+	Access uuid.UUID
 	// ReadOnly is for [Engine.BeginSQL]: nothing can be written, and no writer is in
 	// the way.
 	ReadOnly bool

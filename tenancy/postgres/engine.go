@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jmoiron/sqlx"
@@ -18,6 +19,7 @@ type pgEngine struct {
 	library  *pgxpool.Pool
 	platform *sql.DB // the library login, for leases and the outbox
 	app      *sqlx.DB
+	across   *pgxpool.Pool // nil without such a login
 	// appConfig opens the app login for the inspection.
 	appConfig *pgx.ConnConfig
 	seal      atomic.Pointer[seal]
@@ -28,7 +30,13 @@ var _ engine.Engine = (*pgEngine)(nil)
 func (e *pgEngine) Dialect() migrate.Dialect { return migrate.Postgres }
 
 func (e *pgEngine) Begin(_ context.Context, s engine.Scope) (engine.Tx, error) {
-	return &libraryTx{pool: e.library, scope: s}, nil
+	if s.Access == uuid.Nil {
+		return &libraryTx{pool: e.library, scope: s}, nil
+	}
+	if e.across == nil {
+		return nil, &engine.Error{Kind: engine.Forbidden, Text: "Open was given no login that reads over tenants (Logins.Across)"}
+	}
+	return &libraryTx{pool: e.across, scope: s}, nil
 }
 
 func (e *pgEngine) Platform() *sql.DB { return e.platform }
@@ -39,5 +47,8 @@ func (e *pgEngine) Close() error {
 		err = perr
 	}
 	e.library.Close()
+	if e.across != nil {
+		e.across.Close()
+	}
 	return err
 }

@@ -100,6 +100,29 @@ func strangers(group string) check {
 //nolint:gochecknoglobals // a table of constants
 var libraryChecks = []check{strangers("art32_library")}
 
+// acrossChecks run under the across login, where there is one.
+//
+//nolint:gochecknoglobals // a table of constants
+var acrossChecks = []check{
+	strangers("art32_across"),
+	{
+		`SELECT 'role ' || current_user || ' may write to ' || c.oid::regclass FROM pg_catalog.pg_class c
+		WHERE c.relkind IN ('r', 'p', 'v', 'f') AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+		AND c.relnamespace::regnamespace::text NOT LIKE 'pg_%' AND has_schema_privilege(c.relnamespace, 'USAGE')
+		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) AND $1::text[] IS NOT NULL`,
+		"REVOKE it: it reads over tenants",
+	},
+	{
+		`SELECT 'role ' || current_user || ' reads ' || c.oid::regclass || ' without an access' FROM pg_catalog.pg_class c
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
+		AND c.relnamespace::regnamespace::text NOT LIKE 'pg_%' AND has_schema_privilege(c.relnamespace, 'USAGE')
+		AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'))
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'art32_across_guard' AND c.relforcerowsecurity)
+		AND $1::text[] IS NOT NULL`,
+		"SELECT art32.protect('…') in a migration, or REVOKE it",
+	},
+}
+
 // appChecks run under the app login.
 //
 //nolint:gochecknoglobals // a table of constants
@@ -128,7 +151,7 @@ var appChecks = []check{
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.polname
 			AND x.polpermissive = p.polpermissive AND x.polcmd = p.polcmd AND x.polroles = p.polroles
 			AND regexp_replace(pg_get_expr(x.polqual, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') = pg_get_expr(p.polqual, p.polrelid)
-			AND regexp_replace(pg_get_expr(x.polwithcheck, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') = pg_get_expr(p.polwithcheck, p.polrelid))`,
+			AND regexp_replace(pg_get_expr(x.polwithcheck, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') IS NOT DISTINCT FROM pg_get_expr(p.polwithcheck, p.polrelid))`,
 		"SELECT art32.protect('…') in a migration",
 	},
 	{
@@ -212,11 +235,20 @@ func (e *pgEngine) settings(ctx context.Context) ([]Finding, error) {
 		`SELECT 'setting for role ' || r.rolname || coalesce(' in database ' || d.datname, '') || ': ' || split_part(c.setting, '=', 1)
 		FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
 		LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c(setting)
-		WHERE r.rolname = ANY ($1::text[])`, []string{e.library.Config().ConnConfig.User, e.appConfig.User})
+		WHERE r.rolname = ANY ($1::text[])`, e.users())
 	if err != nil {
 		return nil, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 	}
 	return out, nil
+}
+
+// users are the names of the logins.
+func (e *pgEngine) users() []string {
+	all := []string{e.library.Config().ConnConfig.User, e.appConfig.User}
+	if e.across != nil {
+		all = append(all, e.across.Config().ConnConfig.User)
+	}
+	return all
 }
 
 // look runs all checks.
@@ -224,10 +256,17 @@ func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []
 	app := stdlib.OpenDB(*e.appConfig)
 	defer app.Close()
 	tables := declared(schema)
-	for _, look := range []struct {
+	type checked struct {
 		db     *sql.DB
 		checks []check
-	}{{e.platform, roleChecks}, {e.platform, libraryChecks}, {app, roleChecks}, {app, appChecks}} {
+	}
+	looks := []checked{{e.platform, roleChecks}, {e.platform, libraryChecks}, {app, roleChecks}, {app, appChecks}}
+	if e.across != nil {
+		across := stdlib.OpenDBFromPool(e.across)
+		defer across.Close()
+		looks = append(looks, checked{across, roleChecks}, checked{across, acrossChecks})
+	}
+	for _, look := range looks {
 		for _, c := range look.checks {
 			more, err := c.run(ctx, look.db, tables)
 			if err != nil {

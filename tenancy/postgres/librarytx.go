@@ -17,10 +17,11 @@ import (
 // The statements that open a transaction of library text. The tenant's row is
 // looked up on the way: an unknown or closed tenant fails by a division by zero,
 // so that no statement of the batch runs without a context. closedText admits those
-// that are closed.
+// that are closed; acrossText admits one of which an access may read.
 const (
 	tenantText   = "SELECT 1 / count(set_config('art32.tenant', id::text, true)) FROM art32.tenants WHERE id = $1 AND closed_at IS NULL"
 	closedText   = "SELECT 1 / count(set_config('art32.tenant', id::text, true)) FROM art32.tenants WHERE id = $1"
+	acrossText   = "SELECT 1 / count(set_config('art32.access', $2::text, true) || set_config('art32.tenant', t::text, true)) FROM art32.open_across($1, $2) t"
 	platformText = "SELECT set_config('art32.tenant', $1, true)"
 )
 
@@ -146,6 +147,8 @@ func (t *libraryTx) context() engine.Stmt {
 	switch {
 	case t.scope.Tenant == uuid.Nil:
 		return engine.Stmt{SQL: platformText, Args: []any{uuid.Nil}}
+	case t.scope.Access != uuid.Nil:
+		return engine.Stmt{SQL: acrossText, Args: []any{&t.scope.Tenant, &t.scope.Access}}
 	case t.scope.Closed:
 		return engine.Stmt{SQL: closedText, Args: []any{&t.scope.Tenant}}
 	}

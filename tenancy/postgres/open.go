@@ -30,7 +30,7 @@ type Options struct {
 	// restored later can be brought to the same state. Default: none.
 	Ledger tenancy.ErasureLedger
 
-	// MaxConns bounds each of the two pools. Default: 4 per processor, as
+	// MaxConns bounds each of the pools, one for a login. Default: 4 per processor, as
 	// pgxpool counts, at least 4.
 	MaxConns int
 
@@ -82,31 +82,49 @@ func Open(
 	return db, nil
 }
 
-// connect makes the pools of both logins.
+// connect makes the pools of the logins.
 func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) {
-	library, err := pgxpool.ParseConfig(logins.Library)
-	if err != nil {
-		return nil, errors.New("postgres: open: library login: not a valid postgres:// URL")
-	}
 	app, err := pgx.ParseConfig(logins.App)
 	if err != nil {
 		return nil, errors.New("postgres: open: app login: not a valid postgres:// URL")
 	}
-	if err := errors.Join(verified("library", &library.ConnConfig.Config), verified("app", &app.Config)); err != nil {
+	if err := verified("app", &app.Config); err != nil {
+		return nil, err
+	}
+	e := &pgEngine{appConfig: app}
+	if e.library, err = fixedText(ctx, "library", logins.Library, o); err != nil {
+		return nil, err
+	}
+	if logins.Across != "" {
+		if e.across, err = fixedText(ctx, "across", logins.Across, o); err != nil {
+			e.library.Close()
+			return nil, err
+		}
+	}
+	e.platform = stdlib.OpenDBFromPool(e.library)
+	e.app = sqlx.NewDb(sql.OpenDB(&connector{config: &app.Config, seal: e.seal.Load}), "pgx")
+	e.app.SetMaxOpenConns(int(e.library.Config().MaxConns))
+	e.app.SetMaxIdleConns(int(e.library.Config().MaxConns))
+	return e, nil
+}
+
+// fixedText makes the pool of a login that runs text of the library's alone.
+func fixedText(ctx context.Context, name, dsn string, o *Options) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("postgres: open: " + name + " login: not a valid postgres:// URL")
+	}
+	if err := verified(name, &c.ConnConfig.Config); err != nil {
 		return nil, err
 	}
 	if o.MaxConns > 0 {
-		library.MaxConns = int32(min(o.MaxConns, 1<<15))
+		c.MaxConns = int32(min(o.MaxConns, 1<<15))
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, library)
+	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: open: %w", unreachable(err))
 	}
-	e := &pgEngine{library: pool, platform: stdlib.OpenDBFromPool(pool), appConfig: app}
-	e.app = sqlx.NewDb(sql.OpenDB(&connector{config: &app.Config, seal: e.seal.Load}), "pgx")
-	e.app.SetMaxOpenConns(int(library.MaxConns))
-	e.app.SetMaxIdleConns(int(library.MaxConns))
-	return e, nil
+	return pool, nil
 }
 
 // verified refuses a login over a network if one of its servers is not verified

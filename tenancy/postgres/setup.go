@@ -41,10 +41,14 @@ func own() tenancy.Line {
 }
 
 // Logins are the DSNs (postgres:// URLs) of a database. They hold passwords.
-// [Open] works with the first two.
+// [Open] works with the first two, and with the third where it is given.
 type Logins struct {
 	Library string // text that the library wrote
 	App     string // text that callers wrote
+	// Across reads rows of tenants for [tenancy.DB.Across], while an access lasts
+	// that was written down, and writes nothing. Without it, Across is refused:
+	// give it to the programs that need it.
+	Across string
 	// Backup reads the rows of all tenants, for package backup alone: it belongs
 	// to the program that makes backups. Where the owner's login is no superuser,
 	// it lacks that right until a superuser gives it, and backups are refused.
@@ -97,7 +101,7 @@ func (o *SetupOptions) lines(log tenancy.ChangeRecorder) []tenancy.Line {
 // of the library and the application's own. ownerDSN is a postgres:// URL of a
 // login that may create roles and owns the database; a superuser will do. It
 // creates the roles <database>_owner (no login), <database>_library,
-// <database>_app and <database>_backup, gives the logins new passwords and
+// <database>_app, <database>_across and <database>_backup, gives the logins new passwords and
 // returns their DSNs.
 // A name too long for that is cut and marked with a hash.
 // Repeating it is safe, but running instances must be given the new DSNs; to
@@ -127,6 +131,9 @@ func Migrate(ctx context.Context, ownerDSN string, o *SetupOptions) error {
 		return err
 	}
 	defer s.close()
+	if err := s.missingGroups(ctx); err != nil {
+		return setupErr("create roles", err)
+	}
 	return s.migrate(ctx, o.lines(nil))
 }
 
@@ -242,19 +249,35 @@ END %s`, mark, literal(name), ident(name), options, mark)
 
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
+// groups creates the roles of which the logins are members, on the whole server.
+func groups() (all []string) {
+	for _, kind := range []string{"library", "app", "across"} {
+		all = append(all, createRole("art32_"+kind, "NOLOGIN"))
+	}
+	return all
+}
+
+// missingGroups creates those that an older version did not know.
+func (s *setup) missingGroups(ctx context.Context) error {
+	var there int
+	err := s.conn.QueryRowContext(ctx, "SELECT count(*) FROM pg_catalog.pg_roles WHERE rolname IN ('art32_library', 'art32_app', 'art32_across')").Scan(&there)
+	if err != nil || there == 0 || there == len(groups()) { // none: it was never set up
+		return err
+	}
+	return s.exec(ctx, groups()...)
+}
+
 func (s *setup) roles(ctx context.Context) error {
 	owner, db := ident(s.role("owner")), ident(s.database)
-	err := s.exec(ctx,
-		createRole("art32_library", "NOLOGIN"),
-		createRole("art32_app", "NOLOGIN"),
+	err := s.exec(ctx, append(groups(),
 		createRole(s.role("owner"), "NOLOGIN"),
 		"GRANT "+owner+" TO CURRENT_USER",
 		"GRANT CREATE ON DATABASE "+db+" TO "+owner,
 		"REVOKE ALL ON DATABASE "+db+" FROM PUBLIC",
 		"REVOKE ALL ON SCHEMA public FROM PUBLIC",
 		"GRANT USAGE, CREATE ON SCHEMA public TO "+owner,
-		"GRANT USAGE ON SCHEMA public TO art32_library, art32_app",
-	)
+		"GRANT USAGE ON SCHEMA public TO art32_library, art32_app, art32_across",
+	)...)
 	// Where an earlier Setup took it from everybody, as after a change of the
 	// database's name, the functions of the migrations need it back.
 	_ = s.exec(ctx, "GRANT USAGE ON LANGUAGE plpgsql TO "+owner)
@@ -319,7 +342,7 @@ func (s *setup) sealKey(ctx context.Context) error { return s.exec(ctx, newSealK
 // once, the later one's are valid.
 func (s *setup) logins(ctx context.Context, ownerDSN string) (l Logins, err error) {
 	var create, change []string
-	for kind, dsn := range map[string]*string{"library": &l.Library, "app": &l.App, "backup": &l.Backup} {
+	for kind, dsn := range map[string]*string{"library": &l.Library, "app": &l.App, "across": &l.Across, "backup": &l.Backup} {
 		first, more, err := s.login(kind, ownerDSN, dsn)
 		if err != nil {
 			return Logins{}, err

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -63,6 +66,51 @@ func TestSetupTwice(t *testing.T) {
 	if err := postgres.Migrate(t.Context(), w.owner, options(t)); err != nil {
 		t.Errorf("migrate again: %v", err)
 	}
+}
+
+// A database of before there was access over tenants is migrated: its tables can be
+// read so too.
+func TestMigrateBeforeAcross(t *testing.T) {
+	t.Parallel()
+	w := &world{owner: dbtest.Postgres(t)}
+	older := options(t)
+	older.Lines = []tenancy.Line{until(t, postgres.Lines()[0], "0004")}
+	var err error
+	if w.logins, err = postgres.Setup(t.Context(), w.owner, older); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.Migrate(t.Context(), w.owner, options(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t)
+	w.a = w.tenant(t, "A")
+	c := w.insert(w.a, t, "Anton")
+	ctx := tenancy.WithReason(tenancy.WithActor(t.Context(), someone), "why")
+	err = w.db.Across(ctx, tenancy.Access{Ticket: "T", Life: time.Minute}, func(_ context.Context, x *tenancy.Across) error {
+		_, err := customers.Get(w.a, x, c.ID)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// until is a line as it was when the file that begins with last was its newest.
+func until(t *testing.T, line tenancy.Line, last string) tenancy.Line {
+	t.Helper()
+	older := fstest.MapFS{}
+	err := fs.WalkDir(line.FS, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name()[:len(last)] > last {
+			return err
+		}
+		data, err := fs.ReadFile(line.FS, path)
+		older[path] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tenancy.Line{Name: line.Name, FS: older}
 }
 
 // Setups at once on one database leave it in order, and the logins of the last
