@@ -14,10 +14,10 @@ import (
 	"github.com/art32/art32/tenancy/postgres"
 )
 
-// stolen is the across login in other hands than the library's.
-func (w *world) stolen(tb testing.TB) *sqlx.DB {
+// stolen is a login in other hands than the library's.
+func stolen(tb testing.TB, dsn string) *sqlx.DB {
 	tb.Helper()
-	db, err := sqlx.Open("pgx", w.logins.Across)
+	db, err := sqlx.Open("pgx", dsn)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestAcrossLogin(t *testing.T) {
 	w.insert(w.a, t, "a")
 	w.insert(w.b, t, "b")
 	a, b := tenantOf(t, w.a).String(), tenantOf(t, w.b).String()
-	db, admin := w.stolen(t), w.admin(t)
+	db, admin := stolen(t, w.logins.Across), w.admin(t)
 	access := func(until string, tenants any) string {
 		id := uuid.NewString()
 		admin.MustExec("INSERT INTO art32.accesses VALUES ($1, 'service:x', 'T', now() + $2::interval, $3::text::uuid[])", id, until, tenants)
@@ -125,7 +125,7 @@ func TestOpenRefusesAcross(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			var name string
-			if err := w.stolen(t).Get(&name, "SELECT quote_ident(current_user)"); err != nil {
+			if err := stolen(t, w.logins.Across).Get(&name, "SELECT quote_ident(current_user)"); err != nil {
 				t.Fatal(err)
 			}
 			admin := w.admin(t)

@@ -16,7 +16,7 @@ type scopeKey struct{}
 // goroutine at a time use it.
 type appConn struct {
 	wire    *wire
-	seal    func() *seal
+	seals   *seals
 	pending []engine.Stmt // begin and context, until the first statement
 	queue   []engine.Stmt // the library's statements that wait for the next
 	open    bool          // a transaction is, whether begun or pending
@@ -42,13 +42,17 @@ var (
 	_ driver.SessionResetter    = (*appConn)(nil)
 )
 
-// BeginTx implements [driver.ConnBeginTx]. It sends nothing.
+// BeginTx implements [driver.ConnBeginTx]. It sends nothing on the connection.
 func (c *appConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	s, ok := ctx.Value(scopeKey{}).(engine.Scope)
 	if !ok || c.open {
 		return nil, outside()
 	}
-	token := c.seal().mint(s, time.Now())
+	key, err := c.seals.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token := key.mint(s, time.Now())
 	begin := "BEGIN"
 	if c.reads = s.ReadOnly; c.reads {
 		begin = "BEGIN READ ONLY"
@@ -135,6 +139,9 @@ func (c *appConn) note(err error) {
 	}
 	if ok && e.Kind == engine.Forbidden {
 		c.denied++
+		if e.Code == "42501" { // perhaps it is the seal that was refused
+			c.seals.doubt.Store(true)
+		}
 	}
 	if c.wire.pg.IsClosed() || c.open && c.wire.pg.TxStatus() == 'I' {
 		c.broken = true

@@ -14,7 +14,7 @@ import (
 // statement runs outside a sealed transaction.
 type connector struct {
 	config *pgconn.Config
-	seal   func() *seal
+	seals  *seals
 }
 
 var _ driver.Connector = (*connector)(nil)
@@ -25,7 +25,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	return &appConn{wire: &wire{pg: pg}, seal: c.seal}, nil
+	return &appConn{wire: &wire{pg: pg}, seals: c.seals}, nil
 }
 
 // Driver implements [driver.Connector].

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -22,7 +21,7 @@ type pgEngine struct {
 	across   *pgxpool.Pool // nil without such a login
 	// appConfig opens the app login for the inspection.
 	appConfig *pgx.ConnConfig
-	seal      atomic.Pointer[seal]
+	seals     *seals
 }
 
 var _ engine.Engine = (*pgEngine)(nil)

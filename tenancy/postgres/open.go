@@ -65,7 +65,7 @@ func Open(
 		err = e.inspect(ctx, schema, o.lines(log), o)
 	}
 	if err == nil {
-		err = e.loadSeal(ctx)
+		_, err = e.seals.load(ctx)
 	}
 	if err == nil {
 		err = db.Fits(ctx, engine.Library)
@@ -102,7 +102,8 @@ func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) 
 		}
 	}
 	e.platform = stdlib.OpenDBFromPool(e.library)
-	e.app = sqlx.NewDb(sql.OpenDB(&connector{config: &app.Config, seal: e.seal.Load}), "pgx")
+	e.seals = &seals{db: e.platform, age: sealAge}
+	e.app = sqlx.NewDb(sql.OpenDB(&connector{config: &app.Config, seals: e.seals}), "pgx")
 	e.app.SetMaxOpenConns(int(e.library.Config().MaxConns))
 	e.app.SetMaxIdleConns(int(e.library.Config().MaxConns))
 	return e, nil
@@ -133,18 +134,6 @@ func verified(name string, c *pgconn.Config) error {
 	if !pglogin.Verified(c) {
 		return fmt.Errorf("postgres: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
 	}
-	return nil
-}
-
-// loadSeal reads the newest key of the seal.
-func (e *pgEngine) loadSeal(ctx context.Context) error {
-	var k seal
-	err := e.platform.QueryRowContext(ctx,
-		"SELECT id, ipad, opad FROM art32.seal_keys ORDER BY id DESC LIMIT 1").Scan(&k.id, &k.ipad, &k.opad)
-	if err != nil {
-		return fmt.Errorf("postgres: open: read the key of the seal: %w", translate(err, false))
-	}
-	e.seal.Store(&k)
 	return nil
 }
 

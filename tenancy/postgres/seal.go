@@ -1,9 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
+	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/art32/art32/internal/engine"
@@ -13,10 +18,61 @@ import (
 // text that lasts longer is refused from then on.
 const sealLife = 60 * time.Second
 
+// sealAge is how long an instance seals with a key before it looks for a newer one.
+const sealAge = 60 * time.Second
+
+// SealGrace is how long a key of the seal must open after it has a successor, so
+// that no statement is refused: an instance looks for a successor after 60 s, what
+// it sealed lives 60 s more, and clocks differ by at most 30 s.
+const SealGrace = 5 * time.Minute
+
 // seal mints sealed contexts under one key; see docs/formats/sealed-context.md.
 type seal struct {
 	id         int
 	ipad, opad []byte
+	read       time.Time // when it was the newest
+}
+
+// seals gives the newest key, as far as this instance knows.
+type seals struct {
+	db     *sql.DB // of the library login
+	age    time.Duration
+	mu     sync.Mutex // held by who reads
+	newest atomic.Pointer[seal]
+	doubt  atomic.Bool // a context was refused: there may be a newer key
+}
+
+// current is the key to seal with. Who finds it old reads whether there is a newer
+// one; others go on with it meanwhile, unless it was refused.
+func (s *seals) current(ctx context.Context) (*seal, error) {
+	k, doubt := s.newest.Load(), s.doubt.Load()
+	if !doubt && time.Since(k.read) < s.age {
+		return k, nil
+	}
+	if !s.mu.TryLock() {
+		if !doubt {
+			return k, nil
+		}
+		s.mu.Lock()
+	}
+	defer s.mu.Unlock()
+	if other := s.newest.Load(); other != k { // somebody was faster
+		return other, nil
+	}
+	return s.load(ctx)
+}
+
+// load reads the newest key of the seal.
+func (s *seals) load(ctx context.Context) (*seal, error) {
+	k := seal{read: time.Now()}
+	err := s.db.QueryRowContext(ctx,
+		"SELECT id, ipad, opad FROM art32.seal_keys WHERE retires_at IS NULL ORDER BY id DESC LIMIT 1").Scan(&k.id, &k.ipad, &k.opad)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: read the key of the seal: %w", translate(err, false))
+	}
+	s.newest.Store(&k)
+	s.doubt.Store(false)
+	return &k, nil
 }
 
 // mint writes the context of s, valid until now + [sealLife]. Its parts hold no

@@ -320,24 +320,6 @@ func (s *setup) migrate(ctx context.Context, lines []tenancy.Line) (err error) {
 	return nil
 }
 
-// newSealKey draws a key of 64 bytes from the server's random source and mixes
-// it with the pads, all on the server: a key that travelled as a parameter could
-// end in its log.
-const newSealKey = `WITH k AS MATERIALIZED (
-	SELECT string_agg(part, ''::bytea) AS key FROM (
-		SELECT sha256(string_agg(uuid_send(gen_random_uuid()), ''::bytea)) AS part
-		FROM generate_series(1, 8) i GROUP BY i % 2) halves
-)
-INSERT INTO art32.seal_keys (id, ipad, opad)
-SELECT 1,
-	(SELECT string_agg(set_byte('\x00', 0, get_byte(key, i) # x'36'::int), ''::bytea ORDER BY i) FROM generate_series(0, 63) i),
-	(SELECT string_agg(set_byte('\x00', 0, get_byte(key, i) # x'5c'::int), ''::bytea ORDER BY i) FROM generate_series(0, 63) i)
-FROM k WHERE NOT EXISTS (SELECT FROM art32.seal_keys)
-ON CONFLICT DO NOTHING`
-
-// sealKey draws the key of the sealed context unless there is one.
-func (s *setup) sealKey(ctx context.Context) error { return s.exec(ctx, newSealKey) }
-
 // logins creates the logins with new passwords, all or none: of two Setups at
 // once, the later one's are valid.
 func (s *setup) logins(ctx context.Context, ownerDSN string) (l Logins, err error) {
