@@ -61,6 +61,12 @@
 // Package tenancy/carrier takes tenant, actor and reason through job queues and
 // headers; [Key] names what a tenant owns in caches, file systems and buckets.
 //
+// # Over tenants
+//
+// [DB.Across] gives the vendor's support and invoices an access with a ticket and an
+// end, by which the verbs that read do so for one tenant after the other. It is in the
+// platform's log before it begins, and in each tenant's before a table of its is read.
+//
 // # Guarantees
 //
 // Without a tenant in the context every verb fails with [ErrNoTenant]. A row of

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -210,4 +211,35 @@ func ExampleNewRepository() {
 	// Output:
 	// tenancy: declare table bad: field City: column has no class: say art32:"personal" or art32:"open", or make it a field.Encrypted
 	// tenancy: declare table bad: field Plan: unknown word "opne" in the art32 tag
+}
+
+// Somebody of the vendor's looks into a tenant's rows under a ticket. Both the
+// platform's log and the tenant's know of it before the first row is read.
+func ExampleDB_Across() {
+	db, ctx, done, err := openExample(context.Background())
+	defer done()
+	if err == nil {
+		err = Patients.Insert(ctx, db, &Patient{Name: field.New("Änne Müller")})
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	support := tenancy.WithActor(context.Background(), tenancy.Person(uuid.New())) // a session sets it
+	support = tenancy.WithReason(support, "the list of patients stays empty")
+	access := tenancy.Access{Ticket: "SUP-4711", Life: 30 * time.Minute}
+	err = db.Across(support, access, func(ctx context.Context, x *tenancy.Across) error {
+		for tenant, err := range x.Tenants(ctx) {
+			if err != nil {
+				return err
+			}
+			n, err := Patients.Count(tenancy.WithTenant(ctx, tenant.ID), x)
+			fmt.Println(tenant.Name, n, err)
+		}
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// Praxis Dr. Weiß 1 <nil>
+	// <nil>
 }

@@ -169,6 +169,7 @@ func setLogins(ts *testscript.TestScript, l postgres.Logins) {
 	ts.Setenv("DB", "--dsn="+l.Library)
 	ts.Setenv("LIBRARY", l.Library)
 	ts.Setenv("APP", l.App)
+	ts.Setenv("ACROSS", l.Across)
 	ts.Setenv("BACKUP", l.Backup)
 }
 
@@ -250,6 +251,8 @@ func readLogins(file string) (postgres.Logins, error) {
 			l.Library = dsn
 		case envApp:
 			l.App = dsn
+		case envAcross:
+			l.Across = dsn
 		case envBackup:
 			l.Backup = dsn
 		}
@@ -258,7 +261,7 @@ func readLogins(file string) (postgres.Logins, error) {
 }
 
 // schemaWords begin statements that hit no row.
-var schemaWords = regexp.MustCompile(`DROP|CREATE|ALTER`)
+var schemaWords = regexp.MustCompile(`DROP|CREATE|ALTER|GRANT|REVOKE`)
 
 // runSQL is `sql TENANT TEXT`: plain SQL past all protection, as an
 // administrator of the database would type it. On SQLite it goes to the file of

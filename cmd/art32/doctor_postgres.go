@@ -3,7 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"os"
+	"time"
 
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
@@ -53,6 +56,9 @@ func (d *doctor) database(ctx context.Context) error {
 	if err := d.catalogue(ctx, begun(packageLines(), held)); err != nil {
 		return err
 	}
+	if err := d.sealAge(ctx, src.db); err != nil {
+		return err
+	}
 	store := seen(src.db, migrate.Postgres)
 	if d.key != "" {
 		d.root(ctx, store)
@@ -75,5 +81,24 @@ func (d *doctor) catalogue(ctx context.Context, lines []tenancy.Line) error {
 		faults[i] = bad(f.What, f.Mend)
 	}
 	d.add("TOM-8.1", "catalogue", faults...)
+	return nil
+}
+
+// sealAge looks at how old the key of the sealed context is.
+func (d *doctor) sealAge(ctx context.Context, db *sql.DB) error {
+	var created time.Time
+	err := db.QueryRowContext(ctx, "SELECT created_at FROM art32.seal_keys ORDER BY id DESC LIMIT 1").Scan(&created)
+	if errors.Is(err, sql.ErrNoRows) {
+		d.add("TOM-8.1", "key of the seal", bad("there is none", "art32 init --new-passwords, with the owner's login, makes one"))
+		return nil
+	}
+	if err != nil {
+		return fromServer(err)
+	}
+	var faults []fault
+	if time.Since(created) > d.keyAge {
+		faults = append(faults, bad("it seals since "+created.UTC().Format(time.DateOnly)+", for longer than --key-age", "art32 seal rotate"))
+	}
+	d.add("TOM-8.1", "key of the seal", faults...)
 	return nil
 }

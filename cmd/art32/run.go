@@ -34,6 +34,7 @@ func verbs() []verb {
 		initVerb(), migrateVerb(), doctorVerb(), auditVerifyVerb(), auditExportVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
 		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(), keysCopyVerb(), keysRestoreVerb(),
+		sealRotateVerb(),
 		erasureRecordVerb(), erasureVerifyVerb(), erasureTenantVerb(),
 		incidentOpenVerb(), incidentStatusVerb(), incidentNotifyVerb(), incidentContactVerb(), incidentCloseVerb(),
 	}

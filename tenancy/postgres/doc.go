@@ -2,13 +2,15 @@
 // shared tables, kept apart by the database itself.
 //
 // It carries clause TOM-8.1. [Setup] prepares a database with the owner's login;
-// [Open] works with two others. Text that the library wrote runs under the
+// [Open] works with others. Text that the library wrote runs under the
 // library login and row-level security. Text that a caller wrote runs under the
 // app login and a sealed context: tenant, actor and session under an HMAC that
 // the database verifies, so that no SQL can switch them
-// (docs/formats/sealed-context.md).
+// (docs/formats/sealed-context.md). [RotateSeal] gives its key a successor. A third
+// login reads over tenants for tenancy.DB.Across, and reads nothing without an access
+// that was written down and lasts.
 //
-// Every call of [Setup] gives both logins new passwords: running programs must
+// Every call of [Setup] gives the logins new passwords: running programs must
 // be given the new [Logins]. [Migrate] applies migrations and changes no
 // password. Where the log is an audit.Log, [SetupOptions.Lines] must hold
 // audit.Line(), else its tables are missing and Open refuses.
