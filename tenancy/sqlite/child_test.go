@@ -51,6 +51,8 @@ func child(job, dir string, tenant uuid.UUID) {
 			}
 		}
 		fmt.Println("error:", err)
+	case "many":
+		many(ctx, dir, arg)
 	case "readonly":
 		_ = syscall.Setgid(nobodyID)
 		_ = syscall.Setuid(nobodyID)
