@@ -5,13 +5,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/art32/art32/internal/guess"
 )
 
 // A first look at a system that does not use the library yet. It reads names of
 // tables and columns, settings and modes, and never a row.
 
 // tables are the columns of foreign tables by the name of the table.
-type tables map[string][]column
+type tables map[string][]guess.Column
 
 // names lists the tables in order.
 func (t tables) names() []string { return slices.Sorted(maps.Keys(t)) }
@@ -19,8 +21,8 @@ func (t tables) names() []string { return slices.Sorted(maps.Keys(t)) }
 // bound is the column that seems to bind a table to a tenant, or "".
 func (t tables) bound(table string) string {
 	for _, c := range t[table] {
-		if tenantBound(c.name) {
-			return c.name
+		if guess.Tenant(c.Name) {
+			return c.Name
 		}
 	}
 	return ""
@@ -29,7 +31,7 @@ func (t tables) bound(table string) string {
 // clear finds the columns that look personal and are stored in clear.
 func (t tables) clear() (found []fault) {
 	for _, name := range t.names() {
-		cols := personal(name, t[name])
+		cols := guess.Personal(name, t[name])
 		if len(cols) == 0 {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/art32/art32/internal/guess"
 	"github.com/art32/art32/internal/pglogin"
 )
 
@@ -229,13 +230,13 @@ func (l *pgLook) tables(ctx context.Context) (all tables, guarded map[string]str
 	}
 	defer rows.Close()
 	all, guarded = tables{}, map[string]string{}
-	kinds := map[string]kind{"text": kindText, "date": kindDate, "inet": kindAddress}
+	kinds := map[string]guess.Kind{"text": guess.Text, "date": guess.Date, "inet": guess.Address}
 	for rows.Next() {
 		var table, name, typ, guard string
 		if err := rows.Scan(&table, &name, &typ, &guard); err != nil {
 			return nil, nil, err
 		}
-		all[table] = append(all[table], column{name, kinds[typ]})
+		all[table] = append(all[table], guess.Column{Name: name, Kind: kinds[typ]})
 		guarded[table] = guard
 	}
 	return all, guarded, rows.Err()

@@ -14,6 +14,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/art32/art32/internal/guess"
 )
 
 // sqFile is a file of SQLite that the library did not make.
@@ -248,22 +250,22 @@ func (f sqFile) read(ctx context.Context, db *sql.DB) (tables, error) {
 		if err := rows.Scan(&table, &name, &typ); err != nil {
 			return nil, err
 		}
-		all[table] = append(all[table], column{name, sqliteKind(typ)})
+		all[table] = append(all[table], guess.Column{Name: name, Kind: sqliteKind(typ)})
 	}
 	return all, rows.Err()
 }
 
 // sqliteKind judges a declared type. SQLite binds nobody to it, so that what is
 // not clearly a number or bytes counts as text.
-func sqliteKind(typ string) kind {
+func sqliteKind(typ string) guess.Kind {
 	typ = strings.ToUpper(typ)
 	for _, number := range []string{"BLOB", "INT", "REAL", "FLOA", "DOUBLE", "BOOL", "NUMERIC", "DECIMAL"} {
 		if strings.Contains(typ, number) {
-			return kindOther
+			return guess.Other
 		}
 	}
 	if strings.Contains(typ, "DATE") || strings.Contains(typ, "TIME") {
-		return kindDate
+		return guess.Date
 	}
-	return kindText
+	return guess.Text
 }

@@ -233,38 +233,6 @@ func TestSupported(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]bool{
-		"tenant_id": true, "tenantId": true, "TenantID": true, "ORG_ID": true, "organisation_id": true, "mandant_id": true, "MandantenNr": true,
-		"id": false, "tenants_count": false, "customer": false, "product_id": false,
-	} {
-		if got := tenantBound(name); got != want {
-			t.Errorf("tenantBound(%q) = %v", name, got)
-		}
-	}
-	for name, want := range map[string]bool{
-		"email": true, "contactEmail": true, "first_name": true, "firstName": true, "Geburtsdatum": true, "telefonnummer": true, "straße": true,
-		"iban": true, "last_login_ip_address": true, "display_name": true, "e_mail": true,
-		"file_name": false, "name_id": false, "title": false, "status": false, "female_ratio": false, "telemetry": false, "mailbox_size": false,
-	} {
-		if got := (column{name, kindText}).looksPersonal(); got != want {
-			t.Errorf("looksPersonal(%q) = %v", name, got)
-		}
-	}
-	for _, test := range []struct {
-		table string
-		want  int
-	}{{"users", 1}, {"app_users", 1}, {"kunden", 1}, {"products", 0}} {
-		if got := personal(test.table, []column{{"name", kindText}}); len(got) != test.want {
-			t.Errorf("name of %s: %v", test.table, got)
-		}
-	}
-	if got := personal("users", []column{{"email", kindOther}, {"birthday", kindDate}, {"created_at", kindDate}}); len(got) != 1 {
-		t.Errorf("types: %v", got)
-	}
-}
-
 // TestLogged judges the settings of the server.
 func TestLogged(t *testing.T) {
 	t.Parallel()

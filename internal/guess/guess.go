@@ -1,4 +1,7 @@
-package main
+// Package guess tells by the names of tables and columns what a system that does
+// not use the library holds. Nothing here reads a value, and a guess is never a
+// decision.
+package guess
 
 import (
 	"slices"
@@ -6,23 +9,21 @@ import (
 	"unicode"
 )
 
-// What a system that does not use the library holds is guessed from the names of
-// its columns. Nothing here reads a value.
-
-// column is a column of a foreign table.
-type column struct {
-	name string
-	kind kind
+// Column is a column of a foreign table.
+type Column struct {
+	Name string // as the table has it
+	Kind Kind   // of its type
 }
 
-// kind is what the type of a column can hold in clear.
-type kind int
+// Kind is what the type of a column can hold in clear.
+type Kind int
 
+// The kinds of columns.
 const (
-	kindOther kind = iota // bytes, numbers, switches
-	kindText
-	kindDate
-	kindAddress // of a network
+	Other Kind = iota // bytes, numbers, switches
+	Text
+	Date
+	Address // of a network
 )
 
 // tenantNames are columns that bind a row to a customer of the vendor, without
@@ -81,18 +82,18 @@ func split(name string) []string {
 	return all
 }
 
-// tenantBound reports whether a column looks as if it named a tenant.
-func tenantBound(name string) bool { return tenantNames[strings.Join(split(name), "")] }
+// Tenant reports whether a column looks as if it named a tenant.
+func Tenant(name string) bool { return tenantNames[strings.Join(split(name), "")] }
 
-// personal lists the columns of a table that look personal and are in clear.
-func personal(table string, cols []column) []string {
+// Personal lists the columns of a table that look personal and are in clear.
+func Personal(table string, cols []Column) []string {
 	var sure, names []string
 	for _, c := range cols {
 		switch {
 		case c.looksPersonal():
-			sure = append(sure, c.name)
-		case c.kind == kindText && strings.EqualFold(c.name, "name"):
-			names = append(names, c.name)
+			sure = append(sure, c.Name)
+		case c.Kind == Text && strings.EqualFold(c.Name, "name"):
+			names = append(names, c.Name)
 		}
 	}
 	if len(sure) > 0 || slices.ContainsFunc(split(table), func(w string) bool { return personTables[w] }) {
@@ -101,16 +102,16 @@ func personal(table string, cols []column) []string {
 	return nil
 }
 
-func (c column) looksPersonal() bool {
-	parts := split(c.name)
-	switch c.kind {
-	case kindText:
+func (c Column) looksPersonal() bool {
+	parts := split(c.Name)
+	switch c.Kind {
+	case Text:
 		return personalText(parts)
-	case kindDate:
+	case Date:
 		return slices.ContainsFunc(parts, func(w string) bool {
 			return w == "dob" || strings.HasPrefix(w, "birth") || strings.HasPrefix(w, "geburt")
 		})
-	case kindAddress:
+	case Address:
 		return true
 	}
 	return false
