@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 )
 
 // Weakness names something for which [Open] refuses a database, and which a
@@ -34,12 +35,17 @@ const (
 	// that what one has is hidden from others, but not their rows. A key of one
 	// uuid by itself, which nobody guesses, is no finding.
 	UnsafeSharedKeys Weakness = "shared-keys"
+	// UnsafeWatched accepts tables that art32.unsafe_watch leaves open to the login of
+	// an older application while they are carried over. It gives up that the rows of
+	// these tables are kept apart in what that login does; the logins of the library
+	// are held as elsewhere. SELECT art32.unwatch('…') ends it for a table.
+	UnsafeWatched Weakness = "watched-tables"
 )
 
 // acceptable are the names that a caller may give.
 //
 //nolint:gochecknoglobals // a constant
-var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeSharedKeys}
+var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeSharedKeys, UnsafeWatched}
 
 // weaknesses lists for each what the app login must not be able to execute.
 var weaknesses = []struct {
@@ -75,13 +81,16 @@ func weak(ctx context.Context, app *sql.DB) (out []Finding, err error) {
 		}
 		out = append(out, found...)
 	}
-	for _, query := range []string{sharedUnique, sharedForeign} {
-		found, err := findings(ctx, app, "", sharedTables+query)
+	for _, q := range []struct {
+		text string
+		name Weakness
+	}{{sharedTables + sharedUnique, UnsafeSharedKeys}, {sharedTables + sharedForeign, UnsafeSharedKeys}, {watchedTables, UnsafeWatched}} {
+		found, err := findings(ctx, app, "", q.text)
 		if err != nil {
 			return nil, err
 		}
 		for i := range found {
-			found[i].Weakness = UnsafeSharedKeys
+			found[i].Weakness = q.name
 		}
 		out = append(out, found...)
 	}
@@ -115,6 +124,10 @@ const (
 	FROM tenants t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.id AND f.contype = 'f' JOIN tenants o ON o.id = f.confrelid
 	WHERE NOT EXISTS (SELECT FROM unnest(f.conkey, f.confkey) k(own, other) WHERE k.own = t.tenant AND k.other = o.tenant)
 	ORDER BY 1`
+	watchedTables = `SELECT format('table %s is watched: role %s reads and writes the rows of all tenants', p.polrelid::regclass,
+		(SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END, ', ') FROM unnest(p.polroles) r)),
+	format('SELECT art32.unwatch(%L)', p.polrelid::regclass::text)
+	FROM pg_catalog.pg_policy p WHERE p.polname = 'art32_unsafe_watch' ORDER BY 1`
 )
 
 // known refuses names that are not those of a weakness.
@@ -136,8 +149,15 @@ func accept(ctx context.Context, o *Options, found []Finding) []Finding {
 	for _, w := range acceptable {
 		is := func(f Finding) bool { return f.Weakness == w }
 		if slices.Contains(o.Unsafe, w) && slices.ContainsFunc(found, is) {
+			var what []string
+			for _, f := range found {
+				if is(f) {
+					what = append(what, f.What)
+				}
+			}
 			found = slices.DeleteFunc(found, is)
-			logger.WarnContext(ctx, "postgres: a weakness of the database is accepted", slog.String("weakness", string(w)))
+			logger.WarnContext(ctx, "postgres: a weakness of the database is accepted",
+				slog.String("weakness", string(w)), slog.String("found", strings.Join(what, "; ")))
 		}
 	}
 	return found
