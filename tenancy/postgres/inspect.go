@@ -150,8 +150,8 @@ var appChecks = []check{
 			OR c.oid IN (SELECT to_regclass(t) FROM unnest($1::text[]) t))
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.polname
 			AND x.polpermissive = p.polpermissive AND x.polcmd = p.polcmd AND x.polroles = p.polroles
-			AND regexp_replace(pg_get_expr(x.polqual, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') = pg_get_expr(p.polqual, p.polrelid)
-			AND regexp_replace(pg_get_expr(x.polwithcheck, x.polrelid), '^[(]\S+ = ', '(tenant_id = ') IS NOT DISTINCT FROM pg_get_expr(p.polwithcheck, p.polrelid))`,
+			AND regexp_replace(pg_get_expr(x.polqual, x.polrelid), '^[(]("([^"]|"")+"|\S+) = ', '(tenant_id = ') = pg_get_expr(p.polqual, p.polrelid)
+			AND regexp_replace(pg_get_expr(x.polwithcheck, x.polrelid), '^[(]("([^"]|"")+"|\S+) = ', '(tenant_id = ') IS NOT DISTINCT FROM pg_get_expr(p.polwithcheck, p.polrelid))`,
 		"SELECT art32.protect('…') in a migration",
 	},
 	{
