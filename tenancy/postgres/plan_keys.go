@@ -110,7 +110,7 @@ func (p *planner) index(t *tableState, unique, name, rest string) {
 	text := " IF NOT EXISTS " + name + " ON " + t.name + " USING btree (" + rest
 	why := ""
 	if !t.partitioned {
-		why = t.size()+": CREATE "+unique+"INDEX CONCURRENTLY"+text+";"
+		why = t.size() + ": CREATE " + unique + "INDEX CONCURRENTLY" + text + ";"
 	}
 	p.say(indexes, why, "CREATE "+unique+"INDEX"+text)
 }
