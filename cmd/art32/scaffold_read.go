@@ -103,9 +103,9 @@ func (t *foundTable) alter() string {
 		return "-- No text of this table looks personal by its name.\n"
 	}
 	return "-- Text becomes bytes, which are read in clear until the DATE of the struct, and sealed\n" +
-		"-- with the next change of their row or by tenancy.DB.Reseal. The table is rewritten and\n" +
-		"-- locked meanwhile; programs that read text fail from here on. Unique constraints on these\n" +
-		"-- columns hold no more, since ciphertexts differ: those of the blind indexes take their place.\n" +
+		"-- when anything of their row is written. The table is rewritten and locked meanwhile;\n" +
+		"-- programs that read text fail from here on. Unique constraints on these columns hold no\n" +
+		"-- more, since ciphertexts differ: those of the blind indexes take their place.\n" +
 		"ALTER TABLE " + t.quoted + "\n\t" + strings.Join(changes, ",\n\t") + ";\n" + strings.Join(indexes, "")
 }
 

@@ -87,7 +87,8 @@
 // watch and end and large objects that belong to all, is refused as well, until
 // a superuser runs the statements that the list holds, or the caller accepts it
 // by name: [UnsafeSharedSessions], [UnsafeLargeObjects], [UnsafeSharedKeys],
-// [UnsafeWatched]. A connection that ran callers' text is reset before its next use.
+// [UnsafeWatched], [UnsafeUnprotected]. A connection that ran callers' text is reset
+// before its next use.
 //
 // # Not covered
 //

@@ -123,6 +123,12 @@ var acrossChecks = []check{
 	},
 }
 
+// untouched is a table that nothing of the library was ever given: no policy, and
+// no right to any of its logins.
+const untouched = `(NOT EXISTS (SELECT FROM pg_catalog.pg_policy own WHERE own.polrelid = c.oid AND own.polname LIKE 'art32\_%')
+	AND NOT EXISTS (SELECT FROM unnest(ARRAY[current_user, 'art32_library', 'art32_across']) login(name)
+		WHERE has_table_privilege(name, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(name, c.oid, 'SELECT, INSERT, UPDATE')))`
+
 // appChecks run under the app login.
 //
 //nolint:gochecknoglobals // a table of constants
@@ -147,7 +153,7 @@ var appChecks = []check{
 		AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('art32', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
 		AND has_schema_privilege(n.oid, 'USAGE')
 		AND (has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE')
-			OR c.oid IN (SELECT to_regclass(t) FROM unnest($1::text[]) t))
+			OR c.oid IN (SELECT to_regclass(t) FROM unnest($1::text[]) t) AND NOT ` + untouched + `)
 		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy x WHERE x.polrelid = c.oid AND x.polname = p.polname
 			AND x.polpermissive = p.polpermissive AND x.polcmd = p.polcmd AND x.polroles = p.polroles
 			AND regexp_replace(pg_get_expr(x.polqual, x.polrelid), '^[(]("([^"]|"")+"|\S+) = ', '(tenant_id = ') = pg_get_expr(p.polqual, p.polrelid)
@@ -279,7 +285,7 @@ func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []
 	if err != nil {
 		return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 	}
-	soft, err := weak(ctx, app)
+	soft, err := weak(ctx, app, tables)
 	if err != nil {
 		return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 	}
@@ -342,8 +348,8 @@ func missingColumns(ctx context.Context, db *sql.DB, schema tenancy.Schema) ([]F
 	}
 	return findings(ctx, db, "write the migration that adds it, and apply it",
 		`SELECT 'column ' || d.t || '.' || d.c || ' is declared and not there'
-		FROM unnest($1::text[], $2::text[]) d(t, c) WHERE to_regclass(d.t) IS NOT NULL
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+		FROM unnest($1::text[], $2::text[]) d(t, c) JOIN pg_catalog.pg_class c ON c.oid = to_regclass(d.t) AND NOT `+untouched+`
+		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
 			WHERE a.attrelid = to_regclass(d.t) AND a.attname = d.c AND a.attnum > 0 AND NOT a.attisdropped)`,
 		tables, columns)
 }

@@ -40,12 +40,18 @@ const (
 	// these tables are kept apart in what that login does; the logins of the library
 	// are held as elsewhere. SELECT art32.unwatch('…') ends it for a table.
 	UnsafeWatched Weakness = "watched-tables"
+	// UnsafeUnprotected accepts tables that are declared and not protected yet, so
+	// that a program can begin to work while they are carried over. It gives up
+	// that their rows are kept apart from each other in what other logins do. Those
+	// of the library have no right to them: whatever needs such a table fails, an
+	// erasure too.
+	UnsafeUnprotected Weakness = "unprotected-tables"
 )
 
 // acceptable are the names that a caller may give.
 //
 //nolint:gochecknoglobals // a constant
-var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeSharedKeys, UnsafeWatched}
+var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeSharedKeys, UnsafeWatched, UnsafeUnprotected}
 
 // weaknesses lists for each what the app login must not be able to execute.
 var weaknesses = []struct {
@@ -65,9 +71,9 @@ var weaknesses = []struct {
 	},
 }
 
-// weak finds what the app login may execute and should not, and keys that tenants
-// share. The mend is the statement to the letter.
-func weak(ctx context.Context, app *sql.DB) (out []Finding, err error) {
+// weak finds what the app login may execute and should not, keys that tenants share,
+// and tables that are not carried over yet. The mend is the statement to the letter.
+func weak(ctx context.Context, app *sql.DB, tables []string) (out []Finding, err error) {
 	for _, w := range weaknesses {
 		found, err := findings(ctx, app, "", `SELECT 'role ' || current_user || ' may execute ' || p.oid::regprocedure || ', ' || $2::text,
 			format('REVOKE EXECUTE ON FUNCTION pg_catalog.%s FROM PUBLIC, art32_app, %I; -- in this database, as superuser', p.oid::regprocedure, current_user)
@@ -84,8 +90,14 @@ func weak(ctx context.Context, app *sql.DB) (out []Finding, err error) {
 	for _, q := range []struct {
 		text string
 		name Weakness
-	}{{sharedTables + sharedUnique, UnsafeSharedKeys}, {sharedTables + sharedForeign, UnsafeSharedKeys}, {watchedTables, UnsafeWatched}} {
-		found, err := findings(ctx, app, "", q.text)
+		args []any
+	}{
+		{sharedTables + sharedUnique, UnsafeSharedKeys, nil},
+		{sharedTables + sharedForeign, UnsafeSharedKeys, nil},
+		{watchedTables, UnsafeWatched, nil},
+		{untouchedTables, UnsafeUnprotected, []any{tables}},
+	} {
+		found, err := findings(ctx, app, "", q.text, q.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -128,6 +140,9 @@ const (
 		(SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END, ', ') FROM unnest(p.polroles) r)),
 	format('SELECT art32.unwatch(%L)', p.polrelid::regclass::text)
 	FROM pg_catalog.pg_policy p WHERE p.polname = 'art32_unsafe_watch' ORDER BY 1`
+	untouchedTables = `SELECT format('table %s is declared and not protected', c.oid::regclass),
+	format('SELECT art32.protect(%L) in a migration; art32 adopt plan writes it', c.oid::regclass::text)
+	FROM unnest($1::text[]) d(t) JOIN pg_catalog.pg_class c ON c.oid = to_regclass(d.t) AND ` + untouched + ` ORDER BY 1`
 )
 
 // known refuses names that are not those of a weakness.
