@@ -16,7 +16,6 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/art32/art32/audit"
-	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/examples/adopting"
 	"github.com/art32/art32/internal/dbtest"
@@ -186,12 +185,85 @@ func TestAdopting(t *testing.T) {
 	must(t, err)
 	c.works(t, "after Setup")
 
-	// 2. Tenants. Open needs a table: the plan comes next, and it needs the tenants.
-	described, err := tenancy.Described([]tenancy.TableInfo{{Name: "events_of_shop", Key: "id", Tenant: "tenant_id", Columns: []tenancy.ColumnInfo{
-		{Name: "id", Class: tenancy.Open}, {Name: "tenant_id", Class: tenancy.Open},
-	}}})
-	must(t, err)
-	_ = described
+	// 2. Tenants: the tables are named as not carried over yet.
+	if _, err := c.open(t, adopting.Schema); err == nil || !strings.Contains(err.Error(), "table customers is declared and not protected") {
+		t.Fatalf("opened without a word: %v", err)
+	}
+	db := c.opened(t, adopting.Schema, postgres.UnsafeUnprotected)
+	for range 2 {
+		must(t, adopting.CreateTenants(c.ctx(t, 0), db, c.shop.DB))
+	}
+	if _, err := adopting.Titles(c.ctx(t, 0), db); err == nil {
+		t.Error("the library reads a table that is not protected")
+	}
+
+	// 3. Report only: everything works as before, and the log tells of two mistakes.
+	c.run(t, c.plan(t, &postgres.PlanOptions{UnsafeWatch: c.login}))
+	c.works(t, "watched")
+	c.logged()
+	leaked, err := c.shop.Search(t.Context(), c.firms[0], "of N%", "of S%")
+	if err != nil || len(leaked) != 2 {
+		t.Errorf("the old search finds %v, %v", leaked, err)
+	}
+	if log := c.logged(); !strings.Contains(log, "reads rows of several tenants in table public.tickets, which protection would hide") ||
+		!strings.Contains(log, "tenant_id = $1 AND title LIKE $2 OR title LIKE $3") {
+		t.Errorf("the log says nothing of the search: %s", log)
+	}
+	title, err := c.shop.Ticket(t.Context(), c.firms[0], c.tickets[1])
+	if err != nil || title != "of Südwind" {
+		t.Errorf("the old page of a ticket shows %q, %v", title, err)
+	}
+	if log := c.logged(); !strings.Contains(log, "reads rows of another tenant in table public.tickets, which protection would hide") {
+		t.Errorf("the log says nothing of the ticket: %s", log)
+	}
+
+	// 4. One table is closed to the old login.
+	if _, err := c.open(t, adopting.Schema); err == nil || !strings.Contains(err.Error(), "table tickets is watched") {
+		t.Fatalf("opened without a word: %v", err)
+	}
+	c.run(t, c.plan(t, &postgres.PlanOptions{Only: []string{"customers"}}))
+	var n int
+	if err := c.shop.DB.GetContext(t.Context(), &n, "SELECT count(*) FROM customers"); err != nil || n != 0 {
+		t.Errorf("the old login counts %d customers, %v", n, err)
+	}
+	c.works(t, "customers closed")
+
+	// 5. Its repository, and encryption.
+	c.add(t, "encrypt", encryptSQL)
+	must(t, postgres.Migrate(t.Context(), c.owner, c.options()))
+	db = c.opened(t, adopting.Schema, postgres.UnsafeWatched)
+	for firm := range c.firms {
+		for _, want := range []int{1, 0} {
+			if n, err := adopting.Seal(c.ctx(t, firm), db, c.keys); n != want || err != nil {
+				t.Errorf("%d rows sealed, want %d, %v", n, want, err)
+			}
+		}
+	}
+	if err := c.admin.Get(&n, "SELECT count(*) FROM customers WHERE email_bidx IS NULL OR position('example.org' IN encode(email, 'escape')) > 0"); err != nil || n != 0 {
+		t.Errorf("%d customers are in clear, %v", n, err)
+	}
+	for firm, want := range []int{1, 0} {
+		if n, err := adopting.Customers.Count(c.ctx(t, firm), db, adopting.CustomerEmail.Eq("NORDLICHT@example.org")); n != want || err != nil {
+			t.Errorf("firm %d finds %d, want %d, %v", firm, n, want, err)
+		}
+	}
+
+	// 6. The rest: nothing is left, and nothing needs to be named.
+	c.run(t, c.plan(t, nil))
+	if m := c.plan(t, nil); !m.Empty() {
+		t.Errorf("left:\n%s", m)
+	}
+	db = c.opened(t, adopting.Schema)
+	for firm, want := range []string{"of Nordlicht", "of Südwind"} {
+		titles, err := adopting.Titles(c.ctx(t, firm), db)
+		searched, serr := adopting.Search(c.ctx(t, firm), db, "of N%", "of S%")
+		if err != nil || serr != nil || !slices.Equal(titles, []string{want}) || !slices.Equal(searched, []string{want}) {
+			t.Errorf("firm %d lists %v and finds %v, %v, %v", firm, titles, searched, err, serr)
+		}
+	}
+	if titles, err := c.shop.Titles(t.Context(), c.firms[0]); err != nil || len(titles) > 0 {
+		t.Errorf("the old login still lists %v, %v", titles, err)
+	}
 }
 
 // TestImport takes one SQLite file apart into those of its tenants.
@@ -221,5 +293,4 @@ func TestImport(t *testing.T) {
 	if err != nil || n != 1 {
 		t.Errorf("%d customers found by their address, %v", n, err)
 	}
-	_ = field.ErrErased
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/art32/art32/crypto/field"
+	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -89,9 +90,24 @@ var (
 
 // region seal
 
-// Seal writes each customer of the tenant of ctx once, which encrypts what lies in
-// clear. It may be repeated.
-func Seal(ctx context.Context, db *tenancy.DB) (n int, err error) {
+// Seal makes a key for each customer of the tenant of ctx, without which their rows
+// are not read, and writes each row once, which encrypts what lies in clear. It may
+// be repeated.
+func Seal(ctx context.Context, db *tenancy.DB, keys *keyring.Ring) (n int, err error) {
+	tenant, err := tenancy.TenantFrom(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var people []uuid.UUID
+	err = db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		return tx.SQLX().SelectContext(ctx, &people, `SELECT id FROM customers WHERE NOT carried`)
+	})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := keys.CreateCiphers(ctx, tenant.UUID(), people); err != nil {
+		return 0, err
+	}
 	return Customers.EditAll(ctx, db, func(c *Customer) error {
 		c.Carried = true
 		return nil
