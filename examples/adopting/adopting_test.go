@@ -266,6 +266,17 @@ func TestAdopting(t *testing.T) {
 	}
 }
 
+// The guide shows the migration that the test ran.
+func TestGuideShowsMigration(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../docs/adopting.md")
+	must(t, err)
+	_, statements, _ := strings.Cut(encryptSQL, "\n")
+	if !strings.Contains(string(guide), statements) {
+		t.Error("docs/adopting.md shows another migration than encrypt.sql")
+	}
+}
+
 // TestImport takes one SQLite file apart into those of its tenants.
 func TestImport(t *testing.T) {
 	t.Parallel()

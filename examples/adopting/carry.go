@@ -59,7 +59,7 @@ func CreateTenants(ctx context.Context, db *tenancy.DB, old *sqlx.DB) error {
 
 // Customer is one row of table customers.
 type Customer struct {
-	ID      uuid.UUID               `db:"id"        art32:"key,subject"`
+	ID      uuid.UUID               `db:"id"        art32:"key,subject"` // the row is the person
 	Tenant  tenancy.ID              `db:"tenant_id" art32:"tenant"`
 	Email   field.Encrypted[string] `db:"email"     art32:"unique=email_bidx:email,plaintext=2027-06-30"`
 	Plan    string                  `db:"plan"      art32:"open"`
@@ -68,7 +68,7 @@ type Customer struct {
 
 // Ticket is one row of table tickets.
 type Ticket struct {
-	ID       uuid.UUID  `db:"id"          art32:"key"`
+	ID       uuid.UUID  `db:"id"          art32:"key"` // the columns as they were
 	Tenant   tenancy.ID `db:"tenant_id"   art32:"tenant"`
 	Customer uuid.UUID  `db:"customer_id" art32:"subject"`
 	Title    string     `db:"title"       art32:"personal"`

@@ -52,6 +52,12 @@
 // by the insert that fails, that another has a row of this id. The same holds
 // for foreign keys: FOREIGN KEY (tenant_id, customer_id) REFERENCES customers.
 //
+// [Plan] writes the migration for tables that are there already, and [CreateTable]
+// for those that are only declared; docs/adopting.md carries an application over.
+// art32.unsafe_watch('customers', 'shop') protects a table for these logins and leaves
+// it open to that of an older application, which is told by [OnReport] what it would
+// not see; art32.unwatch ends it.
+//
 // # Statements
 //
 // Callers' text (tenancy.DB.InSQL) may begin with SELECT, INSERT, UPDATE,
