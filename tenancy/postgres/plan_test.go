@@ -345,3 +345,38 @@ func TestPlanUnknownTenant(t *testing.T) {
 		t.Error("a plan of nothing")
 	}
 }
+
+// A migration that stops anywhere is taken up again by the next plan, also where the
+// indexes were built concurrently before.
+func TestPlanStageByStage(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	g := newGrown(t, grown)
+	g.prepare(t)
+	built := 0
+	for _, last := range []string{"owners", "columns", "filled", "indexes", "keys", "checked", "apart"} {
+		for _, stage := range g.plan(t, nil, nil).Stages {
+			for line := range strings.Lines(stage.SQL) {
+				if _, text, ok := strings.Cut(line, ": CREATE UNIQUE INDEX CONCURRENTLY"); ok && strings.HasSuffix(line, ";\n") && !strings.Contains(line, `Sel""`) {
+					g.admin.MustExec("CREATE UNIQUE INDEX CONCURRENTLY" + text)
+					built++
+				}
+			}
+			g.admin.MustExec(stage.SQL)
+			if stage.Name == last {
+				break
+			}
+		}
+	}
+	if m := g.plan(t, nil, nil); !m.Empty() {
+		t.Errorf("left:\n%s", m)
+	}
+	if found := g.findings(t); len(found) > 0 || built < 5 {
+		t.Errorf("%d indexes built before; Open refuses %v", built, found)
+	}
+	var open int
+	err := g.admin.Get(&open, "SELECT count(*) FROM pg_constraint WHERE NOT convalidated OR connamespace = 'public'::regnamespace AND contype = 'c' AND conname LIKE '%tenant_art32'")
+	if err != nil || open != 0 {
+		t.Errorf("%d constraints are not valid or left over, %v", open, err)
+	}
+}
