@@ -48,9 +48,21 @@ func startCluster(ctx context.Context, programFolder string) (*Server, error) {
 
 // startOn is startCluster with the ports to try.
 func startOn(ctx context.Context, programFolder string, port func(context.Context) (int, error)) (*Server, error) {
+	return startCopy(ctx, programFolder, "", port)
+}
+
+// startFollower makes a cluster that follows a server of startCluster's.
+func startFollower(ctx context.Context, programFolder, serverURL string) (*Server, error) {
+	return startCopy(ctx, programFolder, serverURL, freePort)
+}
+
+// startCopy is startOn for a new cluster, or for one that follows a server.
+func startCopy(
+	ctx context.Context, programFolder, of string, port func(context.Context) (int, error),
+) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	c, err := newCluster(programFolder)
+	c, err := newCluster(programFolder, of)
 	if err != nil {
 		return nil, fmt.Errorf("dbtest: start the cluster: %w", err)
 	}
@@ -69,9 +81,18 @@ func startOn(ctx context.Context, programFolder string, port func(context.Contex
 	return nil, fmt.Errorf("dbtest: start the cluster: no free port in %d attempts", portTries)
 }
 
-// newCluster starts the keeper, as a user without privileges when we are root.
-func newCluster(programFolder string) (*cluster, error) {
-	c := &cluster{password: rand.Text()}
+// newCluster starts the keeper, as a user without privileges when we are root. The
+// cluster is empty, or a copy of a server's.
+func newCluster(programFolder, of string) (*cluster, error) {
+	c, from := &cluster{password: rand.Text()}, ""
+	if of != "" {
+		u, err := url.Parse(of)
+		if err != nil {
+			return nil, errServerURL
+		}
+		c.password, _ = u.User.Password()
+		from = u.Port()
+	}
 	folder, attributes := tempFolder(), &syscall.SysProcAttr{Setsid: true}
 	if os.Geteuid() == 0 {
 		credential, err := unprivileged()
@@ -81,7 +102,7 @@ func newCluster(programFolder string) (*cluster, error) {
 		attributes.Credential = credential
 	}
 	c.folder = filepath.Join(folder, "art32-postgres-"+rand.Text())
-	c.keeper = exec.Command("/bin/sh", "-c", keeperScript, "keeper", programFolder, c.folder, fsync())
+	c.keeper = exec.Command("/bin/sh", "-c", keeperScript, "keeper", programFolder, c.folder, fsync(), from)
 	c.keeper.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
 	c.keeper.Dir, c.keeper.SysProcAttr = "/", attributes
 	input, err := c.keeper.StdinPipe()

@@ -22,6 +22,11 @@
 // the process ends, however it ends, the pipe closes, and the shell stops the
 // cluster and removes its folder.
 //
+// # Poolers and followers
+//
+// [Pooler] starts PgBouncer before a server; it is found, installed, run and ended
+// like PostgreSQL itself. [Pair] starts two servers of which one follows the other.
+//
 // # Settings
 //
 // ART32_TEST_POSTGRES_FSYNC=on makes the throw-away cluster wait for the disk,

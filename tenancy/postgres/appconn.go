@@ -165,7 +165,7 @@ func (c *appConn) end(ctx context.Context, how string) error {
 		return &engine.Error{Kind: engine.Forbidden, Text: "callers' text ended the transaction"}
 	case idle:
 		return nil
-	case c.spoilt && how == "COMMIT":
+	case how == "COMMIT" && (c.spoilt || c.wire.pg.TxStatus() == 'E'): // a COMMIT would roll back without a word
 		return errors.Join(rolledBack(), c.finish(ctx, batchOf(), "ROLLBACK"))
 	}
 	b := c.opening()
@@ -188,23 +188,34 @@ func (c *appConn) counts() bool {
 }
 
 func (c *appConn) finish(ctx context.Context, b batch, how string) error {
-	failed := c.wire.pg.TxStatus() == 'E' // a COMMIT would roll back without a word
+	if c.wire.pooled && how == "COMMIT" {
+		b.add(beforeCommit...)
+	}
 	b.add(engine.Stmt{SQL: how})
 	b.after = "DISCARD ALL"
 	rep, err := c.wire.exchange(ctx, b, nil)
 	c.broken = err != nil
 	switch {
-	case rep.synced: // what failed is the clearing, for which closing serves as well
+	case rep.answered == len(b.stmts): // what failed is the clearing, for which closing serves as well
 		err = nil
 	case unknownTenant(b, rep, err):
 		err = &engine.Error{Kind: engine.UnknownTenant}
 	default:
-		err = translate(err, how == "COMMIT" && inDoubt(err, rep, len(b.stmts)-1))
-	}
-	if err == nil && failed && how == "COMMIT" {
-		err = rolledBack()
+		err = translate(err, how == "COMMIT" && !c.reads && inDoubt(err, rep, len(b.stmts)-1))
 	}
 	return err
+}
+
+// beforeCommit clears what would stay if COMMIT failed, behind which nothing more
+// runs, or if the clearing ran into the caller's own time limit. A connection of the
+// program's own is closed then; a pooler's is the next client's.
+//
+//nolint:gochecknoglobals // a constant
+var beforeCommit = []engine.Stmt{
+	{SQL: "SET statement_timeout = 0"},
+	{SQL: "DEALLOCATE ALL"},
+	{SQL: "DISCARD SEQUENCES"},
+	{SQL: "SELECT pg_catalog.pg_advisory_unlock_all()"},
 }
 
 // rolledBack answers a commit after a failure that the caller passed over.

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/art32/art32/internal/engine"
 )
@@ -13,7 +14,7 @@ import (
 // that begin, context and the first statement travel together, and so that no
 // statement runs outside a sealed transaction.
 type connector struct {
-	config *pgconn.Config
+	config *pgxpool.Config
 	seals  *seals
 }
 
@@ -21,11 +22,15 @@ var _ driver.Connector = (*connector)(nil)
 
 // Connect implements [driver.Connector].
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	pg, err := pgconn.ConnectConfig(ctx, c.config)
+	config := c.config.ConnConfig.Copy()
+	if err := c.config.BeforeConnect(ctx, config); err != nil {
+		return nil, unreachable(err)
+	}
+	pg, err := pgconn.ConnectConfig(ctx, &config.Config)
 	if err != nil {
 		return nil, unreachable(err)
 	}
-	return &appConn{wire: &wire{pg: pg}, seals: c.seals}, nil
+	return &appConn{wire: &wire{pg: pg, pooled: pooled(config)}, seals: c.seals}, nil
 }
 
 // Driver implements [driver.Connector].

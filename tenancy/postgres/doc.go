@@ -74,7 +74,43 @@
 //
 // A statement has at most 65,535 parameters.
 //
+// # Poolers
+//
+// Behind PgBouncer, also in transaction mode and as old as 1.18, every DSN says
+//
+//	default_query_exec_mode=exec
+//
+// Then no statement has a name, which on the connection of the next transaction would
+// be missing or another's. [Open] and [OpenKeystore] refuse a pooler of which the DSN
+// does not tell. No setting of the pooler is needed: what callers' text leaves in a
+// session is cleared in the transaction's last flight, before the pooler can give the
+// connection to another, so that server_reset_query may stay as it is. Each login
+// needs its entry in the pooler's list of users. Parameters of the DSN that a pooler
+// does not know, such as search_path, make it refuse the connection. In statement mode
+// nothing works.
+//
+// What belongs to a session and not to a transaction, as LISTEN, WITH HOLD or
+// pg_advisory_lock, ends with the transaction, with a pooler and without; behind one,
+// locks of a session end just before the commit.
+//
+// # Opening
+//
+// [Open] takes DSNs. Where they are not enough, for passwords that expire, dialers and
+// certificates, [Logins.Configs] gives configurations of pgxpool to adjust, and
+// [OpenConfigs] and [OpenKeystoreConfig] take them. A *sql.DB that the program has
+// already tells by [ConfigOf] how it connects; its pool is not shared, since the
+// library's connections are the library's alone.
+//
+// A DSN may name several servers with target_session_attrs=read-write: after a
+// failover the one that takes writes is found. That all that was answered is there
+// then is for the servers: it needs synchronous_standby_names.
+//
 // # Errors
+//
+// Where the connection is lost, the server or the pooler ends it, or time runs out,
+// the error is tenancy.ErrUnavailable, and nothing was written; it is
+// tenancy.ErrUnknownOutcome where a commit was on its way and no answer came. Nothing
+// is repeated by itself.
 //
 // Errors hold no value of a row and none that a statement was written with. For
 // mistakes in a statement (SQLSTATE class 42) that leaves the code and the place:

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jmoiron/sqlx"
 
@@ -19,9 +18,9 @@ type pgEngine struct {
 	platform *sql.DB // the library login, for leases and the outbox
 	app      *sqlx.DB
 	across   *pgxpool.Pool // nil without such a login
-	// appConfig opens the app login for the inspection.
-	appConfig *pgx.ConnConfig
-	seals     *seals
+	// configs are those that all were opened with.
+	configs Configs
+	seals   *seals
 }
 
 var _ engine.Engine = (*pgEngine)(nil)
@@ -30,12 +29,12 @@ func (e *pgEngine) Dialect() migrate.Dialect { return migrate.Postgres }
 
 func (e *pgEngine) Begin(_ context.Context, s engine.Scope) (engine.Tx, error) {
 	if s.Access == uuid.Nil {
-		return &libraryTx{pool: e.library, scope: s}, nil
+		return &libraryTx{pool: e.library, pooled: pooled(e.configs.Library.ConnConfig), scope: s}, nil
 	}
 	if e.across == nil {
 		return nil, &engine.Error{Kind: engine.Forbidden, Text: "Open was given no login that reads over tenants (Logins.Across)"}
 	}
-	return &libraryTx{pool: e.across, scope: s}, nil
+	return &libraryTx{pool: e.across, pooled: pooled(e.configs.Across.ConnConfig), scope: s}, nil
 }
 
 func (e *pgEngine) Platform() *sql.DB { return e.platform }

@@ -28,7 +28,7 @@ func translate(err error, committing bool) error {
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		out := fromServer(pgErr)
-		if committing && fatal(pgErr) { // it gave up the connection, not the commit
+		if committing {
 			out.Kind = engine.Unknown
 		}
 		return out
@@ -43,7 +43,26 @@ func translate(err error, committing bool) error {
 // with one failed with err. The server answers in order: what it said before it
 // gave up tells how far it had come. A connection that broke tells nothing.
 func inDoubt(err error, rep reply, commit int) bool {
-	return !isServer(err) || rep.answered >= commit
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return true
+	}
+	// Else it gave up the commit and not the connection, or the connection before
+	// it had heard of the commit.
+	return fatal(pgErr) && pgErr.Code != idleInTransaction && rep.answered >= commit
+}
+
+// idleInTransaction ends a connection that waits for the next statement.
+const idleInTransaction = "25P03"
+
+// givenUp is the error of a connection that a pooler may have ended in the server's
+// place. Its words are like a server's, and tell nothing of how far the server had
+// come.
+func givenUp(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return fmt.Errorf("the connection was given up [%s]: %w", e.Code, io.ErrUnexpectedEOF)
+	}
+	return err
 }
 
 // fatal reports whether the server ended the connection, and not just the
@@ -79,6 +98,8 @@ func refusal(code string) string {
 	switch {
 	case class(code) == "28", code == "42501":
 		return "the server refuses the login"
+	case class(code) == "08": // as poolers do, which know few parameters
+		return "the server, or a pooler before it, refuses the protocol or a parameter of the DSN"
 	case code == "3D000":
 		return "the server has no such database"
 	case class(code) == "53":
@@ -98,8 +119,11 @@ func fromServer(e *pgconn.PgError) *engine.Error {
 	out := &engine.Error{
 		Kind: kind(e.Code), Code: e.Code, Table: e.TableName, Column: e.ColumnName, Name: e.ConstraintName,
 	}
+	if fatal(e) && out.Kind == engine.Other {
+		out.Kind = engine.Unavailable
+	}
 	switch {
-	case e.Code == "08P01" && !fatal(e): // another number of parameters than the statement has
+	case e.Code == "08P01" && e.Routine == "exec_bind_message": // another number of parameters than the statement has
 		out.Kind = engine.BadValue
 		out.Text = "the parameters do not fit the statement"
 	case class(e.Code) == "42": // quotes the statement, in which callers may have written values

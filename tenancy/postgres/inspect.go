@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5/stdlib"
-
 	"github.com/art32/art32/tenancy"
 )
 
@@ -194,11 +192,14 @@ var appChecks = []check{
 // Open would refuse, also what [Options.Unsafe] could accept. A nil schema checks
 // the policies of all tables that the app login can reach; the columns of none.
 func Inspect(ctx context.Context, logins Logins, schema tenancy.Schema, o *SetupOptions) ([]Finding, error) {
-	e, err := connect(ctx, logins, &Options{})
+	c, err := logins.Configs()
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(e.inspect(ctx, schema, o.lines(nil), &Options{}), e.Close())
+	e, err := connect(ctx, c, &Options{})
+	if err == nil {
+		err = errors.Join(e.inspect(ctx, schema, o.lines(nil), &Options{}), e.Close())
+	}
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Findings, nil
 	}
@@ -250,31 +251,31 @@ func (e *pgEngine) settings(ctx context.Context) ([]Finding, error) {
 
 // users are the names of the logins.
 func (e *pgEngine) users() []string {
-	all := []string{e.library.Config().ConnConfig.User, e.appConfig.User}
-	if e.across != nil {
-		all = append(all, e.across.Config().ConnConfig.User)
+	all := []string{e.configs.Library.ConnConfig.User, e.configs.App.ConnConfig.User}
+	if e.configs.Across != nil {
+		all = append(all, e.configs.Across.ConnConfig.User)
 	}
 	return all
 }
 
 // look runs all checks.
 func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []Finding, err error) {
-	app := stdlib.OpenDB(*e.appConfig)
+	app := plainDB(e.configs.App)
 	defer app.Close()
 	tables := declared(schema)
-	type checked struct {
+	type look struct {
 		db     *sql.DB
 		checks []check
 	}
-	looks := []checked{{e.platform, roleChecks}, {e.platform, libraryChecks}, {app, roleChecks}, {app, appChecks}}
+	looks := []look{{e.platform, roleChecks}, {e.platform, libraryChecks}, {app, roleChecks}, {app, appChecks}}
 	if e.across != nil {
-		across := stdlib.OpenDBFromPool(e.across)
+		across := plainDB(e.configs.Across)
 		defer across.Close()
-		looks = append(looks, checked{across, roleChecks}, checked{across, acrossChecks})
+		looks = append(looks, look{across, roleChecks}, look{across, acrossChecks})
 	}
-	for _, look := range looks {
-		for _, c := range look.checks {
-			more, err := c.run(ctx, look.db, tables)
+	for _, l := range looks {
+		for _, c := range l.checks {
+			more, err := c.run(ctx, l.db, tables)
 			if err != nil {
 				return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 			}

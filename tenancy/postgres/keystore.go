@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/art32/art32/crypto/keyring"
@@ -43,14 +43,28 @@ var (
 // login; [Setup] has made its tables. Where the server cannot be reached, or
 // refuses, it and the methods of the keystore return [tenancy.ErrUnavailable].
 func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("postgres: open keystore: not a valid postgres:// URL")
 	}
-	if err := verified("keystore", &config.Config); err != nil {
+	return OpenKeystoreConfig(ctx, config)
+}
+
+// OpenKeystoreConfig is [OpenKeystore] with what a DSN cannot say, as [Configs] have
+// it for the data. It copies c and uses of it what it uses of [Configs.App], without
+// a bound on the number of connections.
+func OpenKeystoreConfig(ctx context.Context, c *pgxpool.Config) (*Keystore, error) {
+	c, err := verifying("keystore", c)
+	if err == nil {
+		err = noHooks("keystore", c)
+	}
+	if err == nil {
+		err = refuse(pooler(ctx, "keystore", c))
+	}
+	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*config)
+	db := plainDB(c)
 	db.SetMaxIdleConns(max(4, runtime.GOMAXPROCS(0)))
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("postgres: open keystore: %w", unreachable(err)), db.Close())
@@ -59,7 +73,7 @@ func OpenKeystore(ctx context.Context, dsn string) (*Keystore, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("postgres: open keystore: the store cannot list, rotate or copy"), db.Close())
 	}
-	s := plainStore{s: inner, db: db, unnamed: config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement}
+	s := plainStore{s: inner, db: db, pooled: pooled(c.ConnConfig)}
 	return &Keystore{Store: s, Lister: s, Rotator: s, Destroyer: s, Copier: s, db: db}, nil
 }
 
@@ -78,9 +92,9 @@ type store interface {
 // plainStore keeps the server's messages out of a store's errors, and reads keys
 // with less ado than database/sql can.
 type plainStore struct {
-	s       store
-	db      *sql.DB
-	unnamed bool // the DSN wants no named statements, as behind a pooler
+	s      store
+	db     *sql.DB
+	pooled bool
 }
 
 var _ store = plainStore{}
@@ -170,7 +184,7 @@ const keysText = `SELECT name, version, state, wrapped FROM art32_keys.keys WHER
 
 // get appends the records of names to out.
 func (p plainStore) get(ctx context.Context, tenant uuid.UUID, names []string, out []keyring.Record) ([]keyring.Record, error) {
-	s := engine.Stmt{SQL: keysText, Args: []any{tenant, textArray(names)}, Once: p.unnamed}
+	s := engine.Stmt{SQL: keysText, Args: []any{tenant, textArray(names)}}
 	got := slices.Grow(out, len(names))
 	rep, err := p.exchange(ctx, s, tenant, &got)
 	if rep.stale { // the table has changed since the statement was prepared
@@ -194,7 +208,7 @@ func (p plainStore) exchange(ctx context.Context, s engine.Stmt, tenant uuid.UUI
 		if !ok {
 			return fmt.Errorf("connection is a %T", c)
 		}
-		w := wireOf(pg.Conn().PgConn())
+		w := wireOf(pg.Conn().PgConn(), p.pooled)
 		var version int64
 		dest := make([]any, 4)
 		if rep, err = w.exchange(ctx, b, func(row engine.Row) error {

@@ -27,13 +27,15 @@ const (
 
 // libraryTx is a transaction of fixed text under the library login.
 type libraryTx struct {
-	pool  *pgxpool.Pool
-	scope engine.Scope
-	conn  *pgxpool.Conn
-	wire  *wire
-	queue []engine.Stmt
-	begun bool
-	done  bool
+	pool *pgxpool.Pool
+	// pooled says that a pooler may be in between.
+	pooled bool
+	scope  engine.Scope
+	conn   *pgxpool.Conn
+	wire   *wire
+	queue  []engine.Stmt
+	begun  bool
+	done   bool
 	// failed is why the transaction was rolled back before its end.
 	failed error
 }
@@ -173,7 +175,7 @@ func (t *libraryTx) acquire(ctx context.Context) error {
 		t.done = true
 		return unreachable(err)
 	}
-	t.conn, t.wire = c, wireOf(c.Conn().PgConn())
+	t.conn, t.wire = c, wireOf(c.Conn().PgConn(), t.pooled)
 	return nil
 }
 
@@ -199,12 +201,16 @@ func rollback(w *wire) {
 	_, _ = w.exchange(ctx, batchOf(engine.Stmt{SQL: "ROLLBACK"}), nil)
 }
 
-// wireOf gives the wire that belongs to a pooled connection.
-func wireOf(pg *pgconn.PgConn) *wire {
+// wireOf gives the wire that belongs to a connection of a pool. Where a pooler may
+// be in between, it gives no statement a name.
+func wireOf(pg *pgconn.PgConn, pooled bool) *wire {
 	if w, ok := pg.CustomData()[wireKey].(*wire); ok {
 		return w
 	}
-	w := &wire{pg: pg, prepared: map[string]*pgconn.StatementDescription{}}
+	w := &wire{pg: pg, pooled: pooled}
+	if !pooled {
+		w.prepared = map[string]*pgconn.StatementDescription{}
+	}
 	pg.CustomData()[wireKey] = w
 	return w
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/jmoiron/sqlx"
@@ -16,7 +14,6 @@ import (
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
-	"github.com/art32/art32/internal/pglogin"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -30,8 +27,8 @@ type Options struct {
 	// restored later can be brought to the same state. Default: none.
 	Ledger tenancy.ErasureLedger
 
-	// MaxConns bounds each of the pools, one for a login. Default: 4 per processor, as
-	// pgxpool counts, at least 4.
+	// MaxConns bounds each of the pools, one for a login. Default: what the DSNs or
+	// [Configs] say, else one per processor, at least 4.
 	MaxConns int
 
 	// Unsafe names the weaknesses of the database that the caller accepts; each
@@ -50,13 +47,24 @@ type Options struct {
 func Open(
 	ctx context.Context, logins Logins, schema tenancy.Schema, keys *keyring.Ring, log tenancy.ChangeRecorder, o *Options,
 ) (*tenancy.DB, error) {
+	c, err := logins.Configs()
+	if err != nil {
+		return nil, err
+	}
+	return OpenConfigs(ctx, c, schema, keys, log, o)
+}
+
+// OpenConfigs is [Open] with what a DSN cannot say. It copies c.
+func OpenConfigs(
+	ctx context.Context, c Configs, schema tenancy.Schema, keys *keyring.Ring, log tenancy.ChangeRecorder, o *Options,
+) (*tenancy.DB, error) {
 	if o == nil {
 		o = &Options{}
 	}
 	if err := known(o.Unsafe); err != nil {
 		return nil, err
 	}
-	e, err := connect(ctx, logins, o)
+	e, err := connect(ctx, c, o)
 	if err != nil {
 		return nil, err
 	}
@@ -83,58 +91,38 @@ func Open(
 }
 
 // connect makes the pools of the logins.
-func connect(ctx context.Context, logins Logins, o *Options) (*pgEngine, error) {
-	app, err := pgx.ParseConfig(logins.App)
+func connect(ctx context.Context, c Configs, o *Options) (*pgEngine, error) {
+	c, err := c.checked()
 	if err != nil {
-		return nil, errors.New("postgres: open: app login: not a valid postgres:// URL")
-	}
-	if err := verified("app", &app.Config); err != nil {
 		return nil, err
 	}
-	e := &pgEngine{appConfig: app}
-	if e.library, err = fixedText(ctx, "library", logins.Library, o); err != nil {
+	if err := c.direct(ctx); err != nil {
 		return nil, err
 	}
-	if logins.Across != "" {
-		if e.across, err = fixedText(ctx, "across", logins.Across, o); err != nil {
+	if o.MaxConns > 0 {
+		for _, login := range c.all() {
+			login.MaxConns = int32(min(o.MaxConns, 1<<15))
+		}
+	}
+	e := &pgEngine{configs: c}
+	if e.library, err = pgxpool.NewWithConfig(ctx, c.Library); err != nil {
+		return nil, fmt.Errorf("postgres: open: %w", unreachable(err))
+	}
+	if c.Across != nil {
+		if e.across, err = pgxpool.NewWithConfig(ctx, c.Across); err != nil {
 			e.library.Close()
-			return nil, err
+			return nil, fmt.Errorf("postgres: open: %w", unreachable(err))
 		}
 	}
 	e.platform = stdlib.OpenDBFromPool(e.library)
 	e.seals = &seals{db: e.platform, age: sealAge}
-	e.app = sqlx.NewDb(sql.OpenDB(&connector{config: &app.Config, seals: e.seals}), "pgx")
-	e.app.SetMaxOpenConns(int(e.library.Config().MaxConns))
-	e.app.SetMaxIdleConns(int(e.library.Config().MaxConns))
+	app := sql.OpenDB(&connector{config: c.App, seals: e.seals})
+	app.SetMaxOpenConns(int(c.App.MaxConns))
+	app.SetMaxIdleConns(int(c.App.MaxConns))
+	app.SetConnMaxLifetime(c.App.MaxConnLifetime)
+	app.SetConnMaxIdleTime(c.App.MaxConnIdleTime)
+	e.app = sqlx.NewDb(app, "pgx")
 	return e, nil
-}
-
-// fixedText makes the pool of a login that runs text of the library's alone.
-func fixedText(ctx context.Context, name, dsn string, o *Options) (*pgxpool.Pool, error) {
-	c, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		return nil, errors.New("postgres: open: " + name + " login: not a valid postgres:// URL")
-	}
-	if err := verified(name, &c.ConnConfig.Config); err != nil {
-		return nil, err
-	}
-	if o.MaxConns > 0 {
-		c.MaxConns = int32(min(o.MaxConns, 1<<15))
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("postgres: open: %w", unreachable(err))
-	}
-	return pool, nil
-}
-
-// verified refuses a login over a network if one of its servers is not verified
-// (TOM-4.1). Sockets and loopback need no TLS.
-func verified(name string, c *pgconn.Config) error {
-	if !pglogin.Verified(c) {
-		return fmt.Errorf("postgres: %s login: the server is reached over a network and not verified: add sslmode=verify-full", name)
-	}
-	return nil
 }
 
 // pending lists the migrations that were not applied yet.

@@ -148,7 +148,9 @@ func TestPreparedName(t *testing.T) {
 
 // leftover is state of a session that outlives COMMIT, and a query that counts
 // it.
-var leftovers = []struct{ name, leave, look string }{
+type leftover struct{ name, leave, look string }
+
+var leftovers = []leftover{
 	{"setting", "SET statement_timeout = '77s'", "SELECT (current_setting('statement_timeout') = '77s')::int"},
 	{"own setting", "SELECT set_config('app.tenant', 'A', false)", "SELECT (coalesce(current_setting('app.tenant', true), '') <> '')::int"},
 	{"context", "SELECT set_config('art32.ctx', current_setting('art32.ctx'), false)", ""},

@@ -35,8 +35,12 @@ const (
 // trip.
 type wire struct {
 	pg *pgconn.PgConn
-	// prepared holds the named statements; nil where text comes from callers,
-	// who could replace a name by a statement of their own.
+	// pooled says that a pooler may be in between, which can give up a connection
+	// in the server's place.
+	pooled bool
+	// prepared holds the named statements; nil where text comes from callers, who
+	// could replace a name by a statement of their own, and where a pooler gives the
+	// next transaction another connection.
 	prepared map[string]*pgconn.StatementDescription
 	names    int // given to prepared statements so far
 	params   [][]byte
@@ -52,7 +56,9 @@ type batch struct {
 	main, context int
 	// format is how the rows of main travel.
 	format resultFormat
-	// after is one statement that runs by itself once the batch has ended.
+	// after runs behind the last statement, which ends the transaction. It travels
+	// before the sync: until the server has answered that, a pooler gives the
+	// connection to nobody else.
 	after string
 }
 
@@ -74,10 +80,8 @@ type reply struct {
 	rows    int64    // of the main statement
 	columns []string // of the main statement
 	wrong   int      // index of the statement that hit a wrong number of rows, or -1
-	// answered counts the statements that the server finished, synced says that
-	// it also ended the batch.
+	// answered counts the statements that the server finished.
 	answered int
-	synced   bool
 	// stale says that a statement failed because a table had changed since it was
 	// prepared on the connection, or because the name was gone.
 	stale bool
@@ -95,6 +99,9 @@ func (w *wire) exchange(ctx context.Context, b batch, row func(engine.Row) error
 	defer func() {
 		if cerr := p.Close(); err == nil {
 			err = cerr
+		}
+		if w.pooled && w.pg.IsClosed() {
+			err = givenUp(err)
 		}
 	}()
 	before, err := w.send(p, b)
@@ -152,11 +159,10 @@ func (w *wire) send(p *pgconn.Pipeline, b batch) (before []sent, err error) {
 		}
 		before = append(before, one)
 	}
-	p.SendPipelineSync()
 	if b.after != "" {
 		p.SendQueryParams(b.after, nil, nil, nil, nil)
-		p.SendPipelineSync()
 	}
+	p.SendPipelineSync()
 	return before, p.Flush()
 }
 
@@ -234,11 +240,11 @@ func (w *wire) receive(
 			rep.columns = fields
 		}
 	}
-	if _, err := p.GetResults(); err != nil { // the sync
+	if err := receiveAfter(p, b); err != nil {
 		return rep, err
 	}
-	rep.synced = true
-	return rep, receiveAfter(p, b)
+	_, err = p.GetResults() // the sync
+	return rep, err
 }
 
 func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
@@ -250,7 +256,7 @@ func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
 	}
 }
 
-// receiveAfter reads the answer to what runs after the batch.
+// receiveAfter reads the answer to what runs behind the end of the transaction.
 func receiveAfter(p *pgconn.Pipeline, b batch) error {
 	if b.after == "" {
 		return nil

@@ -98,6 +98,12 @@ func (m *meter) through(tb testing.TB, dsn string) (string, string) {
 // metered is a world whose database lies behind a meter.
 func metered(tb testing.TB) (*world, *meter) {
 	tb.Helper()
+	return meteredAs(tb, func(dsn string) string { return dsn })
+}
+
+// meteredAs is metered with other DSNs.
+func meteredAs(tb testing.TB, change func(dsn string) string) (*world, *meter) {
+	tb.Helper()
 	w := newWorld(tb)
 	u, err := url.Parse(w.owner)
 	if err != nil {
@@ -106,7 +112,7 @@ func metered(tb testing.TB) (*world, *meter) {
 	m := newMeter(tb, u.Host)
 	library, _ := m.through(tb, w.logins.Library)
 	app, _ := m.through(tb, w.logins.App)
-	w.db, err = postgres.Open(tb.Context(), postgres.Logins{Library: library, App: app}, schema, w.keys, trace{},
+	w.db, err = postgres.Open(tb.Context(), postgres.Logins{Library: change(library), App: change(app)}, schema, w.keys, trace{},
 		&postgres.Options{MaxConns: 1})
 	if err != nil {
 		tb.Fatal(err)
@@ -115,11 +121,22 @@ func metered(tb testing.TB) (*world, *meter) {
 	return w, m
 }
 
-// The keystore is not behind the meter: these are warm keys.
+// TestRoundTrips counts those of each verb, with names for statements and without, as
+// behind a pooler. The keystore is not behind the meter: these are warm keys.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-8.1")
-	w, m := metered(t)
+	for name, change := range map[string]func(string) string{"named": func(dsn string) string { return dsn }, "unnamed": told} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			roundTrips(t, change)
+		})
+	}
+}
+
+func roundTrips(t *testing.T, change func(dsn string) string) {
+	t.Helper()
+	w, m := meteredAs(t, change)
 	c := newCustomer("a@example.org", "Anton")
 	count := func(f func() error) int64 {
 		t.Helper()
@@ -134,6 +151,7 @@ func TestRoundTrips(t *testing.T) {
 		return err
 	}
 	var rows []customer
+	var next string
 	steps := []struct {
 		name string
 		want int64
@@ -182,6 +200,33 @@ func TestRoundTrips(t *testing.T) {
 		}},
 		{"in sql: nothing", 0, func() error {
 			return w.db.InSQL(w.a, func(context.Context, *tenancy.SQLTx) error { return nil })
+		}},
+		{"insert all", 1, func() error {
+			return customers.InsertAll(w.a, w.db, []customer{*newCustomer("v@example.org", "V"), *newCustomer("w@example.org", "W")})
+		}},
+		{"edit all", 2, func() error {
+			_, err := customers.EditAll(w.a, w.db, visit, customerPlan.Eq("free"))
+			return err
+		}},
+		{"delete all", 2, func() error {
+			_, err := customers.DeleteAll(w.a, w.db, customerEmail.In("v@example.org", "w@example.org"))
+			return err
+		}},
+		{"page", 1, func() error {
+			p, err := customers.Page(w.a, w.db, "", customerPlan.Asc(), tenancy.Limit(1))
+			next = p.Next
+			return err
+		}},
+		{"next page", 1, func() error {
+			_, err := customers.Page(w.a, w.db, next, customerPlan.Asc(), tenancy.Limit(1))
+			return err
+		}},
+		{"where", 2, func() error { _, err := customers.Count(w.a, w.db, tenancy.Where("visits > $1", 1)); return err }},
+		{"upsert, there", 2, func() error { c.Visits += 10; return customers.Upsert(w.a, w.db, c) }},
+		{"upsert, new", 2, func() error {
+			u := newCustomer("u@example.org", "U")
+			u.ID = uuid.New()
+			return customers.Upsert(w.a, w.db, u)
 		}},
 		{"delete", 2, func() error { return customers.Delete(w.a, w.db, c.ID) }},
 	}
