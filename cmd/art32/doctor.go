@@ -44,7 +44,12 @@ not make, get a first look: the channel, the login, the version and the log of t
 server; damage and modes of files; tables that look as if they held the rows of
 several tenants, and columns that look personal and are in clear. The look reads
 names, never a row, in a transaction that cannot write; what it guesses from a name
-says "looks". It needs no --app-dsn.`,
+says "looks". It needs no --app-dsn.
+--probe tries besides, between two tenants that have rows, what must not work between
+any two. For that it opens the database as the application does, with the root key. It
+refuses what counts as production: a database that art32 init --environment, or the
+application, has not stamped as something else. Every attempt is rolled back. --report
+keeps what was tried in DIR, for people in German and English, and as JSON.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			d := &doctor{}
 			d.flags(fs, "library", envLibrary)
@@ -58,6 +63,9 @@ says "looks". It needs no --app-dsn.`,
 			fs.StringVar(&d.copies.dir, "target", "", "the `DIR` that holds the backups; default: backups are not checked")
 			fs.Var(&d.copies.vault, "vault", "a `DIR` of the vault of the backups; repeated")
 			fs.StringVar(&d.copies.signer, "signer", "", "the public `KEY` that must have signed the backups, or a file that holds it; default: the one that they name")
+			fs.BoolVar(&d.probes.wanted, "probe", false, "try what must not work between tenants; refused on what counts as production")
+			fs.StringVar(&d.probes.dir, "report", "", "with --probe: write the report to this `DIR`; default: none is kept")
+			fs.Var(&d.probes.accept, "accept", "with --probe, PostgreSQL: a weakness by its `NAME` that the application accepts (postgres.Options.Unsafe); may be repeated")
 			return d.run
 		},
 	}
@@ -69,6 +77,7 @@ type doctor struct {
 	checks
 
 	copies     place
+	probes     probing
 	appDSN     string
 	acrossDSN  string
 	key        string
@@ -93,6 +102,9 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 	if d.copies.signer, err = readSigner(d.copies.signer); err != nil {
 		return err
 	}
+	if err := d.allowed(ctx); err != nil {
+		return err
+	}
 	if d.data != "" {
 		err = d.directory(ctx)
 	} else {
@@ -102,6 +114,9 @@ func (d *doctor) run(ctx context.Context, out *output) (err error) {
 		return err
 	}
 	d.backups(ctx)
+	if err := d.probe(ctx); err != nil {
+		return err
+	}
 	if d.erasures(ctx); ctx.Err() != nil {
 		return ctx.Err()
 	}

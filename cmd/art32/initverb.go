@@ -39,6 +39,7 @@ logins new passwords; art32 migrate applies migrations.`,
 			fs.StringVar(&i.key, "key", "", "the root key `FILE`, made where there is none;\ndefault: root.key in the directory; with --dsn: none is made")
 			fs.StringVar(&i.migrations, "migrations", "", "the `DIR` of the application's own migrations, files 0001_name.sql")
 			fs.StringVar(&i.out, "out", "", "PostgreSQL: write the four DSNs to this new `FILE`, mode 0600, and not to the screen")
+			fs.StringVar(&i.environment, "environment", "", "stamp a new database as this `NAME`, such as staging; it is refused where another stands.\nDefault: no stamp, which counts as production")
 			fs.BoolVar(&i.again, "new-passwords", false, "PostgreSQL: repeat it on a prepared database; running instances need the new DSNs")
 			return i.run
 		},
@@ -53,8 +54,10 @@ type initiation struct {
 	migrations string
 	out        string
 	again      bool
-	app        fs.FS
-	made       []step
+	// environment is the stamp; "" for none.
+	environment string
+	app         fs.FS
+	made        []step
 }
 
 // step is one thing that is there now.
@@ -71,6 +74,9 @@ func (i *initiation) run(ctx context.Context, out *output) (err error) {
 	}
 	if i.app, err = folder(i.migrations); err != nil {
 		return err
+	}
+	if i.environment != "" && tenancy.CheckEnvironment(i.environment) != nil {
+		return usagef("--environment must be 1 to 31 lower-case letters, digits and hyphens, a letter first")
 	}
 	if i.data != "" {
 		if i.out != "" || i.again {
@@ -167,7 +173,7 @@ func (i *initiation) platform(ctx context.Context, root keyring.Wrapper, store k
 	if err != nil {
 		return err
 	}
-	db, err := sqlite.Open(ctx, i.data, schema, ring, log, &sqlite.Options{Migrations: i.app, Lines: packageLines()})
+	db, err := sqlite.Open(ctx, i.data, schema, ring, log, &sqlite.Options{Migrations: i.app, Lines: packageLines(), Environment: i.environment})
 	if err != nil {
 		return err
 	}
@@ -196,7 +202,7 @@ func (i *initiation) database(ctx context.Context, out *output) (err error) {
 			return fmt.Errorf("--out: %w", err)
 		}
 	}
-	logins, err := postgres.Setup(ctx, i.dsn, &postgres.SetupOptions{Migrations: i.app, Lines: packageLines()})
+	logins, err := postgres.Setup(ctx, i.dsn, &postgres.SetupOptions{Migrations: i.app, Lines: packageLines(), Environment: i.environment})
 	if err == nil {
 		i.note("database", "", !i.again, "")
 		err = i.bindKey(ctx, logins)

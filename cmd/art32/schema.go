@@ -29,17 +29,12 @@ func declaredIn(ctx context.Context, dir string) (schema tenancy.Schema, err err
 // declaredBy is the schema that the application last opened a database with, or
 // one that no application has.
 func declaredBy(ctx context.Context, src source) (tenancy.Schema, error) {
-	found := "SELECT 1 FROM sqlite_schema WHERE name = 'art32_declared'"
-	if src.dialect() == migrate.Postgres {
-		found = "SELECT 1 WHERE to_regclass('art32.declared') IS NOT NULL"
-	}
-	there := false
-	if err := each(ctx, src, uuid.Nil, func(engine.Row) error { there = true; return nil }, found); err != nil {
+	there, err := hasTable(ctx, src, "declared")
+	if err != nil {
 		return nil, err
 	}
 	var schema tenancy.Schema
 	if there {
-		var err error
 		if schema, err = tenancy.Declared(ctx, reader{src}); err != nil {
 			return nil, err
 		}
@@ -48,4 +43,23 @@ func declaredBy(ctx context.Context, src source) (tenancy.Schema, error) {
 		schema = placeholders
 	}
 	return schema, nil
+}
+
+// hasTable reports whether the platform's database has a table of the library's.
+func hasTable(ctx context.Context, src source, name string) (there bool, err error) {
+	found := "SELECT 1 FROM sqlite_schema WHERE name = $1"
+	if src.dialect() == migrate.Postgres {
+		found = "SELECT 1 WHERE to_regclass($1) IS NOT NULL"
+	}
+	err = each(ctx, src, uuid.Nil, func(engine.Row) error { there = true; return nil }, found, engine.Table(src.dialect(), name))
+	return there, err
+}
+
+// environmentOf is what a database counts as.
+func environmentOf(ctx context.Context, src source) (string, error) {
+	there, err := hasTable(ctx, src, "environment")
+	if err != nil || !there {
+		return tenancy.Production, err
+	}
+	return tenancy.EnvironmentOf(ctx, reader{src})
 }

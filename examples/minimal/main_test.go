@@ -47,6 +47,9 @@ func TestNotes(t *testing.T) {
 	a.Wrote(audittest.Event{Action: "notes.insert", Object: n.ID, Actor: w.Actor})
 	a.Nothing()           // else
 	tenancytest.Run(t, w) // what every table must keep, on yours
+
+	// What tenants would meet by in the database below, tried and rolled back.
+	tenancytest.Conform(t, w.DB, &tenancytest.ConformOptions{Schema: tenancy.Schema{Notes}})
 }
 
 // endregion

@@ -30,6 +30,9 @@ func (s *Stage) End() {
 	}
 }
 
+// Attr implements [testing.TB]; nobody reads it.
+func (*Stage) Attr(_, _ string) {}
+
 // Cleanup implements [testing.TB].
 func (s *Stage) Cleanup(f func()) { s.cleanup = append(s.cleanup, f) }
 

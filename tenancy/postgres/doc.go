@@ -15,6 +15,10 @@
 // password. Where the log is an audit.Log, [SetupOptions.Lines] must hold
 // audit.Line(), else its tables are missing and Open refuses.
 //
+// [SetupOptions.Environment] stamps a new database, as "staging" or "test", and
+// [Open] refuses one that was stamped otherwise. Without a stamp it counts as
+// production.
+//
 // # Tables
 //
 // A migration creates a table and puts it under protection with one line:

@@ -73,6 +73,9 @@ func OpenConfigs(
 		err = e.inspect(ctx, schema, o.lines(log), o)
 	}
 	if err == nil {
+		err = inEnvironment(ctx, db, o.Environment)
+	}
+	if err == nil {
 		_, err = e.seals.load(ctx)
 	}
 	if err == nil {

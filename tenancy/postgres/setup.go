@@ -65,6 +65,12 @@ type SetupOptions struct {
 	// the log is an audit.Log. A line that has the name of one of the library's
 	// own stands in its place, as a restore needs it. Default: none.
 	Lines []tenancy.Line
+	// Environment is what the database is: "production", or a name of the
+	// caller's, such as "staging" or "test". [Setup] stamps a database without
+	// tenants with it; Setup and [Open] refuse one that was stamped otherwise, and
+	// one with tenants and no stamp counts as production. Default: Setup does not
+	// stamp, and nothing is compared.
+	Environment string
 }
 
 // Lines are the lines of migrations of the library's own that every database
@@ -117,6 +123,9 @@ func Setup(ctx context.Context, ownerDSN string, o *SetupOptions) (Logins, error
 		return Logins{}, setupErr("create roles", err)
 	}
 	if err := s.tables(ctx, o.lines(nil)); err != nil {
+		return Logins{}, err
+	}
+	if err := s.stamp(ctx, o); err != nil {
 		return Logins{}, err
 	}
 	logins, err := s.logins(ctx, ownerDSN)

@@ -27,6 +27,12 @@ type Options struct {
 	// platform's file. Default: none.
 	Lines []tenancy.Line
 
+	// Environment is what the database is: "production", or a name of the
+	// caller's, such as "staging" or "test". Open stamps a database without tenants
+	// with it, and refuses one that was stamped otherwise; one with tenants and no
+	// stamp counts as production. Default: nothing is stamped and nothing compared.
+	Environment string
+
 	// Ledger is told of each erasure before it begins, so that a backup that is
 	// restored later can be brought to the same state. Default: none.
 	Ledger tenancy.ErasureLedger
@@ -116,6 +122,9 @@ func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.
 		return nil, err
 	}
 	db, err := tenancy.New(d, schema, keys, log, opts.Ledger)
+	if err == nil {
+		err = d.stamp(ctx, db)
+	}
 	if err == nil {
 		err = db.Fits(ctx, engine.Library)
 	}

@@ -3,11 +3,19 @@
 //
 // It gives clause TOM-8.1 ("Logische Mandantentrennung in der
 // SaaS-Anwendung") and TOM-5.1 their evidence on the application's own tables:
-// [Cases] with [Run].
+// [Cases] with [Run], which try the library's verbs, and the probes of package
+// tenancy/probe with [Conform], which try the database below and keep a report for
+// auditors.
 //
 //	func TestTenants(t *testing.T) {
 //		o := &tenancytest.Options{Migrations: app.Migrations}
 //		tenancytest.Each(t, app.Schema, o, tenancytest.Run) // on both engines
+//	}
+//
+//	func TestSeparation(t *testing.T) {
+//		tenancytest.Each(t, app.Schema, o, func(t *testing.T, w *tenancytest.World) {
+//			tenancytest.Conform(t, w.DB, &tenancytest.ConformOptions{Schema: app.Schema})
+//		})
 //	}
 //
 //	func TestRename(t *testing.T) {
@@ -17,6 +25,7 @@
 //	}
 //
 // A [World] has real keys under a throw-away root, a real log, and two tenants.
+// Its database is stamped as "test".
 // [World.Reopen] is a second instance of the program, [World.Raw] the
 // administrator of the database, [World.Verify] the auditor. What handlers write
 // into the log is for package audit/audittest to watch.

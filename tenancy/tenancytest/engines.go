@@ -27,11 +27,14 @@ func (w *World) openSQLite(tb testing.TB, root keyring.Wrapper) {
 	tb.Cleanup(func() { _ = store.Close() })
 	w.join(tb, root, store)
 	w.DB, err = sqlite.Open(tb.Context(), w.Dir, w.schema, w.Keys, w.Log, &sqlite.Options{
-		Migrations: w.options.Migrations, Lines: w.options.Lines, Ledger: w.options.Ledger, Logger: w.options.Logger,
+		Migrations: w.options.Migrations, Lines: w.options.Lines, Environment: environment, Ledger: w.options.Ledger, Logger: w.options.Logger,
 	})
 	check(tb, err)
 	tb.Cleanup(func() { _ = w.DB.Close() })
 }
+
+// environment is what a world is stamped as.
+const environment = "test"
 
 func (w *World) openPostgres(tb testing.TB, root keyring.Wrapper) {
 	tb.Helper()
@@ -58,7 +61,7 @@ func (w *World) join(tb testing.TB, root keyring.Wrapper, store Keystore) {
 }
 
 func (o *Options) setup() postgres.SetupOptions {
-	return postgres.SetupOptions{Migrations: o.Migrations, Lines: append(slices.Clone(o.Lines), audit.Line())}
+	return postgres.SetupOptions{Migrations: o.Migrations, Lines: append(slices.Clone(o.Lines), audit.Line()), Environment: environment}
 }
 
 // setUp gives tb a database of its own that Setup has prepared. Migrations run

@@ -1,0 +1,58 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
+	"github.com/art32/art32/tenancy"
+)
+
+// stamp says what environment the database is, and refuses one that is another.
+func (s *setup) stamp(ctx context.Context, o *SetupOptions) error {
+	if o == nil || o.Environment == "" {
+		return nil
+	}
+	if err := tenancy.CheckEnvironment(o.Environment); err != nil {
+		return err
+	}
+	if _, err := s.conn.ExecContext(ctx, engine.Stamp(migrate.Postgres), o.Environment); err != nil {
+		return setupErr("stamp the environment", err)
+	}
+	is := tenancy.Production
+	err := s.conn.QueryRowContext(ctx, "SELECT coalesce((SELECT name FROM art32.environment WHERE one = 1), $1)", is).Scan(&is)
+	if err != nil {
+		return setupErr("read the environment", err)
+	}
+	if is != o.Environment {
+		f := otherEnvironment(is, o.Environment)
+		return fmt.Errorf("postgres: refused: %s; mend: %s", f.What, f.Mend)
+	}
+	return nil
+}
+
+// otherEnvironment says that a database is not what the caller takes it for.
+func otherEnvironment(is, want string) Finding {
+	f := Finding{
+		What: fmt.Sprintf("the database counts as %s and not as %s", is, want),
+		Mend: "check the DSN; a copy that is no longer what it was stamped as: DELETE FROM art32.environment and INSERT the new name, as its owner",
+	}
+	return f
+}
+
+// inEnvironment refuses a database that is another environment than the options
+// name.
+func inEnvironment(ctx context.Context, db *tenancy.DB, want string) error {
+	if want == "" {
+		return nil
+	}
+	if err := tenancy.CheckEnvironment(want); err != nil {
+		return err
+	}
+	is, err := db.Environment(ctx)
+	if err == nil && is != want {
+		err = &RefusedError{Findings: []Finding{otherEnvironment(is, want)}}
+	}
+	return err
+}

@@ -1,0 +1,7 @@
+CREATE TABLE customers (
+	tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, email BLOB, email_bidx BLOB UNIQUE, city TEXT NOT NULL, plan TEXT NOT NULL
+);
+CREATE TABLE notes (
+	tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE, word TEXT NOT NULL
+);
+CREATE VIEW plans AS SELECT tenant_id, plan FROM customers;
