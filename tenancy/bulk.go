@@ -193,12 +193,15 @@ func (r *Repository[T]) upsert(ctx context.Context, c Conn, row *T) (raced bool,
 	err = errPanic
 	defer u.finish(ctx, &err)
 	v := reflect.ValueOf(row).Elem()
-	key := r.t.keyOf(v)
-	if key == uuid.Nil {
+	key, err := r.t.checkedKey(v)
+	if err != nil {
+		return false, err
+	}
+	if key.id == uuid.Nil {
 		err = r.insert(ctx, u, row)
 		return false, err
 	}
-	if err = r.claim(u.tx, v, r.change("upsert", key, r.t.subjectOf(v))); err != nil {
+	if err = r.claim(u.tx, v, r.change("upsert", key.id, r.t.subjectOf(v))); err != nil {
 		return false, err
 	}
 	var old T

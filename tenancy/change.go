@@ -35,7 +35,9 @@ type Change struct {
 	Action string
 	// Table is the declared name of the table; empty for actions on none.
 	Table string
-	// Object is the id of the row.
+	// Object is the id of the row: its key, or where that is not one UUID, what
+	// [Repository.Object] makes of it. Fields then hold the key's values for an insert
+	// and a delete.
 	Object uuid.UUID
 	// Subject is the data subject whom the row is about; nil for none.
 	Subject uuid.UUID

@@ -97,11 +97,26 @@ func (q *selection) complete(t *table) error {
 	for _, f := range q.filters {
 		q.raw = q.raw || f.op == isRaw
 	}
-	key := &t.cols[t.key]
-	if n := len(q.orders); n == 0 || !slices.ContainsFunc(q.orders, func(o Order) bool { return o.c == key }) {
-		q.orders = append(slices.Clip(q.orders), Order{t: t, c: key, desc: n > 0 && q.orders[n-1].desc})
+	asked := q.orders
+	desc := len(asked) > 0 && asked[len(asked)-1].desc
+	q.orders = slices.Clip(asked)
+	for _, n := range t.keys {
+		key := &t.cols[n]
+		if !slices.ContainsFunc(asked, func(o Order) bool { return o.c == key }) {
+			q.orders = append(q.orders, Order{t: t, c: key, desc: desc})
+		}
 	}
 	return q.err
+}
+
+// sameKey reports whether a row has the key that the position names.
+func (q *selection) sameKey(row reflect.Value, at position) bool {
+	for i, o := range q.orders {
+		if o.c.key != "" && !o.c.is(row, at[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // nullable reports whether the column may hold NULL, as its Go type says: a Valuer

@@ -23,7 +23,7 @@ type good struct {
 
 // bad has a mistake in every field, and neither key nor tenant.
 type bad struct {
-	ID      string                  `db:"id"        art32:"key"`
+	ID      []byte                  `db:"id"        art32:"key"`
 	Tenant  uuid.UUID               `db:"tenant_id" art32:"tenant"`
 	Subject int                     `db:"subject"   art32:"subject"`
 	Bare    string                  `db:"bare"`
@@ -69,6 +69,45 @@ type (
 		ID uuid.UUID `db:"id" art32:"key"`
 	}
 )
+
+// Each of these is a key that is none.
+type (
+	personalKey struct {
+		Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+		Email  string     `db:"email"     art32:"key,personal"`
+	}
+	personalFirst struct {
+		Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+		Email  string     `db:"email"     art32:"personal,key"`
+	}
+	sealedKey struct {
+		Tenant tenancy.ID              `db:"tenant_id" art32:"tenant"`
+		Email  field.Encrypted[string] `db:"email"     art32:"key"`
+	}
+	nullKey struct {
+		Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+		Name   *string    `db:"name"      art32:"key"`
+	}
+	ownForm struct {
+		Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+		Gender gender     `db:"gender"    art32:"key"`
+	}
+)
+
+// TestNoKeys: what is personal, may be NULL, or has a form of its own, names no row.
+func TestNoKeys(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	for name, err := range map[string]error{
+		"personal": second(tenancy.NewRepository[personalKey]("keys")), "personal first": second(tenancy.NewRepository[personalFirst]("keys")),
+		"encrypted": second(tenancy.NewRepository[sealedKey]("keys")), "NULL": second(tenancy.NewRepository[nullKey]("keys")),
+		"a form of its own": second(tenancy.NewRepository[ownForm]("keys")),
+	} {
+		if err == nil {
+			t.Errorf("%s: declared", name)
+		}
+	}
+}
 
 func TestRepositoryNames(t *testing.T) {
 	t.Parallel()

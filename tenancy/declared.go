@@ -67,11 +67,32 @@ func (in TableInfo) table() (*table, error) {
 	at := func(name string) int {
 		return slices.IndexFunc(t.cols, func(c column) bool { return c.name == name && c.class == Open })
 	}
-	t.key, t.tenant, t.subject = at(in.Key), at(in.Tenant), at(in.Subject)
-	if t.key < 0 || t.tenant < 0 || (in.Subject == "") != (t.subject < 0) {
-		return nil, errors.New("key, tenant or subject is no column of class open")
+	t.tenant, t.subject = at(in.Tenant), at(in.Subject)
+	if t.tenant < 0 || (in.Subject == "") != (t.subject < 0) {
+		return nil, errors.New("tenant or subject is no column of class open")
 	}
-	return t, nil
+	return t, t.describeKeys(in, at)
+}
+
+// describeKeys reads the key: one UUID, or columns with their types. Who knows Key
+// alone refuses the latter.
+func (t *table) describeKeys(in TableInfo, at func(name string) int) error {
+	keys := slices.Clip(in.Keys)
+	if in.Key != "" {
+		keys = append(keys, KeyInfo{Name: in.Key, Type: string(uuidKey)})
+	}
+	for _, k := range keys {
+		n := at(k.Name)
+		if n < 0 || n == t.tenant || t.cols[n].key != "" || !slices.Contains([]keyKind{uuidKey, textKey, integerKey}, keyKind(k.Type)) {
+			return errors.New("the key is no column of class open, or of no known type")
+		}
+		t.cols[n].key = keyKind(k.Type)
+		t.keys = append(t.keys, n)
+	}
+	if len(t.keys) == 0 || t.derives() == (in.Key != "") || in.Keys != nil && in.Key != "" {
+		return errors.New("no key, or one that is described as another")
+	}
+	return nil
 }
 
 // column reads a description as strictly as [Schema.Info] writes it.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -292,6 +293,15 @@ func TestDescribedRefused(t *testing.T) {
 		"rows, no index":     func(in *tenancy.TableInfo) { in.Columns[4].Rows = 16 },
 		"transform of none":  func(in *tenancy.TableInfo) { in.Columns[4].Transform = field.Exact },
 		"no key":             func(in *tenancy.TableInfo) { in.Key = "" },
+		"two keys":           func(in *tenancy.TableInfo) { in.Keys = keys("id", "uuid", "visits", "integer") },
+		"an empty list":      func(in *tenancy.TableInfo) { in.Keys = []tenancy.KeyInfo{} },
+		"one uuid in a list": func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "uuid") },
+		"key of no type":     func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "") },
+		"key of a bad type":  func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "bytea") },
+		"key twice":          func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "uuid", "id", "uuid") },
+		"unknown key":        func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "uuid", "none", "text") },
+		"personal key":       func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "uuid", "remarks", "text") },
+		"tenant as key":      func(in *tenancy.TableInfo) { in.Key, in.Keys = "", keys("id", "uuid", in.Tenant, "uuid") },
 		"no tenant":          func(in *tenancy.TableInfo) { in.Tenant = "none" },
 		"unknown subject":    func(in *tenancy.TableInfo) { in.Subject = "none" },
 		"personal subject":   func(in *tenancy.TableInfo) { in.Subject = "remarks" },
@@ -305,6 +315,44 @@ func TestDescribedRefused(t *testing.T) {
 		f(&in)
 		if _, err := tenancy.Described([]tenancy.TableInfo{in}); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// keys are columns of a key with their types.
+func keys(namesAndTypes ...string) (out []tenancy.KeyInfo) {
+	for pair := range slices.Chunk(namesAndTypes, 2) {
+		out = append(out, tenancy.KeyInfo{Name: pair[0], Type: pair[1]})
+	}
+	return out
+}
+
+// TestDescribedKeys: a description of before there were keys but one UUID opens, and
+// is written as it was; who knows only those finds no key in a newer one.
+func TestDescribedKeys(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	const old = `[{"Name":"memos","Key":"id","Tenant":"tenant_id","Subject":"person","Columns":[` +
+		`{"Name":"id","Class":1},{"Name":"tenant_id","Class":1},{"Name":"person","Class":1},{"Name":"text","Class":3}]}]`
+	const line = `[{"Name":"lines","Key":"","Tenant":"tenant_id","Subject":"","Columns":[` +
+		`{"Name":"tenant_id","Class":1},{"Name":"order_id","Class":1},{"Name":"sku","Class":1},{"Name":"position","Class":1}],` +
+		`"Keys":[{"Name":"order_id","Type":"uuid"},{"Name":"sku","Type":"text"},{"Name":"position","Type":"integer"}]}]`
+	type lineOf struct {
+		Tenant   tenancy.ID `db:"tenant_id" art32:"tenant"`
+		Order    orderID    `db:"order_id"  art32:"key"`
+		SKU      skuID      `db:"sku"       art32:"key"`
+		Position serial     `db:"position"  art32:"key"`
+	}
+	if got := marshal(t, tenancy.Schema{tenancy.MustRepository[lineOf]("lines")}.Info()); got != line {
+		t.Errorf("described as %s", got)
+	}
+	for _, text := range []string{old, line} {
+		var infos []tenancy.TableInfo
+		must(t, json.Unmarshal([]byte(text), &infos))
+		s, err := tenancy.Described(infos)
+		must(t, err)
+		if got := marshal(t, s.Info()); got != text {
+			t.Errorf("%s became %s", text, got)
 		}
 	}
 }
@@ -381,7 +429,7 @@ func setDeclared(t *testing.T, w *tenancytest.World, text string) {
 // FuzzDescribed: what is accepted is told again as it was read, and can be
 // opened.
 func FuzzDescribed(f *testing.F) {
-	for _, s := range []tenancy.Schema{{everythings}, {Patients}, {persons, Patients}} {
+	for _, s := range []tenancy.Schema{{everythings}, {Patients}, {persons, Patients}, shop} {
 		b, err := json.Marshal(s.Info())
 		if err != nil {
 			f.Fatal(err)

@@ -16,7 +16,7 @@ func (t *table) diff(old, row reflect.Value) ([]FieldChange, error) {
 	var changes []FieldChange
 	for i := range t.cols {
 		c := &t.cols[i]
-		if i == t.tenant || i == t.key || i == t.version {
+		if i == t.tenant || i == t.version || c.key != "" && !t.derives() { // the event names the row by its id
 			continue
 		}
 		fc, differs, err := t.diffColumn(c, old, row)
@@ -82,6 +82,9 @@ func plain(c *column, row reflect.Value) (any, error) {
 				return nil, nil //nolint:nilnil // NULL
 			}
 			f = f.Elem()
+		}
+		if uuidLike(f.Type()) { // not under a name of the application's, which may print otherwise
+			return f.Convert(uuidType).Interface(), nil
 		}
 		if t, ok := reflect.TypeAssert[time.Time](f); ok {
 			return t.UTC().Truncate(time.Microsecond), nil // as it is stored

@@ -17,7 +17,7 @@
 //
 // # Tags
 //
-//	art32:"key"                     the row's id, a random UUID
+//	art32:"key"                     the row's id: a UUID, or on several columns, see Keys
 //	art32:"subject"                 the id of the data subject whom the row is about
 //	art32:"key,subject"             both: the row is the person
 //	art32:"tenant"                  the tenant; the library fills it
@@ -47,6 +47,30 @@
 // A field of type [field.Encrypted] needs no class. Every other column needs
 // one; an unclassified column or an unknown word fails at declaration. A pointer
 // field may be NULL; times are kept in microseconds.
+//
+// # Keys
+//
+// A key is one UUID, which [Repository.Insert] draws where it is nil; or a string, an
+// int, int32 or int64; or several columns of these types, in the order of the struct.
+// Each may have a type of its own (type CustomerID uuid.UUID). Verbs take the value, or
+// for several columns a struct of the fields that are the key:
+//
+//	type Line struct {
+//		Tenant   tenancy.ID `db:"tenant_id" art32:"tenant"`
+//		Order    OrderID    `db:"order_id"  art32:"key"`
+//		Position int32      `db:"position"  art32:"key"`
+//	}
+//	type LineKey struct {
+//		Order    OrderID
+//		Position int32
+//	}
+//	line, err := lines.Get(ctx, db, LineKey{Order: id, Position: 3})
+//
+// The tenant's column is no part of the key. No key is personal data: events show it,
+// and no erasure clears it. A row whose key is not one UUID is named in the log by one
+// that is made of it, see [Repository.Object]; renaming the table or a column of such
+// a key leaves its encrypted fields unreadable. The database must give a text back as
+// it was written: a column of type char(n) does not.
 //
 // # Lists
 //

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"reflect"
 
-	"github.com/google/uuid"
-
 	"github.com/art32/art32/internal/engine"
 )
 
@@ -30,7 +28,7 @@ func (r *Repository[T]) Edit(ctx context.Context, c Conn, id any, fn func(row *T
 	return r.edit(ctx, u, key, fn)
 }
 
-func (r *Repository[T]) edit(ctx context.Context, u *unit, key uuid.UUID, fn func(row *T) error) error {
+func (r *Repository[T]) edit(ctx context.Context, u *unit, key rowKey, fn func(row *T) error) error {
 	var old T
 	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
 		return err
@@ -90,8 +88,11 @@ func (r *Repository[T]) Update(ctx context.Context, c Conn, row *T) (err error) 
 }
 
 func (r *Repository[T]) replace(ctx context.Context, u *unit, v reflect.Value) error {
-	key := r.t.keyOf(v)
-	if err := r.claim(u.tx, v, r.change("update", key, r.t.subjectOf(v))); err != nil {
+	key, err := r.t.checkedKey(v)
+	if err != nil {
+		return err
+	}
+	if err := r.claim(u.tx, v, r.change("update", key.id, r.t.subjectOf(v))); err != nil {
 		return err
 	}
 	var old T
@@ -138,7 +139,7 @@ func (r *Repository[T]) difference(tx *Tx, old, row reflect.Value) (Change, erro
 	key, subject := r.t.keyOf(old), r.t.subjectOf(old)
 	c := r.change("update", key, subject)
 	if r.t.keyOf(row) != key || r.t.subjectOf(row) != subject {
-		return c, fmt.Errorf("tenancy: %s: key and data subject of a row cannot be changed", c.Action)
+		return c, fmt.Errorf("tenancy: %s: key and data subject of a row cannot be changed: %w", c.Action, ErrBadValue)
 	}
 	if err := r.claim(tx, row, c); err != nil {
 		return c, err
@@ -179,7 +180,7 @@ func (r *Repository[T]) Delete(ctx context.Context, c Conn, id any) (err error) 
 	return r.remove(ctx, u, key)
 }
 
-func (r *Repository[T]) remove(ctx context.Context, u *unit, key uuid.UUID) error {
+func (r *Repository[T]) remove(ctx context.Context, u *unit, key rowKey) error {
 	var old T
 	if err := r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).lock, key, engine.Continue, &old); err != nil {
 		return err
@@ -193,12 +194,12 @@ func (r *Repository[T]) remove(ctx context.Context, u *unit, key uuid.UUID) erro
 
 // removeRow deletes a locked row.
 func (r *Repository[T]) removeRow(ctx context.Context, u *unit, v reflect.Value) error {
-	key := r.t.keyOf(v)
-	c := r.change("delete", key, r.t.subjectOf(v))
+	key := r.t.keyAt(v)
+	c := r.change("delete", key.id, r.t.subjectOf(v))
 	var err error
 	if c.Fields, err = r.t.diff(v, reflect.Value{}); err != nil {
 		return wrap("delete", r.t.name, err)
 	}
 	x := r.texts(u.tx.eng.Dialect())
-	return r.write(ctx, u, c, engine.Stmt{SQL: x.delete, Args: []any{u.tx.scope.Tenant, key}, Rows: x.rows})
+	return r.write(ctx, u, c, engine.Stmt{SQL: x.delete, Args: key.params(u.tx.scope.Tenant), Rows: x.rows})
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 )
 
 // TenantEraser is a [SubjectEraser] that can empty all that it holds of a tenant;
@@ -161,7 +163,7 @@ const clearPage = 1000
 func (db *DB) clearTenant(ctx context.Context, s engine.Scope) error {
 	for _, t := range db.schema {
 		d := t.describe()
-		for from, more := uuid.Nil, true; more; {
+		for from, more := keyTexts(nil), true; more; {
 			err := db.patiently(ctx, s, func(ctx context.Context, tx *Tx) (err error) {
 				from, more, err = tx.clearPage(ctx, d, from)
 				return err
@@ -175,31 +177,50 @@ func (db *DB) clearTenant(ctx context.Context, s engine.Scope) error {
 	return nil
 }
 
-// clearPage clears the rows from one key on, and says where the next page begins.
-func (tx *Tx) clearPage(ctx context.Context, t *table, from uuid.UUID) (next uuid.UUID, more bool, err error) {
+// clearPage clears the rows from one key on, nil for the first, and says where the
+// next page begins.
+func (tx *Tx) clearPage(ctx context.Context, t *table, from keyTexts) (next keyTexts, more bool, err error) {
 	d := tx.eng.Dialect()
-	set, values := t.clearedSet([]any{tx.scope.Tenant, from})
-	if set == "" {
-		return uuid.Nil, false, nil
+	where, args := t.pageOf(d, []any{tx.scope.Tenant}, from, nil)
+	if set, _ := t.clearedSet(nil); set == "" {
+		return nil, false, nil
 	}
-	key := quote(t.cols[t.key].name)
-	where := " WHERE " + t.ofTenant(d) + " AND " + key + " >= $2"
+	next, dest := t.scanKey()
 	_, err = tx.eng.Run(ctx, engine.Stmt{
-		SQL:  "SELECT " + key + " FROM " + t.qualified(d) + where + " ORDER BY " + key + " LIMIT 1 OFFSET $3",
-		Args: []any{tx.scope.Tenant, from, int64(tx.db.page())},
+		SQL: "SELECT " + strings.Join(t.selectKey(), ", ") + " FROM " + t.qualified(d) + where +
+			" ORDER BY " + t.keyOrder() + fmt.Sprintf(" LIMIT 1 OFFSET $%d", len(args)+1),
+		Args: append(args, int64(tx.db.page())),
 	}, engine.Continue, func(r engine.Row) error {
 		more = true
-		return r.Scan(&next)
+		return r.Scan(dest...)
 	})
 	if err != nil {
 		return from, false, wrap("clear", t.name, err)
 	}
-	if more {
-		values = append(values, next)
-		where += fmt.Sprintf(" AND %s < $%d", key, len(values))
+	if !more {
+		next = nil
 	}
-	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: "UPDATE " + t.qualified(d) + " SET " + set + where, Args: values}, engine.Continue, nil)
+	where, args = t.pageOf(d, []any{tx.scope.Tenant}, from, next)
+	set, args := t.clearedSet(args)
+	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: "UPDATE " + t.qualified(d) + " SET " + set + where, Args: args}, engine.Continue, nil)
 	return next, more, wrap("clear", t.name, err)
+}
+
+// pageOf is the condition on rows from one key on and before another, nil for no
+// bound, with its parameters behind args.
+func (t *table) pageOf(d migrate.Dialect, args []any, from, before keyTexts) (string, []any) {
+	where := " WHERE " + t.ofTenant(d)
+	for _, bound := range []struct {
+		sign string
+		key  keyTexts
+	}{{" >= ", from}, {" < ", before}} {
+		if bound.key == nil {
+			continue
+		}
+		where += " AND " + t.keyTuple() + bound.sign + tuple(t.keyParams(d, len(args)+1))
+		args = append(args, bound.key.args(d)...)
+	}
+	return where, args
 }
 
 func (db *DB) page() int {

@@ -32,8 +32,33 @@ var (
 	PatientVisits = tenancy.MustColumn[int](Patients, "visits")
 )
 
+// A PatientID and a RoomID are no UUID that could stand for the other.
+type (
+	PatientID uuid.UUID
+	RoomID    string
+)
+
+// A Bed is found by room and number.
+type Bed struct {
+	Tenant  tenancy.ID `db:"tenant_id"  art32:"tenant"`
+	Room    RoomID     `db:"room"       art32:"key"`
+	Number  int32      `db:"number"     art32:"key"`
+	Patient PatientID  `db:"patient_id" art32:"subject"`
+}
+
+// BedKey has the fields of a Bed that are its key.
+type BedKey struct {
+	Room   RoomID
+	Number int32
+}
+
+var Beds = tenancy.MustRepository[Bed]("beds")
+
 const createPatients = `CREATE TABLE patients (
 	tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, name BLOB, name_bidx BLOB, visits INTEGER NOT NULL, remarks TEXT
+);
+CREATE TABLE beds (
+	tenant_id TEXT NOT NULL, room TEXT NOT NULL, number INTEGER NOT NULL, patient_id TEXT NOT NULL, PRIMARY KEY (room, number)
 )`
 
 // openExample opens a database in a temporary folder and makes a tenant.
@@ -63,7 +88,7 @@ func openExample(ctx context.Context) (*tenancy.DB, context.Context, func(), err
 	if err != nil {
 		return nil, nil, remove, err
 	}
-	db, err := sqlite.Open(ctx, dir, tenancy.Schema{Patients}, keys, log, &sqlite.Options{
+	db, err := sqlite.Open(ctx, dir, tenancy.Schema{Patients, Beds}, keys, log, &sqlite.Options{
 		Migrations: fstest.MapFS{"0001_patients.sql": {Data: []byte(createPatients)}},
 	})
 	if err != nil {
@@ -109,6 +134,30 @@ func Example() {
 	// [encrypted] is Änne Müller <nil> visits: 2
 	// erased: <nil>
 	// true
+}
+
+// A key of several columns is a struct of their fields. Another type is refused, where
+// the compiler has let it pass.
+func ExampleRepository_Get() {
+	db, ctx, done, err := openExample(context.Background())
+	defer done()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = Beds.Insert(ctx, db, &Bed{Room: "2.07", Number: 1, Patient: PatientID(uuid.New())})
+	fmt.Println("inserted:", err)
+	bed, err := Beds.Get(ctx, db, BedKey{Room: "2.07", Number: 1})
+	fmt.Println("bed", bed.Number, err)
+	_, err = Beds.Get(ctx, db, RoomID("2.07"))
+	fmt.Println(errors.Is(err, tenancy.ErrBadValue))
+	object, err := Beds.Object(BedKey{Room: "2.07", Number: 1})
+	fmt.Println("in the log:", object, err)
+	// Output:
+	// inserted: <nil>
+	// bed 1 <nil>
+	// true
+	// in the log: 93b91bc4-4f5e-868e-a96d-0526d33c676a <nil>
 }
 
 // Several verbs in one transaction; an error undoes them all.

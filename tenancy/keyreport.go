@@ -82,7 +82,7 @@ type IndexKeys struct {
 // Cells counts cells and names the first of their rows.
 type Cells struct {
 	Count int         // how many
-	Rows  []uuid.UUID // the ids of at most ten rows
+	Rows  []uuid.UUID // the ids of at most ten rows, see [Repository.Object]
 }
 
 const namedRows = 10

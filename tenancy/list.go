@@ -182,19 +182,17 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, q *selection, at 
 // beyond refuses a page that shows the row behind whose place it was to begin: the
 // list would never end.
 func (r *Repository[T]) beyond(q *selection, at position, rows []T) error {
-	for i, o := range q.orders[:len(at)] {
-		if o.c != &r.t.cols[r.t.key] {
+	if len(at) == 0 {
+		return nil
+	}
+	for n := range rows {
+		v := reflect.ValueOf(&rows[n]).Elem()
+		if !q.sameKey(v, at) {
 			continue
 		}
-		for n := range rows {
-			v := reflect.ValueOf(&rows[n]).Elem()
-			if at[i] != any(r.t.keyOf(v)) {
-				continue
-			}
-			if again, err := q.positionOf(v); err != nil || reflect.DeepEqual(again, at) {
-				return fmt.Errorf("tenancy: list %s: a column of its order holds values in another form than the library writes them: %w",
-					r.t.name, errors.Join(ErrBadValue, err))
-			}
+		if again, err := q.positionOf(v); err != nil || reflect.DeepEqual(again, at) {
+			return fmt.Errorf("tenancy: list %s: a column of its order holds values in another form than the library writes them: %w",
+				r.t.name, errors.Join(ErrBadValue, err))
 		}
 	}
 	return nil

@@ -13,9 +13,12 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
-// Get reads the row with the given id, of the type of the key's field or a
-// [uuid.UUID]. A row that does not exist or belongs to another tenant is
-// [ErrNotFound].
+// Get reads the row with the given id. That is a value of the type of the key's field
+// or of the plain type below it (uuid.UUID, string, int, int64). Where the key has
+// several columns, it is a struct whose fields have the names and types of those of
+// the row that are the key, and no others. Another type, or a value of the key that
+// is missing, is [ErrBadValue]. A row that does not exist or belongs to another
+// tenant is [ErrNotFound].
 func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (row T, err error) {
 	key, err := r.rowKey(id)
 	if err != nil {
@@ -35,7 +38,7 @@ func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (row T, err err
 
 // fetch reads one row into dst and readies its sealed fields.
 func (r *Repository[T]) fetch(
-	ctx context.Context, u *unit, text string, key uuid.UUID, end engine.End, dst *T,
+	ctx context.Context, u *unit, text string, key rowKey, end engine.End, dst *T,
 ) error {
 	if err := u.tx.enter(); err != nil {
 		return err
@@ -45,8 +48,8 @@ func (r *Repository[T]) fetch(
 		return err
 	}
 	l := newLoader(r.t)
-	stmt := engine.Stmt{SQL: text, Args: []any{&u.tx.scope.Tenant, key}}
-	c := Change{Action: r.t.name + ".read", Table: r.t.name, Object: key}
+	stmt := engine.Stmt{SQL: text, Args: key.params(&u.tx.scope.Tenant)}
+	c := Change{Action: r.t.name + ".read", Table: r.t.name, Object: key.id}
 	err := u.tx.run(ctx, stmt, end, c, func(row engine.Row) error {
 		return l.scan(row, reflect.ValueOf(dst).Elem())
 	})

@@ -17,7 +17,9 @@ type Reference[T, R any] struct {
 	to   *Repository[R]
 }
 
-// NewReference checks that the column exists and holds a UUID, or a pointer to one.
+// NewReference checks that the column exists and holds a UUID, or a pointer to one,
+// and that the other table's key is one UUID: of the same type, where both have a type
+// of their own.
 func NewReference[T, R any](from *Repository[T], name string, to *Repository[R]) (Reference[T, R], error) {
 	i := slices.IndexFunc(from.t.cols, func(c column) bool { return c.name == name })
 	if i < 0 {
@@ -30,6 +32,12 @@ func NewReference[T, R any](from *Repository[T], name string, to *Repository[R])
 	}
 	if !uuidLike(typ) {
 		return Reference[T, R]{}, fmt.Errorf("tenancy: column %s.%s is a %s and refers to nothing: a UUID does", from.t.name, name, c.typ)
+	}
+	if to.t.derives() {
+		return Reference[T, R]{}, fmt.Errorf("tenancy: column %s.%s refers to %s, whose key is not one UUID: find its rows by filters", from.t.name, name, to.t.name)
+	}
+	if key := to.t.cols[to.t.keys[0]].typ; key != typ && key != uuidType && typ != uuidType {
+		return Reference[T, R]{}, fmt.Errorf("tenancy: column %s.%s is a %s, and the key of %s a %s", from.t.name, name, c.typ, to.t.name, key)
 	}
 	return Reference[T, R]{c: c, from: from.t, to: to}, nil
 }
@@ -66,7 +74,7 @@ func (f Reference[T, R]) Load(ctx context.Context, c Conn, rows []T) (map[uuid.U
 	}
 	out := make(map[uuid.UUID]R, len(ids))
 	for part := range slices.Chunk(ids, pageSize) {
-		key := Filter{t: f.to.t, c: &f.to.t.cols[f.to.t.key], values: part}
+		key := Filter{t: f.to.t, c: &f.to.t.cols[f.to.t.keys[0]], values: part}
 		for row, err := range f.to.List(ctx, c, key, Limit(len(part))) {
 			if err != nil {
 				return nil, err

@@ -64,26 +64,12 @@ func (r *Repository[T]) open(c Conn, u *unit) error {
 	return nil
 }
 
-// rowKey reads the id that a caller passed: the type of the key's field, or a
-// uuid.UUID.
-func (r *Repository[T]) rowKey(id any) (uuid.UUID, error) {
-	v := reflect.ValueOf(id)
-	if !v.IsValid() || !uuidLike(v.Type()) || v.Type() != uuidType && v.Type() != r.t.cols[r.t.key].typ {
-		return uuid.Nil, fmt.Errorf("tenancy: key of %s is of type %s, not %T", r.t.name, r.t.cols[r.t.key].typ, id)
-	}
-	u, _ := reflect.TypeAssert[uuid.UUID](v.Convert(uuidType))
-	return u, nil
-}
-
-// keyOf reads the id of a row.
-func (t *table) keyOf(row reflect.Value) uuid.UUID { return t.uuidAt(row, t.key) }
-
 // subjectOf reads the data subject of a row; nil if the table has none.
 func (t *table) subjectOf(row reflect.Value) uuid.UUID {
 	if t.subject < 0 {
 		return uuid.Nil
 	}
-	return t.uuidAt(row, t.subject)
+	return t.cols[t.subject].uuidAt(row)
 }
 
 // versionOf reads how often a row was written; 0 if the table does not count.
@@ -126,8 +112,8 @@ func (tx *Tx) uncount(n int) {
 	tx.counted = tx.counted[:n]
 }
 
-func (t *table) uuidAt(row reflect.Value, col int) uuid.UUID {
-	f := row.Field(t.cols[col].field)
+func (c *column) uuidAt(row reflect.Value) uuid.UUID {
+	f := row.Field(c.field)
 	if f.CanAddr() { // spares a copy on the heap
 		return uuid.UUID(f.Bytes())
 	}

@@ -196,8 +196,16 @@ func (d *destruction) used(ctx context.Context, tx *Tx, subjects []uuid.UUID) (m
 	if err := tx.holdOff(ctx); err != nil {
 		return nil, err
 	}
+	ids := make([]any, len(subjects))
+	for i, s := range subjects {
+		ids[i] = s
+	}
+	list, err := engine.List(tx.eng.Dialect(), ids)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range tx.db.schema {
-		for _, s := range t.describe().usedTexts(tx, subjects) {
+		for _, s := range t.describe().usedTexts(tx, list) {
 			if err := tx.countUsed(ctx, s, used); err != nil {
 				return nil, wrap("count", "cells", err)
 			}
@@ -223,17 +231,12 @@ func (tx *Tx) countUsed(ctx context.Context, s engine.Stmt, used map[subjectVers
 }
 
 // usedTexts select which versions of the subjects' keys the cells of the table
-// name, a statement for each column.
-func (t *table) usedTexts(tx *Tx, subjects []uuid.UUID) []engine.Stmt {
+// name, a statement for each column. The subjects are a list of [engine.List].
+func (t *table) usedTexts(tx *Tx, subjects string) []engine.Stmt {
 	if t.subject < 0 {
 		return nil
 	}
 	d := tx.eng.Dialect()
-	keys := make([]string, len(subjects))
-	for i, s := range subjects {
-		keys[i] = s.String()
-	}
-	x := resealTexts{dialect: d}
 	subject := quote(t.cols[t.subject].name)
 	var all []engine.Stmt
 	for _, c := range t.sealedColumns() {
@@ -244,8 +247,8 @@ func (t *table) usedTexts(tx *Tx, subjects []uuid.UUID) []engine.Stmt {
 		}
 		all = append(all, engine.Stmt{
 			SQL: "SELECT DISTINCT CAST(" + subject + " AS TEXT), " + first + " FROM " + t.qualified(d) + " WHERE " + t.ofTenant(d) +
-				" AND " + subject + among(d) + " AND " + length + " >= $3",
-			Args: []any{tx.scope.Tenant, x.list(keys), int64(field.Overhead)},
+				" AND " + subject + fmt.Sprintf(oneOfList(d, uuid.Nil), "$2") + " AND " + length + " >= $3",
+			Args: []any{tx.scope.Tenant, subjects, int64(field.Overhead)},
 		})
 	}
 	return all

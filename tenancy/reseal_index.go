@@ -4,8 +4,6 @@ import (
 	"context"
 	"reflect"
 
-	"github.com/google/uuid"
-
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
@@ -38,7 +36,7 @@ func (r *Repository[T]) free(ctx context.Context, tx *Tx, v reflect.Value) error
 		if err != nil || !ok { // erased, or NULL; other errors were those of sealing
 			continue
 		}
-		if err := r.freeUnder(ctx, tx, c, r.t.keyOf(v), text, versions[1:]); err != nil {
+		if err := r.freeUnder(ctx, tx, c, r.t.keyAt(v), text, versions[1:]); err != nil {
 			return err
 		}
 	}
@@ -46,12 +44,19 @@ func (r *Repository[T]) free(ctx context.Context, tx *Tx, v reflect.Value) error
 }
 
 func (r *Repository[T]) freeUnder(
-	ctx context.Context, tx *Tx, c *column, key uuid.UUID, text string, versions []*field.Index,
+	ctx context.Context, tx *Tx, c *column, key rowKey, text string, versions []*field.Index,
 ) error {
 	b := &builder{tx: tx, t: r.t}
 	b.text.WriteString("SELECT 1 FROM " + r.t.qualified(tx.eng.Dialect()) +
 		" WHERE " + quote(r.t.cols[r.t.tenant].name) + " = " + b.param(tx.scope.Tenant) +
-		" AND " + quote(r.t.cols[r.t.key].name) + " <> " + b.param(key) + " AND ")
+		" AND NOT (")
+	for i, v := range key.params(nil)[1:] {
+		if i > 0 {
+			b.text.WriteString(" AND ")
+		}
+		b.text.WriteString(r.t.keyNames()[i] + " = " + b.param(v))
+	}
+	b.text.WriteString(") AND ")
 	sums := make([]any, len(versions))
 	for i, x := range versions {
 		sums[i] = x.Sum(text)

@@ -12,7 +12,7 @@ import (
 
 // rowChange is one row that was read, and what is to be written of it.
 type rowChange struct {
-	key     string
+	key     keyTexts
 	row     uuid.UUID
 	subject uuid.UUID
 	cells   []cellChange
@@ -67,7 +67,7 @@ func (t *tablePass) chunks(ctx context.Context, todo []rowSize) (again []rowSize
 
 // rowSize is a row that needs work, and the length of its cells.
 type rowSize struct {
-	key  string
+	key  keyTexts
 	size int64
 }
 
@@ -104,21 +104,27 @@ func (t *tablePass) chunk(ctx context.Context, todo []rowSize) (lost []rowSize, 
 
 // fetch reads rows whole.
 func (t *tablePass) fetch(ctx context.Context, todo []rowSize) ([]rowChange, error) {
-	keys := make([]string, len(todo))
+	keys := make([]keyTexts, len(todo))
 	for i := range todo {
 		keys[i] = todo[i].key
 	}
 	rows := make([]rowChange, 0, len(todo))
-	s := engine.Stmt{SQL: t.texts.fetch, Args: []any{t.p.scope.Tenant, t.texts.list(keys)}, Once: true}
-	err := t.p.query(ctx, s, func(r engine.Row) error {
+	list, err := t.t.keyList(t.texts.dialect, keys)
+	if err != nil {
+		return nil, err
+	}
+	s := engine.Stmt{SQL: t.texts.fetch, Args: append([]any{t.p.scope.Tenant}, list...), Once: true}
+	err = t.p.query(ctx, s, func(r engine.Row) error {
 		c := rowChange{cells: make([]cellChange, len(t.cols))}
 		var subject string
-		dest := []any{&c.key, &subject}
+		var dest []any
+		c.key, dest = t.t.scanKey()
+		dest = append(dest, &subject)
 		for i := range c.cells {
 			dest = append(dest, &c.cells[i].old, &c.cells[i].oldIndex)
 		}
 		err := r.Scan(dest...)
-		c.row, c.subject = parseOrNil(c.key), parseOrNil(subject)
+		c.row, c.subject = t.t.idOf(c.key), parseOrNil(subject)
 		rows = append(rows, c)
 		return err
 	})

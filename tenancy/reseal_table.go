@@ -28,7 +28,7 @@ type sealedColumn struct {
 // head is what is read of a row to tell what there is to do: nothing of what it
 // says.
 type head struct {
-	key     string // as the database writes it
+	key     keyTexts
 	row     uuid.UUID
 	subject uuid.UUID
 	cells   []cellHead
@@ -57,7 +57,7 @@ func (c *cellHead) version() (uint32, bool) {
 // run goes through the table in the order of the keys.
 func (t *tablePass) run(ctx context.Context) error {
 	var later []rowSize
-	after, more := "", true
+	after, more := keyTexts(nil), true
 	for more {
 		heads, err := t.survey(ctx, after)
 		if err != nil {
@@ -100,22 +100,24 @@ func (t *tablePass) finish(ctx context.Context, later []rowSize) error {
 }
 
 // survey reads the heads of one page.
-func (t *tablePass) survey(ctx context.Context, after string) ([]head, error) {
+func (t *tablePass) survey(ctx context.Context, after keyTexts) ([]head, error) {
 	s := engine.Stmt{SQL: t.texts.first, Args: []any{t.p.scope.Tenant}}
-	if after != "" {
-		s = engine.Stmt{SQL: t.texts.next, Args: []any{t.p.scope.Tenant, after}}
+	if after != nil {
+		s = engine.Stmt{SQL: t.texts.next, Args: append([]any{t.p.scope.Tenant}, after.args(t.texts.dialect)...)}
 	}
 	var heads []head
 	err := t.p.query(ctx, s, func(r engine.Row) error {
 		h := head{cells: make([]cellHead, len(t.cols))}
 		var subject string
-		dest := []any{&h.key, &subject}
+		var dest []any
+		h.key, dest = t.t.scanKey()
+		dest = append(dest, &subject)
 		for i := range h.cells {
 			c := &h.cells[i]
 			dest = append(dest, &c.size, &c.first, &c.indexed)
 		}
 		err := r.Scan(dest...)
-		h.row, h.subject = parseOrNil(h.key), parseOrNil(subject)
+		h.row, h.subject = t.t.idOf(h.key), parseOrNil(subject)
 		heads = append(heads, h)
 		return err
 	})

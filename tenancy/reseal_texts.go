@@ -3,6 +3,7 @@ package tenancy
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,10 +16,10 @@ import (
 type resealTexts struct {
 	dialect     migrate.Dialect
 	count       string
-	first, next string // the heads of a page; of next, after the key $2
-	odd         string // counts rows whose key is no id; "" where there can be none
-	fetch       string // rows whole, by the list of keys $2
-	one         string // writes the row $2
+	first, next string // the heads of a page; of next, after the key from $2 on
+	odd         string // counts rows with keys that nobody writes; "" where there can be none
+	fetch       string // rows whole, by the list of keys from $2 on
+	one         string // writes the row with the key from $2 on
 	batch       string // PostgreSQL: writes many
 }
 
@@ -34,13 +35,13 @@ func (t *table) sealedColumns() []*column {
 }
 
 func (t *table) resealTexts(d migrate.Dialect) resealTexts {
-	key, from := quote(t.cols[t.key].name), " FROM "+t.qualified(d)+" WHERE "+t.ofTenant(d)
+	from := " FROM " + t.qualified(d) + " WHERE " + t.ofTenant(d)
 	subject := "''"
 	if t.subject >= 0 {
 		subject = "COALESCE(CAST(" + quote(t.cols[t.subject].name) + " AS TEXT), '')"
 	}
-	named := "CAST(" + key + " AS TEXT) AS k" // ORDER BY would else mean the text
-	headList, cellList := []string{named, subject}, []string{named, subject}
+	headList := append(t.selectKey(), subject)
+	cellList := slices.Clone(headList)
 	for _, c := range t.sealedColumns() {
 		headList = append(headList, headOf(d, c))
 		cellList = append(cellList, bytesOf(d, quote(c.name)), indexOf(d, c))
@@ -49,22 +50,15 @@ func (t *table) resealTexts(d migrate.Dialect) resealTexts {
 	x := resealTexts{dialect: d, count: "SELECT count(*)" + from}
 	ids := ""
 	if d == migrate.SQLite {
-		ids = " AND " + isID(key)
-		x.odd = x.count + " AND " + isID(key) + " IS NOT TRUE"
+		ids = " AND " + t.writtenKeys()
+		x.odd = x.count + " AND " + t.writtenKeys() + " IS NOT TRUE"
 	}
-	page := fmt.Sprintf(" ORDER BY %s LIMIT %d", key, surveyRows)
+	page := fmt.Sprintf(" ORDER BY %s LIMIT %d", t.keyOrder(), surveyRows)
 	x.first = "SELECT " + heads + from + ids + page
-	x.next = "SELECT " + heads + from + ids + " AND " + key + " > $2" + page
-	x.fetch = "SELECT " + cells + from + " AND " + key + among(d)
+	x.next = "SELECT " + heads + from + ids + " AND " + t.keyTuple() + " > " + tuple(t.keyParams(d, 2)) + page
+	x.fetch = "SELECT " + cells + from + " AND " + t.among(d, 2)
 	x.one, x.batch = t.resealOne(d), t.resealBatch()
 	return x
-}
-
-// isID holds for keys of the form that the library writes. A SQLite file may
-// hold anything else.
-func isID(key string) string {
-	return "(typeof(" + key + ") = 'text' AND length(CAST(" + key + " AS BLOB)) = 36 AND instr(CAST(" + key + " AS BLOB), x'00') = 0" +
-		" AND " + key + " NOT GLOB '*[^0-9a-fA-F-]*')"
 }
 
 // headOf selects length, first bytes and whether there is an index value.
@@ -95,23 +89,6 @@ func indexOf(d migrate.Dialect, c *column) string {
 	return bytesOf(d, quote(c.index.name))
 }
 
-// among is true for the keys in the list $2.
-func among(d migrate.Dialect) string {
-	if d == migrate.SQLite {
-		return " IN (SELECT value FROM json_each($2))"
-	}
-	return " = ANY($2)"
-}
-
-// list writes keys as $2 of among. What is no id is not worked on, so that
-// nothing needs quoting.
-func (x *resealTexts) list(keys []string) string {
-	if x.dialect == migrate.SQLite {
-		return `["` + strings.Join(keys, `","`) + `"]`
-	}
-	return "{" + strings.Join(keys, ",") + "}"
-}
-
 // notErased refuses a row about somebody who was erased since it was read. The
 // statement waits for the lock of an erasure before it looks.
 func notErased(d migrate.Dialect, subject string) string {
@@ -121,7 +98,7 @@ func notErased(d migrate.Dialect, subject string) string {
 // resealOne writes one row: of each column whether the cell is written, the old
 // cell and the new, and the same of the index value.
 func (t *table) resealOne(d migrate.Dialect) string {
-	same, n := " IS NOT DISTINCT FROM ", 2
+	same, n := " IS NOT DISTINCT FROM ", 1+len(t.keys)
 	if d == migrate.SQLite {
 		same = " IS "
 	}
@@ -140,7 +117,7 @@ func (t *table) resealOne(d migrate.Dialect) string {
 		where = append(where, "(NOT "+either+" OR "+bytesOf(d, cell)+same+old+")")
 	}
 	text := "UPDATE " + t.qualified(d) + " SET " + strings.Join(sets, ", ") + " WHERE " + t.ofTenant(d) +
-		" AND " + quote(t.cols[t.key].name) + " = $2 AND " + strings.Join(where, " AND ")
+		" AND " + t.keyTuple() + " = " + tuple(t.keyParams(d, 2)) + " AND " + strings.Join(where, " AND ")
 	if t.subject >= 0 {
 		text += notErased(d, param())
 	}
@@ -148,7 +125,7 @@ func (t *table) resealOne(d migrate.Dialect) string {
 }
 
 func (t *tablePass) oneArgs(r *rowChange) []any {
-	args := []any{t.p.scope.Tenant, r.key}
+	args := append([]any{t.p.scope.Tenant}, r.key.args(t.texts.dialect)...)
 	for i := range r.cells {
 		c := &r.cells[i]
 		args = append(args, c.write, c.compared(), c.fresh)
@@ -163,16 +140,21 @@ func (t *tablePass) oneArgs(r *rowChange) []any {
 }
 
 // resealBatch is resealOne for many rows, whose values come as arrays. Rows that
-// others hold are left out.
+// others hold are left out. It returns the numbers of those that it has written.
 func (t *table) resealBatch() string {
-	key, tab := "t."+quote(t.cols[t.key].name), t.qualified(migrate.Postgres)+" AS t"
-	own := "t." + quote(t.cols[t.tenant].name) + " = $1 AND " + key + " = ANY($2)"
-	n, arrays, names := 4, []string{"$3::text[]", "$4::uuid[]"}, []string{"k", "s"}
+	tab, tenant := t.qualified(migrate.Postgres)+" AS t", "t."+quote(t.cols[t.tenant].name)+" = $1"
+	n, arrays, names := 1, []string(nil), []string(nil)
 	column := func(kind string) string {
 		n++
 		arrays, names = append(arrays, "$"+strconv.Itoa(n)+"::"+kind+"[]"), append(names, "c"+strconv.Itoa(n))
 		return "v." + names[len(names)-1]
 	}
+	number, subject := column("int"), column("uuid")
+	own := []string{tenant} // is the row that v names
+	for i, key := range t.keyNames() {
+		own = append(own, "t."+key+" = "+column(t.cols[t.keys[i]].key.postgres()))
+	}
+	row := strings.Join(own, " AND ")
 	var sets, where []string
 	for _, c := range t.sealedColumns() {
 		cell, write, old, fresh := quote(c.name), column("bool"), column("bytea"), column("bytea")
@@ -187,23 +169,28 @@ func (t *table) resealBatch() string {
 		where = append(where, "(NOT "+either+" OR t."+cell+" IS NOT DISTINCT FROM "+old+")")
 	}
 	text := "WITH v AS (SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ") AS v(" + strings.Join(names, ", ") + "))," +
-		" l AS (SELECT CAST(" + key + " AS TEXT) AS k FROM " + tab + " WHERE " + own + " FOR UPDATE SKIP LOCKED)" +
-		" UPDATE " + tab + " SET " + strings.Join(sets, ", ") + " FROM v JOIN l ON l.k = v.k" +
-		" WHERE " + own + " AND CAST(" + key + " AS TEXT) = v.k AND " + strings.Join(where, " AND ")
+		" l AS (SELECT " + number + " AS n FROM v JOIN " + tab + " ON " + row + " FOR UPDATE OF t SKIP LOCKED)" +
+		" UPDATE " + tab + " SET " + strings.Join(sets, ", ") + " FROM v JOIN l ON l.n = " + number +
+		" WHERE " + row + " AND " + strings.Join(where, " AND ")
 	if t.subject >= 0 {
-		text += notErased(migrate.Postgres, "v.s")
+		text += notErased(migrate.Postgres, subject)
 	}
-	return text + " RETURNING v.k"
+	return text + " RETURNING " + number
 }
 
-func (t *tablePass) batchArgs(rows []*rowChange) []any {
-	keys := make([]string, len(rows))
+func (t *tablePass) batchArgs(rows []*rowChange) ([]any, error) {
+	keys := make([]keyTexts, len(rows))
 	arrays := []array{nil, nil}
 	for n, r := range rows {
 		keys[n] = r.key
-		arrays[0].text(r.key)
+		arrays[0].text(strconv.Itoa(n))
 		arrays[1].text(r.subject.String())
 	}
+	list, err := t.t.keyList(migrate.Postgres, keys)
+	if err != nil {
+		return nil, err
+	}
+	args := append([]any{t.p.scope.Tenant, arrays[0].whole(), arrays[1].whole()}, list...)
 	for i := range t.cols {
 		cell, index := make([]array, 3), make([]array, 3)
 		for _, r := range rows {
@@ -215,16 +202,14 @@ func (t *tablePass) batchArgs(rows []*rowChange) []any {
 			index[1].bytes(c.oldIndex)
 			index[2].bytes(c.freshIndex)
 		}
-		arrays = append(arrays, cell...)
 		if t.cols[i].c.index != nil {
-			arrays = append(arrays, index...)
+			cell = append(cell, index...)
+		}
+		for k := range cell {
+			args = append(args, cell[k].whole())
 		}
 	}
-	args := []any{t.p.scope.Tenant, t.texts.list(keys)}
-	for i := range arrays {
-		args = append(args, arrays[i].whole())
-	}
-	return args
+	return args, nil
 }
 
 // array is the text form of an array of PostgreSQL (manual, 8.15.6). No element

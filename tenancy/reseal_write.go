@@ -15,7 +15,7 @@ func (t *tablePass) writeAll(ctx context.Context, rows []*rowChange) (lost []row
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	var hit map[string]bool
+	var hit map[*rowChange]bool
 	if t.p.db.eng.Dialect() == migrate.Postgres && len(rows) > 1 {
 		hit, err = t.writeBatch(ctx, rows)
 	} else {
@@ -30,7 +30,7 @@ func (t *tablePass) writeAll(ctx context.Context, rows []*rowChange) (lost []row
 		return nil, err
 	}
 	for _, r := range rows {
-		if hit[r.key] {
+		if hit[r] {
 			t.settle(r, true, true)
 		} else {
 			lost = append(lost, r.size())
@@ -57,28 +57,34 @@ func yielded(err error) bool {
 // writeBatch writes rows in one statement. It takes no row that somebody holds,
 // so that it never waits while it holds rows itself: no transaction of others can
 // come to wait for it in a circle.
-func (t *tablePass) writeBatch(ctx context.Context, rows []*rowChange) (map[string]bool, error) {
+func (t *tablePass) writeBatch(ctx context.Context, rows []*rowChange) (map[*rowChange]bool, error) {
+	args, err := t.batchArgs(rows)
+	if err != nil {
+		return nil, err
+	}
 	tx, err := t.p.db.begin(ctx, t.p.scope)
 	if err != nil {
 		return nil, err
 	}
-	hit := make(map[string]bool, len(rows))
-	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: t.texts.batch, Args: t.batchArgs(rows), Once: true}, engine.Commit, func(r engine.Row) error {
-		var key string
-		err := r.Scan(&key)
-		hit[key] = true
-		return err
+	hit := make(map[*rowChange]bool, len(rows))
+	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: t.texts.batch, Args: args, Once: true}, engine.Commit, func(r engine.Row) error {
+		var n int
+		if err := r.Scan(&n); err != nil {
+			return err
+		}
+		hit[rows[n]] = true
+		return nil
 	})
 	return hit, err
 }
 
 // writeEach writes rows one after the other in one transaction.
-func (t *tablePass) writeEach(ctx context.Context, rows []*rowChange) (map[string]bool, error) {
+func (t *tablePass) writeEach(ctx context.Context, rows []*rowChange) (map[*rowChange]bool, error) {
 	tx, err := t.p.db.begin(ctx, t.p.scope)
 	if err != nil {
 		return nil, err
 	}
-	hit := make(map[string]bool, len(rows))
+	hit := make(map[*rowChange]bool, len(rows))
 	if tx.eng.Dialect() == migrate.Postgres {
 		tx.eng.Queue(engine.Stmt{SQL: lockPatience})
 	}
@@ -87,7 +93,7 @@ func (t *tablePass) writeEach(ctx context.Context, rows []*rowChange) (map[strin
 		if err != nil {
 			return nil, errors.Join(err, tx.eng.Rollback(context.WithoutCancel(ctx)))
 		}
-		hit[r.key] = n == 1
+		hit[r] = n == 1
 	}
 	return hit, tx.eng.Commit(ctx)
 }
@@ -107,11 +113,11 @@ func (t *tablePass) writeApart(ctx context.Context, rows []*rowChange) (lost []r
 		case err != nil:
 			return nil, err
 		default:
-			if hit[r.key] {
+			if hit[r] {
 				t.settle(r, true, true)
 			}
 		}
-		if !hit[r.key] {
+		if !hit[r] {
 			lost = append(lost, r.size())
 		}
 	}
@@ -121,15 +127,15 @@ func (t *tablePass) writeApart(ctx context.Context, rows []*rowChange) (lost []r
 // writeConflict writes of a row what can be written: its cells, and the index
 // values that no other row has. Those in conflict stay under the older version,
 // by which the row is found until then.
-func (t *tablePass) writeConflict(ctx context.Context, r *rowChange) (map[string]bool, error) {
+func (t *tablePass) writeConflict(ctx context.Context, r *rowChange) (map[*rowChange]bool, error) {
 	whole := slices.Clone(r.cells)
 	for i := range r.cells {
 		r.cells[i].writeIndex = false
 	}
-	hit := map[string]bool{r.key: true}
+	hit := map[*rowChange]bool{r: true}
 	var err error
 	if r.changes() {
-		if hit, err = t.writeEach(ctx, []*rowChange{r}); err != nil || !hit[r.key] {
+		if hit, err = t.writeEach(ctx, []*rowChange{r}); err != nil || !hit[r] {
 			return hit, err
 		}
 	}
@@ -160,7 +166,7 @@ func (t *tablePass) writeIndex(ctx context.Context, r *rowChange, i int) error {
 	switch {
 	case errors.Is(err, ErrExists):
 		k.Conflicts.add(r.row)
-	case yielded(err) || err == nil && !hit[r.key]:
+	case yielded(err) || err == nil && !hit[r]:
 		t.p.report.Overtaken++
 		return nil
 	case err != nil:

@@ -96,10 +96,19 @@ type ColumnInfo struct {
 // TableInfo describes one declared table to engines and documents.
 type TableInfo struct {
 	Name    string       `json:"Name"`    // as declared
-	Key     string       `json:"Key"`     // the column of the row's id
+	Key     string       `json:"Key"`     // the column of the row's id, or "" where Keys says more
 	Tenant  string       `json:"Tenant"`  // the column of the tenant
 	Subject string       `json:"Subject"` // the column of the data subject, or ""
 	Columns []ColumnInfo `json:"Columns"` // in the order of the declaration
+	// Keys are the columns of a key that is not one UUID, in the order of the
+	// declaration.
+	Keys []KeyInfo `json:"Keys,omitempty"`
+}
+
+// KeyInfo describes a column of a key that is not one UUID.
+type KeyInfo struct {
+	Name string `json:"Name"` // as declared
+	Type string `json:"Type"` // uuid, text or integer
 }
 
 // Info describes the tables in their order.
@@ -112,7 +121,14 @@ func (s Schema) Info() []TableInfo {
 }
 
 func (t *table) info() TableInfo {
-	in := TableInfo{Name: t.name, Key: t.cols[t.key].name, Tenant: t.cols[t.tenant].name}
+	in := TableInfo{Name: t.name, Tenant: t.cols[t.tenant].name}
+	for _, n := range t.keys {
+		if c := &t.cols[n]; t.derives() {
+			in.Keys = append(in.Keys, KeyInfo{Name: c.name, Type: string(c.key)})
+		} else {
+			in.Key = c.name
+		}
+	}
 	if t.subject >= 0 {
 		in.Subject = t.cols[t.subject].name
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,13 +21,14 @@ type table struct {
 	name    string
 	typ     reflect.Type
 	cols    []column
-	key     int // index into cols
+	keys    []int // indexes into cols, in the order of the struct
 	tenant  int
 	subject int // -1 for none
 	version int // -1 for none
 	// expected is the length of the last page that was read: rows are large, and
 	// a slice that grows copies them again and again.
 	expected atomic.Int32
+	keyTypes sync.Map // reflect.Type of a key of several columns → []int: its fields
 }
 
 // column is one field of the struct.
@@ -35,6 +37,7 @@ type column struct {
 	field int          // index of the struct field
 	typ   reflect.Type // nil where it is known by its description alone
 	class Class
+	key   keyKind // "" for a column that is no part of the key
 	index *blindIndex
 	// migration allows plaintext in an encrypted column for a time.
 	migration *field.Migration
@@ -70,7 +73,7 @@ var (
 
 // parseTable reads the tags of typ and returns all that is wrong with them.
 func parseTable(name string, typ reflect.Type) (*table, error) {
-	t := &table{name: name, typ: typ, key: -1, tenant: -1, subject: -1, version: -1}
+	t := &table{name: name, typ: typ, tenant: -1, subject: -1, version: -1}
 	if !tableName(name) {
 		return nil, fmt.Errorf("tenancy: declare table %q: name must be lower-case letters, digits and _, with an optional schema", name)
 	}
@@ -151,7 +154,7 @@ func (t *table) applyWord(n int, word string) error {
 	key, value, _ := strings.Cut(word, "=")
 	switch key {
 	case "key":
-		return t.assign(&t.key, n, word, uuidLike)
+		return t.addKey(n)
 	case "tenant":
 		return t.assign(&t.tenant, n, word, func(ty reflect.Type) bool { return ty == idType })
 	case "subject":
@@ -159,6 +162,9 @@ func (t *table) applyWord(n int, word string) error {
 	case "version":
 		return t.assign(&t.version, n, word, func(ty reflect.Type) bool { return ty == reflect.TypeFor[int64]() })
 	case "personal":
+		if c.key != "" {
+			return errPersonalKey
+		}
 		return c.setClass(Personal)
 	case "open":
 		return c.setClass(Open)
@@ -172,13 +178,36 @@ func (t *table) applyWord(n int, word string) error {
 	return fmt.Errorf("unknown word %q in the art32 tag", word)
 }
 
+var errPersonalKey = errors.New("a key is open: events and ids show it; give the row a UUID, and find it by the blind index of an encrypted column")
+
+// addKey makes column n a part of the key.
+func (t *table) addKey(n int) error {
+	c := &t.cols[n]
+	kind := keyKindOf(c.typ)
+	switch {
+	case c.key != "":
+		return errors.New("column says \"key\" twice")
+	case c.sealed() || c.class == Personal:
+		return errPersonalKey
+	case kind == "":
+		return misfit(c.typ, "key")
+	}
+	c.key, c.class = kind, Open
+	t.keys = append(t.keys, n)
+	return nil
+}
+
+func misfit(typ reflect.Type, word string) error {
+	return fmt.Errorf("type %s does not fit %q: a key is a UUID, a string, an int, int32 or int64, a subject a UUID, a tenant a tenancy.ID, a version an int64", typ, word)
+}
+
 // assign gives column n one of the roles, which are open by nature.
 func (t *table) assign(role *int, n int, word string, fits func(reflect.Type) bool) error {
 	if *role >= 0 {
 		return fmt.Errorf("a second column says %q", word)
 	}
 	if !fits(t.cols[n].typ) {
-		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID, a version an int64", t.cols[n].typ, word)
+		return misfit(t.cols[n].typ, word)
 	}
 	*role = n
 	t.cols[n].class = Open
@@ -259,11 +288,16 @@ func (c *column) setPlaintext(value string) error {
 
 func (t *table) checkRoles() []error {
 	var errs []error
-	if t.key < 0 {
+	if len(t.keys) == 0 {
 		errs = append(errs, fmt.Errorf(`tenancy: declare table %s: no column says art32:"key"`, t.name))
 	}
 	if t.tenant < 0 {
 		errs = append(errs, fmt.Errorf(`tenancy: declare table %s: no column says art32:"tenant"`, t.name))
+	}
+	for _, n := range t.keys {
+		if n == t.tenant || n == t.version {
+			errs = append(errs, fmt.Errorf("tenancy: declare table %s: column %s cannot be part of the key: the tenant goes without saying, and a version changes", t.name, t.cols[n].name))
+		}
 	}
 	return errs
 }

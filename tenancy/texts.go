@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/art32/art32/internal/migrate"
@@ -9,7 +10,7 @@ import (
 
 // texts are the statements of one table in one dialect. They are made of
 // declared names alone; every value is a parameter. In all of them $1 is the
-// tenant and $2 the key.
+// tenant, and the columns of the key follow.
 type texts struct {
 	from    string // the table, qualified and quoted
 	columns string
@@ -25,7 +26,10 @@ type texts struct {
 
 func (t *table) texts(d migrate.Dialect) texts {
 	from := t.qualified(d)
-	where := fmt.Sprintf(" WHERE %s = $1 AND %s = $2", quote(t.cols[t.tenant].name), quote(t.cols[t.key].name))
+	where := " WHERE " + quote(t.cols[t.tenant].name) + " = $1"
+	for i, name := range t.keyNames() {
+		where += fmt.Sprintf(" AND %s = $%d", name, i+2)
+	}
 	cols := t.columnList()
 	get := "SELECT " + cols + " FROM " + from + where
 	lock := get
@@ -69,12 +73,21 @@ func (t *table) columnList() string {
 	return strings.Join(names, ", ")
 }
 
-// written lists the columns that insert and update bind from $3 on: all but
+// keyNames are the columns of the key, quoted.
+func (t *table) keyNames() []string {
+	names := make([]string, len(t.keys))
+	for i, n := range t.keys {
+		names[i] = quote(t.cols[n].name)
+	}
+	return names
+}
+
+// written lists the columns that insert and update bind behind the key: all but
 // tenant and key, then the blind indexes.
 func (t *table) written() []string {
 	var names []string
 	for i := range t.cols {
-		if i != t.tenant && i != t.key {
+		if i != t.tenant && t.cols[i].key == "" {
 			names = append(names, quote(t.cols[i].name))
 		}
 	}
@@ -87,7 +100,7 @@ func (t *table) written() []string {
 }
 
 func (t *table) insertText(from string) string {
-	names := append([]string{quote(t.cols[t.tenant].name), quote(t.cols[t.key].name)}, t.written()...)
+	names := slices.Concat([]string{quote(t.cols[t.tenant].name)}, t.keyNames(), t.written())
 	params := make([]string, len(names))
 	for i := range names {
 		params[i] = fmt.Sprintf("$%d", i+1)
@@ -98,7 +111,7 @@ func (t *table) insertText(from string) string {
 func (t *table) updateText(from, where string) string {
 	sets := t.written()
 	for i, n := range sets {
-		sets[i] = fmt.Sprintf("%s = $%d", n, i+3)
+		sets[i] = fmt.Sprintf("%s = $%d", n, i+2+len(t.keys))
 	}
 	return "UPDATE " + from + " SET " + strings.Join(sets, ", ") + where
 }

@@ -14,10 +14,11 @@ import (
 	"github.com/art32/art32/internal/engine"
 )
 
-// Insert adds *row. It draws an id where the key is nil, fills the tenant,
-// seals the encrypted fields, and records the event in the same transaction. A
-// row that names another tenant is refused with [ErrOtherTenant], and the
-// refusal recorded; a key or unique value that exists is [ErrExists].
+// Insert adds *row. It draws an id where the key is one UUID that is nil, fills the
+// tenant, seals the encrypted fields, and records the event in the same transaction.
+// A row that names another tenant is refused with [ErrOtherTenant], and the refusal
+// recorded; a key or unique value that exists is [ErrExists]. Of any other key no
+// UUID may be nil and no text empty: [ErrBadValue].
 func (r *Repository[T]) Insert(ctx context.Context, c Conn, row *T) (err error) {
 	u, err := r.writer(ctx, c)
 	if err != nil {
@@ -50,8 +51,12 @@ func (r *Repository[T]) insert(ctx context.Context, u *unit, row *T) error {
 	defer u.tx.leave()
 	v := reflect.ValueOf(row).Elem()
 	r.t.drawKey(v)
+	key, err := r.t.checkedKey(v)
+	if err != nil {
+		return err
+	}
 	r.t.setVersion(u.tx, v, 1)
-	c := r.change("insert", r.t.keyOf(v), r.t.subjectOf(v))
+	c := r.change("insert", key.id, r.t.subjectOf(v))
 	if r.t.subject >= 0 && c.Subject == uuid.Nil {
 		return fmt.Errorf("tenancy: %s: row names no data subject: %w", c.Action, ErrBadValue)
 	}
@@ -152,9 +157,10 @@ func (r *Repository[T]) claim(tx *Tx, v reflect.Value, c Change) error {
 	return nil
 }
 
+// drawKey draws an id where the key is one UUID that the row lacks.
 func (t *table) drawKey(v reflect.Value) {
-	if t.keyOf(v) == uuid.Nil {
-		f := v.Field(t.cols[t.key].field)
+	if !t.derives() && t.keyOf(v) == uuid.Nil {
+		f := v.Field(t.cols[t.keys[0]].field)
 		f.Set(reflect.ValueOf(uuid.New()).Convert(f.Type()))
 	}
 }
@@ -166,11 +172,12 @@ func (r *Repository[T]) seal(ctx context.Context, tx *Tx, v reflect.Value) ([]an
 	if err != nil {
 		return nil, err
 	}
-	args := []any{tx.scope.Tenant, r.t.keyOf(v)}
-	tenant, key := tx.Tenant().String(), r.t.keyOf(v).String()
+	at := r.t.keyAt(v)
+	args := at.params(tx.scope.Tenant)
+	tenant, key := tx.Tenant().String(), at.id.String()
 	for i := range r.t.cols {
 		c := &r.t.cols[i]
-		if i == r.t.tenant || i == r.t.key {
+		if i == r.t.tenant || c.key != "" {
 			continue
 		}
 		a, err := r.t.bind(c, v, cipher, tenant, key)

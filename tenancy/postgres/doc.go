@@ -51,7 +51,8 @@
 //	json.RawMessage                    json, jsonb
 //	a pointer to one of these          the same, and NULL
 //
-// The primary key, and every unique constraint, should begin with the tenant's
+// The columns of a key that are no UUIDs are text or varchar, and smallint, int or
+// bigint. The primary key, and every unique constraint, should begin with the tenant's
 // column: PRIMARY KEY (tenant_id, id). A key of id alone tells one tenant,
 // by the insert that fails, that another has a row of this id. The same holds
 // for foreign keys: FOREIGN KEY (tenant_id, customer_id) REFERENCES customers.

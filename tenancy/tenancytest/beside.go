@@ -8,21 +8,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/art32/art32/tenancy"
 )
 
-// beside lets tenant B work on each table, given the rows of tenant A and the ids of
-// its own, and looks whether those of A are as they were. What refers to others is
+// beside lets tenant B work on each table, given the rows of tenant A and its
+// own, and looks whether those of A are as they were. What refers to others is
 // declared behind them, so the last table comes first.
-func (t *trial) beside(work func(r rows, theirs []reflect.Value, own []uuid.UUID) error) error {
+func (t *trial) beside(work func(r rows, theirs, own []reflect.Value) error) error {
 	for _, r := range slices.Backward(t.tables) {
 		theirs, err := t.rows(r, t.a)
 		if err != nil {
 			return err
 		}
-		own, err := t.ids(r, t.b)
+		own, err := t.rows(r, t.b)
 		if err != nil {
 			return err
 		}
@@ -41,27 +39,27 @@ func (t *trial) beside(work func(r rows, theirs []reflect.Value, own []uuid.UUID
 }
 
 func (t *trial) callersSQL() error {
-	return t.beside(func(r rows, theirs []reflect.Value, own []uuid.UUID) error {
+	return t.beside(func(r rows, theirs, own []reflect.Value) error {
 		name, tenant := t.sqlName(r), fmt.Sprintf("%q = '%s'", r.Tenant, t.a)
-		row := fmt.Sprintf("%q = '%s'", r.Key, r.id(theirs[0], r.Key))
+		row, mine := r.condition(theirs[0]), r.condition(own[0])
 		t.hits("SELECT 1 FROM "+name, len(own))
-		t.hits(fmt.Sprintf("SELECT 1 FROM %s WHERE %q = '%s'", name, r.Key, own[0]), 1)
+		t.hits("SELECT 1 FROM "+name+" WHERE "+mine, 1)
 		t.hits("SELECT 1 FROM "+name+" WHERE "+tenant, 0)
 		t.hits("SELECT 1 FROM "+name+" WHERE "+row, 0)
-		t.hits(fmt.Sprintf("UPDATE %s SET %q = %q WHERE %s", name, r.Key, r.Key, row), 0)
+		t.hits(fmt.Sprintf("UPDATE %s SET %[2]q = %[2]q WHERE %[3]s", name, r.keys[0], row), 0)
 		t.hits("DELETE FROM "+name+" WHERE "+tenant+" OR "+row, 0)
 		// PostgreSQL refuses it; in SQLite the row stays in the file of B.
-		_, _ = t.sql(fmt.Sprintf("UPDATE %s SET %s WHERE %q = '%s'", name, tenant, r.Key, own[0]))
+		_, _ = t.sql(fmt.Sprintf("UPDATE %s SET %s WHERE %s", name, tenant, mine))
 		return nil
 	})
 }
 
 func (t *trial) callersConditions() error {
-	return t.beside(func(r rows, theirs []reflect.Value, own []uuid.UUID) error {
+	return t.beside(func(r rows, theirs, own []reflect.Value) error {
 		tenant := fmt.Sprintf("%q = '%s'", r.Tenant, t.a)
 		for text, most := range map[string]int{
 			tenant: 0, "1 = 1": len(own), "1 = 1) OR (1 = 1": len(own), "1 = 1) OR (" + tenant: len(own),
-			fmt.Sprintf("%q = '%s'", r.Key, r.id(theirs[0], r.Key)): 0, "1 = 1) OR 1 = 1 --": len(own),
+			r.condition(theirs[0]): 0, "1 = 1) OR 1 = 1 --": len(own),
 		} {
 			n, err := r.count(t.as(t.b), t.w.DB, tenancy.Where(text))
 			if n > most || err == nil && n < most && !strings.Contains(text, ")") {
@@ -74,13 +72,13 @@ func (t *trial) callersConditions() error {
 
 // allRows changes and deletes all that B has.
 func (t *trial) allRows() error {
-	return t.beside(func(r rows, _ []reflect.Value, own []uuid.UUID) error {
+	return t.beside(func(r rows, _, own []reflect.Value) error {
 		page, err := r.page(t.as(t.b), t.w.DB)
 		if err != nil {
 			return err
 		}
 		for _, row := range page {
-			if !slices.Contains(own, r.id(row, r.Key)) {
+			if !slices.ContainsFunc(own, func(o reflect.Value) bool { return r.key(o).Interface() == r.key(row).Interface() }) {
 				t.errorf("Page of %s yields a row of another tenant", r.Name)
 			}
 		}

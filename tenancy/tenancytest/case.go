@@ -184,16 +184,6 @@ func (t *trial) rows(r rows, of tenancy.ID) ([]reflect.Value, error) {
 	return all, err
 }
 
-// ids are the keys of a tenant's rows of a table.
-func (t *trial) ids(r rows, of tenancy.ID) ([]uuid.UUID, error) {
-	all, err := t.rows(r, of)
-	ids := make([]uuid.UUID, len(all))
-	for i, row := range all {
-		ids[i] = r.id(row, r.Key)
-	}
-	return ids, err
-}
-
 // events reads a tenant's log.
 func (t *trial) events(of tenancy.ID) ([]audit.Entry, error) {
 	var all []audit.Entry
@@ -216,15 +206,15 @@ func traces(events []audit.Entry, action string, object uuid.UUID, outcome audit
 	return n
 }
 
-// verbs calls each verb of a table on the row id in a context.
-func (t *trial) verbs(ctx context.Context, r rows, id uuid.UUID) map[string]error {
-	_, errGet := r.get(ctx, t.w.DB, id)
+// verbs calls each verb of a table on the row with a key in a context.
+func (t *trial) verbs(ctx context.Context, r rows, key reflect.Value) map[string]error {
+	_, errGet := r.get(ctx, t.w.DB, key)
 	_, errList := r.list(ctx, t.w.DB)
 	_, errCount := r.count(ctx, t.w.DB)
 	out := map[string]error{
 		"Get": errGet, "List": errList, "Count": errCount,
-		"Edit":   r.edit(ctx, t.w.DB, id, func(row reflect.Value) error { return t.change(r, row) }),
-		"Delete": r.remove(ctx, t.w.DB, id),
+		"Edit":   r.edit(ctx, t.w.DB, key, func(row reflect.Value) error { return t.change(r, row) }),
+		"Delete": r.remove(ctx, t.w.DB, key),
 	}
 	_, out["Page"] = r.page(ctx, t.w.DB)
 	_, out["Count by a condition"] = r.count(ctx, t.w.DB, tenancy.Where("1 = 1"))

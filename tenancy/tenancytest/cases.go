@@ -28,7 +28,12 @@ func (t *trial) unknownTenant() error {
 // refusedVerbs calls everything in a context in which nothing may work.
 func (t *trial) refusedVerbs(ctx context.Context, due error) {
 	for _, r := range t.tables {
-		for verb, err := range t.verbs(ctx, r, uuid.New()) {
+		row, err := r.made(uuid.New(), int(t.w.filled.Add(1)))
+		if err != nil {
+			t.errorf("%w", err)
+			continue
+		}
+		for verb, err := range t.verbs(ctx, r, r.key(row)) {
 			t.want(err, due, verb+" of "+r.Name)
 		}
 		t.want(t.w.DB.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
@@ -48,9 +53,9 @@ func (t *trial) sqlName(r rows) string {
 }
 
 func (t *trial) foreignRow() error {
-	return t.beside(func(r rows, theirs []reflect.Value, _ []uuid.UUID) error {
+	return t.beside(func(r rows, theirs, _ []reflect.Value) error {
 		for _, row := range theirs {
-			if err := t.foreign(r, r.id(row, r.Key)); err != nil {
+			if err := t.foreign(r, r.key(row)); err != nil {
 				return err
 			}
 		}
@@ -58,13 +63,13 @@ func (t *trial) foreignRow() error {
 	})
 }
 
-// foreign tries as tenant B to reach the row id of tenant A.
-func (t *trial) foreign(r rows, id uuid.UUID) error {
-	own, err := t.ids(r, t.b)
+// foreign tries as tenant B to reach the row of tenant A with this key.
+func (t *trial) foreign(r rows, key reflect.Value) error {
+	own, err := t.rows(r, t.b)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(own, id) {
+	if slices.ContainsFunc(own, func(row reflect.Value) bool { return r.key(row).Interface() == key.Interface() }) {
 		t.errorf("List of %s yields a row of another tenant", r.Name)
 	}
 	n, err := r.count(t.as(t.b), t.w.DB)
@@ -75,10 +80,10 @@ func (t *trial) foreign(r rows, id uuid.UUID) error {
 		t.errorf("Count of %s is %d, List yields %d", r.Name, n, len(own))
 	}
 	ctx := t.as(t.b)
-	_, err = r.get(ctx, t.w.DB, id)
+	_, err = r.get(ctx, t.w.DB, key)
 	t.want(err, tenancy.ErrNotFound, "Get of "+r.Name)
-	t.want(r.edit(ctx, t.w.DB, id, func(row reflect.Value) error { return t.change(r, row) }), tenancy.ErrNotFound, "Edit of "+r.Name)
-	t.want(r.remove(ctx, t.w.DB, id), tenancy.ErrNotFound, "Delete of "+r.Name)
+	t.want(r.edit(ctx, t.w.DB, key, func(row reflect.Value) error { return t.change(r, row) }), tenancy.ErrNotFound, "Edit of "+r.Name)
+	t.want(r.remove(ctx, t.w.DB, key), tenancy.ErrNotFound, "Delete of "+r.Name)
 	return nil
 }
 
@@ -109,9 +114,10 @@ func (t *trial) foreignInsert() error {
 		if err != nil {
 			return err
 		}
-		id := uuid.New()
-		key := r.field(row, r.Key)
-		key.Set(reflect.ValueOf(id).Convert(key.Type()))
+		id, err := r.object(row)
+		if err != nil {
+			return err
+		}
 		r.field(row, r.Tenant).Set(reflect.ValueOf(t.a))
 		t.want(r.insert(t.as(t.b), t.w.DB, row), tenancy.ErrOtherTenant, "Insert into "+r.Name)
 		events, err := t.events(t.b)
@@ -164,8 +170,12 @@ func (t *trial) trace() error {
 	return err
 }
 
-// traced wants one event of an action on a row.
-func (t *trial) traced(verb string, r rows, id uuid.UUID, want int) error {
+// traced wants events of an action on a row.
+func (t *trial) traced(verb string, r rows, row reflect.Value, want int) error {
+	id, err := r.object(row)
+	if err != nil {
+		return err
+	}
 	events, err := t.events(t.a)
 	if err != nil {
 		return err
@@ -182,12 +192,12 @@ func (t *trial) traced(verb string, r rows, id uuid.UUID, want int) error {
 
 func (t *trial) traceInsert() error {
 	for _, r := range t.tables {
-		ids, err := t.ids(r, t.a)
+		all, err := t.rows(r, t.a)
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			if err := t.traced("insert", r, id, 1); err != nil {
+		for _, row := range all {
+			if err := t.traced("insert", r, row, 1); err != nil {
 				return err
 			}
 		}
@@ -199,7 +209,7 @@ func (t *trial) traceInsert() error {
 // no event.
 func (t *trial) traceEdit() error {
 	for _, r := range t.tables {
-		ids, err := t.ids(r, t.a)
+		all, err := t.rows(r, t.a)
 		if err != nil {
 			return err
 		}
@@ -209,7 +219,7 @@ func (t *trial) traceEdit() error {
 				continue
 			}
 			changed := false
-			err := r.edit(t.as(t.a), t.w.DB, ids[0], func(row reflect.Value) error {
+			err := r.edit(t.as(t.a), t.w.DB, r.key(all[0]), func(row reflect.Value) error {
 				old := reflect.New(r.typ).Elem()
 				old.Set(row.Elem())
 				err := put(r.field(row, c.Name), int(t.w.filled.Add(1)))
@@ -219,7 +229,7 @@ func (t *trial) traceEdit() error {
 			if err == nil && changed {
 				done++
 			}
-			if err := t.traced("update", r, ids[0], done); err != nil {
+			if err := t.traced("update", r, all[0], done); err != nil {
 				return err
 			}
 		}
@@ -230,16 +240,16 @@ func (t *trial) traceEdit() error {
 // traceDelete deletes the rows, those first that refer to others.
 func (t *trial) traceDelete() error {
 	for _, r := range slices.Backward(t.tables) {
-		ids, err := t.ids(r, t.a)
+		all, err := t.rows(r, t.a)
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
+		for _, row := range all {
 			want := 1
-			if err := r.remove(t.as(t.a), t.w.DB, id); err != nil {
+			if err := r.remove(t.as(t.a), t.w.DB, r.key(row)); err != nil {
 				want = 0
 			}
-			if err := t.traced("delete", r, id, want); err != nil {
+			if err := t.traced("delete", r, row, want); err != nil {
 				return err
 			}
 		}
@@ -274,12 +284,12 @@ func (t *trial) noEntry() error {
 		return err
 	}
 	for _, r := range t.tables {
-		ids, err := t.ids(r, t.a)
+		all, err := t.rows(r, t.a)
 		if err != nil {
 			return err
 		}
-		t.want(r.remove(t.as(t.a), db, ids[0]), errFull, "Delete of "+r.Name)
-		err = r.edit(t.as(t.a), db, ids[0], func(row reflect.Value) error { return t.change(r, row) })
+		t.want(r.remove(t.as(t.a), db, r.key(all[0])), errFull, "Delete of "+r.Name)
+		err = r.edit(t.as(t.a), db, r.key(all[0]), func(row reflect.Value) error { return t.change(r, row) })
 		if slices.ContainsFunc(r.Columns, r.plain) {
 			t.want(err, errFull, "Edit of "+r.Name)
 		}

@@ -44,7 +44,7 @@ func (t *trial) erase(subject uuid.UUID) error {
 			if left := r.erased(row); left != "" {
 				t.errorf("after the erasure %s still holds: %s", r.Name, left)
 			}
-			t.writeAbout(r, r.id(row, r.Key), subject)
+			t.writeAbout(r, r.key(row), subject)
 		}
 	}
 	still, err := t.about(subject, false)
@@ -73,13 +73,13 @@ func (t *trial) about(subject uuid.UUID, yes bool) ([][]reflect.Value, error) {
 }
 
 // writeAbout tries to write something about an erased person.
-func (t *trial) writeAbout(r rows, id, subject uuid.UUID) {
+func (t *trial) writeAbout(r rows, key reflect.Value, subject uuid.UUID) {
 	for _, c := range r.Columns {
 		if c.Class == tenancy.Open {
 			continue
 		}
 		changed := false
-		err := r.edit(t.as(t.a), t.w.DB, id, func(row reflect.Value) error {
+		err := r.edit(t.as(t.a), t.w.DB, key, func(row reflect.Value) error {
 			f := r.field(row, c.Name)
 			err := put(f, int(t.w.filled.Add(1)))
 			changed = c.Class == tenancy.Encrypted || !empty(f)
@@ -115,7 +115,10 @@ func (t *trial) forgotten(gone [][]reflect.Value) error {
 	}
 	for i, r := range t.tables {
 		for _, row := range gone[i] {
-			id := r.id(row, r.Key)
+			id, err := r.object(row)
+			if err != nil {
+				return err
+			}
 			for _, e := range events {
 				for _, f := range e.Fields {
 					if e.Object == id && slices.ContainsFunc(r.Columns, func(c tenancy.ColumnInfo) bool {

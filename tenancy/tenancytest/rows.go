@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ type rows struct {
 
 	repo reflect.Value
 	typ  reflect.Type // of a row
+	keys []string     // the columns of the key
 }
 
 // tables are the tables of a schema, which must be repositories.
@@ -34,9 +36,20 @@ func tables(s tenancy.Schema) ([]rows, error) {
 		if !insert.IsValid() {
 			return nil, fmt.Errorf("table %s is no repository", info.Name)
 		}
-		all[i] = rows{TableInfo: info, repo: repo, typ: insert.Type().In(2).Elem()}
+		all[i] = rows{TableInfo: info, repo: repo, typ: insert.Type().In(2).Elem(), keys: keysOf(info)}
 	}
 	return all, nil
+}
+
+func keysOf(info tenancy.TableInfo) []string {
+	if info.Key != "" {
+		return []string{info.Key}
+	}
+	var names []string
+	for _, k := range info.Keys {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // fail is the error among the results of a verb.
@@ -54,15 +67,15 @@ func (r rows) insert(ctx context.Context, c tenancy.Conn, row reflect.Value) err
 	return fail(r.repo.MethodByName("Insert").Call(args(ctx, c, row)))
 }
 
-func (r rows) get(ctx context.Context, c tenancy.Conn, id uuid.UUID) (reflect.Value, error) {
-	out := r.repo.MethodByName("Get").Call(args(ctx, c, reflect.ValueOf(id)))
+func (r rows) get(ctx context.Context, c tenancy.Conn, key reflect.Value) (reflect.Value, error) {
+	out := r.repo.MethodByName("Get").Call(args(ctx, c, key))
 	return out[0], fail(out)
 }
 
 // edit lets fn change a row, which it is given as a pointer.
-func (r rows) edit(ctx context.Context, c tenancy.Conn, id uuid.UUID, fn func(row reflect.Value) error) error {
+func (r rows) edit(ctx context.Context, c tenancy.Conn, key reflect.Value, fn func(row reflect.Value) error) error {
 	m := r.repo.MethodByName("Edit")
-	return fail(m.Call(args(ctx, c, reflect.ValueOf(id), changing(m.Type().In(3), fn))))
+	return fail(m.Call(args(ctx, c, key, changing(m.Type().In(3), fn))))
 }
 
 // changing is fn as a function of the type typ, whose argument is a pointer to a row.
@@ -76,8 +89,8 @@ func changing(typ reflect.Type, fn func(row reflect.Value) error) reflect.Value 
 	})
 }
 
-func (r rows) remove(ctx context.Context, c tenancy.Conn, id uuid.UUID) error {
-	return fail(r.repo.MethodByName("Delete").Call(args(ctx, c, reflect.ValueOf(id))))
+func (r rows) remove(ctx context.Context, c tenancy.Conn, key reflect.Value) error {
+	return fail(r.repo.MethodByName("Delete").Call(args(ctx, c, key)))
 }
 
 func (r rows) count(ctx context.Context, c tenancy.Conn, filters ...tenancy.Filter) (int, error) {
@@ -150,9 +163,48 @@ func (r rows) id(row reflect.Value, column string) uuid.UUID {
 	return id
 }
 
+// key is what the verbs take for the id of a row.
+func (r rows) key(row reflect.Value) reflect.Value {
+	if len(r.keys) == 1 {
+		return r.field(row, r.keys[0])
+	}
+	var fields []reflect.StructField
+	for i := range r.typ.NumField() {
+		if f := r.typ.Field(i); slices.Contains(r.keys, f.Tag.Get("db")) {
+			fields = append(fields, reflect.StructField{Name: f.Name, Type: f.Type})
+		}
+	}
+	key := reflect.New(reflect.StructOf(fields)).Elem()
+	for i, f := range fields {
+		key.Field(i).Set(reflect.Indirect(row).FieldByName(f.Name))
+	}
+	return key
+}
+
+// object is the id by which the log names a row.
+func (r rows) object(row reflect.Value) (uuid.UUID, error) {
+	out := r.repo.MethodByName("Object").Call([]reflect.Value{r.key(row)})
+	id, _ := reflect.TypeAssert[uuid.UUID](out[0])
+	return id, fail(out)
+}
+
+// condition is the SQL that finds a row by its key.
+func (r rows) condition(row reflect.Value) string {
+	parts := make([]string, len(r.keys))
+	for i, name := range r.keys {
+		f := r.field(row, name)
+		value := fmt.Sprint(f.Interface())
+		if f.Kind() == reflect.Array {
+			value = r.id(row, name).String()
+		}
+		parts[i] = fmt.Sprintf("%q = '%s'", name, strings.ReplaceAll(value, "'", "''"))
+	}
+	return strings.Join(parts, " AND ")
+}
+
 // plain reports whether a column is none of key, tenant and subject.
 func (r rows) plain(c tenancy.ColumnInfo) bool {
-	return c.Name != r.Key && c.Name != r.Tenant && c.Name != r.Subject
+	return !slices.Contains(r.keys, c.Name) && c.Name != r.Tenant && c.Name != r.Subject
 }
 
 // made is a row about a data subject, a pointer, with something in each column.
@@ -171,7 +223,23 @@ func (r rows) made(subject uuid.UUID, number int) (reflect.Value, error) {
 			return row, fmt.Errorf("make a row of %s: column %s: %w: give Options.Fill", r.Name, c.Name, err)
 		}
 	}
-	return row, nil
+	return row, r.makeKey(row, number)
+}
+
+// makeKey gives a row a key of its own.
+func (r rows) makeKey(row reflect.Value, number int) error {
+	for _, name := range r.keys {
+		f := r.field(row, name)
+		if name == r.Subject {
+			continue
+		}
+		if f.CanInt() {
+			f.SetInt(int64(number))
+		} else if err := put(f, number); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // put gives a field a value that differs from number to number, where its type

@@ -24,8 +24,11 @@ type customer struct {
 	Plan    string                  `db:"plan"      art32:"open"`
 }
 
+// ticketID has a type of its own.
+type ticketID uuid.UUID
+
 type ticket struct {
-	ID       uuid.UUID               `db:"id"          art32:"key"`
+	ID       ticketID                `db:"id"          art32:"key"`
 	Tenant   tenancy.ID              `db:"tenant_id"   art32:"tenant"`
 	Customer uuid.UUID               `db:"customer_id" art32:"subject"`
 	Text     field.Encrypted[string] `db:"text"`
@@ -40,11 +43,41 @@ type setting struct {
 	Secret field.Encrypted[[]byte] `db:"secret"`
 }
 
+// line has a key of several columns, one of which is the person.
+type line struct {
+	Tenant   tenancy.ID              `db:"tenant_id"   art32:"tenant"`
+	Customer uuid.UUID               `db:"customer_id" art32:"key,subject"`
+	Kind     kind                    `db:"kind"        art32:"key"`
+	Position int32                   `db:"position"    art32:"key"`
+	Text     field.Encrypted[string] `db:"text"        art32:"index=text_bidx:casefold"`
+	Note     string                  `db:"note"        art32:"personal"`
+	Amount   int64                   `db:"amount"      art32:"open"`
+}
+
+type kind string
+
+// limit has a text for a key, and counter a number.
+type limit struct {
+	Name   string                  `db:"name"      art32:"key"`
+	Tenant tenancy.ID              `db:"tenant_id" art32:"tenant"`
+	Value  int                     `db:"value"     art32:"open"`
+	Secret field.Encrypted[string] `db:"secret"`
+}
+
+type counter struct {
+	ID     int64                  `db:"id"        art32:"key"`
+	Tenant tenancy.ID             `db:"tenant_id" art32:"tenant"`
+	Value  field.Encrypted[int64] `db:"value"`
+}
+
 var (
-	customers = tenancy.MustRepository[customer]("customers")
-	tickets   = tenancy.MustRepository[ticket]("desk.tickets")
-	settings  = tenancy.MustRepository[setting]("settings")
-	schema    = tenancy.Schema{customers, tickets, settings}
+	customers  = tenancy.MustRepository[customer]("customers")
+	tickets    = tenancy.MustRepository[ticket]("desk.tickets")
+	settings   = tenancy.MustRepository[setting]("settings")
+	orderLines = tenancy.MustRepository[line]("lines")
+	limits     = tenancy.MustRepository[limit]("limits")
+	counters   = tenancy.MustRepository[counter]("counters")
+	schema     = tenancy.Schema{customers, tickets, settings, orderLines, limits, counters}
 )
 
 //go:embed testdata

@@ -174,6 +174,10 @@ func TestFill(t *testing.T) {
 			customers.Insert(ctx, c, person),
 			tickets.Insert(ctx, c, &ticket{Customer: person.ID, Text: field.New("help")}),
 			settings.Insert(ctx, c, &setting{Word: "w", Secret: field.New([]byte("s"))}),
+			orderLines.Insert(ctx, c, &line{Customer: person.ID, Kind: "it's", Position: 0, Text: field.New("one")}),
+			orderLines.Insert(ctx, c, &line{Customer: person.ID, Kind: "it's", Position: 1, Text: field.New("two")}),
+			limits.Insert(ctx, c, &limit{Name: fmt.Sprint("limit ", filled), Value: 1}),
+			counters.Insert(ctx, c, &counter{ID: int64(filled)}),
 		)
 	}
 	w := tenancytest.New(t, schema, o)

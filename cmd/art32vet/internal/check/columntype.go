@@ -63,6 +63,17 @@ func storable(t types.Type) bool {
 		types.Uint8, types.Uint16, types.Uint32) || isBytes(t)
 }
 
+// keyLike is what a column of a key can be.
+func keyLike(t types.Type) bool {
+	if uuidLike(t) {
+		return true
+	}
+	if valueMethod(t) || hasMethod(t, "Scan", "(any) (error)") {
+		return false
+	}
+	return kind(t, types.String, types.Int, types.Int32, types.Int64)
+}
+
 // valueMethod reports whether t itself is a driver.Valuer.
 func valueMethod(t types.Type) bool {
 	return ownMethod(t, "Value", "() (database/sql/driver.Value, error)")

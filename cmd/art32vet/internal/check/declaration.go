@@ -38,6 +38,8 @@ type column struct {
 	typ    types.Type
 	plain  types.Type // of an encrypted column
 	class  string
+	key    bool
+	fixed  bool   // is the tenant or the version
 	index  string // column of the blind index, or ""
 	unique bool
 	// plaintext says that the column may hold some until a date.
@@ -108,14 +110,17 @@ func (d *declaration) applyWord(c *column, word string) error {
 	key, value, _ := strings.Cut(word, "=")
 	switch key {
 	case "key":
-		return assign(&d.key, c, word, uuidLike(c.typ))
+		return d.addKey(c)
 	case "tenant":
-		return assign(&d.tenant, c, word, isNamed(c.typ, tenancyPkg, "ID"))
+		return c.fix(assign(&d.tenant, c, word, isNamed(c.typ, tenancyPkg, "ID")))
 	case "subject":
 		return assign(&d.subject, c, word, uuidLike(c.typ))
 	case "version":
-		return assign(&d.version, c, word, types.Identical(c.typ, types.Typ[types.Int64]))
+		return c.fix(assign(&d.version, c, word, types.Identical(c.typ, types.Typ[types.Int64])))
 	case "personal", "open":
+		if c.key && key == "personal" {
+			return errPersonalKey
+		}
 		return c.setClass(key)
 	case "index", "unique":
 		return c.setIndex(value, key == "unique")
@@ -127,16 +132,41 @@ func (d *declaration) applyWord(c *column, word string) error {
 	return fmt.Errorf("unknown word %q in the art32 tag", word)
 }
 
+var errPersonalKey = errors.New("a key is open: events and ids show it; give the row a UUID, and find it by the blind index of an encrypted column")
+
+func (d *declaration) addKey(c *column) error {
+	switch {
+	case c.key:
+		return errors.New("column says \"key\" twice")
+	case c.class == "encrypted" || c.class == "personal":
+		return errPersonalKey
+	case !keyLike(c.typ):
+		return misfit(c.typ, "key")
+	}
+	d.key, c.key, c.class = true, true, "open"
+	return nil
+}
+
+func misfit(typ types.Type, word string) error {
+	return fmt.Errorf("type %s does not fit %q: a key is a UUID, a string, an int, int32 or int64, a subject a UUID, a tenant a tenancy.ID, a version an int64", typeName(typ), word)
+}
+
 func assign(role *bool, c *column, word string, fits bool) error {
 	if *role {
 		return fmt.Errorf("a second column says %q", word)
 	}
 	if !fits {
-		return fmt.Errorf("type %s does not fit %q: a key or subject is a UUID, a tenant a tenancy.ID, a version an int64", typeName(c.typ), word)
+		return misfit(c.typ, word)
 	}
 	*role = true
 	c.class = "open"
 	return nil
+}
+
+// fix notes a role that no key can have, unless it failed.
+func (c *column) fix(err error) error {
+	c.fixed = c.fixed || err == nil
+	return err
 }
 
 func (c *column) setClass(class string) error {
@@ -193,6 +223,11 @@ func (d *declaration) checkRoles() {
 	}
 	if !d.tenant {
 		d.faults = append(d.faults, fault{text: `no column says art32:"tenant"`})
+	}
+	for _, c := range d.cols {
+		if c.key && c.fixed {
+			d.faults = append(d.faults, fault{text: "column " + c.name + " cannot be part of the key: the tenant goes without saying, and a version changes"})
+		}
 	}
 }
 

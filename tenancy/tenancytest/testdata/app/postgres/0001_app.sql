@@ -17,3 +17,16 @@ CREATE TABLE settings (
 	tenant_id uuid NOT NULL, id uuid NOT NULL, word text NOT NULL, secret bytea, PRIMARY KEY (tenant_id, id)
 );
 SELECT art32.protect('settings');
+
+CREATE TABLE lines (
+	tenant_id uuid NOT NULL, customer_id uuid NOT NULL, kind text NOT NULL, position int NOT NULL,
+	text bytea, text_bidx bytea, note text NOT NULL, amount bigint NOT NULL,
+	PRIMARY KEY (tenant_id, customer_id, kind, position), FOREIGN KEY (tenant_id, customer_id) REFERENCES customers (tenant_id, id)
+);
+SELECT art32.protect('lines');
+
+CREATE TABLE limits (tenant_id uuid NOT NULL, name text NOT NULL, value bigint NOT NULL, secret bytea, PRIMARY KEY (tenant_id, name));
+SELECT art32.protect('limits');
+
+CREATE TABLE counters (tenant_id uuid NOT NULL, id bigint NOT NULL, value bytea, PRIMARY KEY (tenant_id, id));
+SELECT art32.protect('counters');

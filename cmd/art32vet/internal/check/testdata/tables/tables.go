@@ -21,6 +21,9 @@ func Declared() map[string]error {
 		"Bare":       declare[Bare](),
 		"Tags":       declare[Tags](),
 		"Roles":      declare[Roles](),
+		"Keys":       declare[Keys](),
+		"Line":       declare[Line](),
+		"Fixed":      declare[Fixed](),
 		"Kinds":      declare[Kinds](),
 		"Sealed":     declare[Sealed](),
 		"Indexes":    declare[Indexes](),
@@ -45,6 +48,9 @@ var (
 	_, _ = tenancy.NewRepository[Bare]("things")
 	_, _ = tenancy.NewRepository[Tags]("things")
 	_, _ = tenancy.NewRepository[Roles]("things")
+	_, _ = tenancy.NewRepository[Keys]("things")
+	_, _ = tenancy.NewRepository[Line]("things")
+	_, _ = tenancy.NewRepository[Fixed]("things")
 	_, _ = tenancy.NewRepository[Kinds]("things")
 	_, _ = tenancy.NewRepository[Sealed]("things")
 	_, _ = tenancy.NewRepository[Indexes]("things")
@@ -62,6 +68,12 @@ type (
 	MyID uuid.UUID
 	// Word is a string by another name.
 	Word string
+	// Number64 is a number by another name.
+	Number64 int64
+	// Stored is a string that stores itself as something else.
+	Stored string
+	// Scanned is a number that is read in its own way.
+	Scanned int64
 	// ByValue stores itself.
 	ByValue struct{ n int }
 	// ByPointer has its Value on the pointer only.
@@ -77,6 +89,12 @@ func (v ByValue) Value() (driver.Value, error) { return int64(v.n), nil }
 
 // Scan implements sql.Scanner.
 func (v *ByValue) Scan(src interface{}) error { return nil }
+
+// Value implements driver.Valuer.
+func (s Stored) Value() (driver.Value, error) { return string(s), nil }
+
+// Scan implements sql.Scanner.
+func (s *Scanned) Scan(src any) error { return nil }
 
 // Value implements driver.Valuer, on the pointer.
 func (v *ByPointer) Value() (driver.Value, error) { return int64(v.n), nil }
@@ -140,6 +158,43 @@ type Roles struct {
 	Count    int        `db:"count"    art32:"version"`
 	Version  int64      `db:"version"  art32:"version"`
 	Version2 int64      `db:"version2" art32:"version"`
+}
+
+// Keys has every type of a key, and every mistake of one.
+type Keys struct {
+	ID      MyID                    `db:"a" art32:"key,subject"`
+	Text    string                  `db:"b" art32:"key,open"`
+	Word    Word                    `db:"c" art32:"open,key"`
+	Int     int                     `db:"d" art32:"key"`
+	Int32   rune                    `db:"e" art32:"key"`
+	Int64   Number64                `db:"f" art32:"key"`
+	Int16   int16                   `db:"g" art32:"key"`
+	Uint32  uint32                  `db:"h" art32:"key"`
+	Bool    bool                    `db:"i" art32:"key"`
+	Time    time.Time               `db:"j" art32:"key"`
+	Pointer *string                 `db:"k" art32:"key"`
+	Stored  Stored                  `db:"l" art32:"key"`
+	Scanned Scanned                 `db:"m" art32:"key"`
+	Twice   string                  `db:"n" art32:"key,key"`
+	Before  string                  `db:"o" art32:"personal,key"`
+	Behind  string                  `db:"p" art32:"key,personal"`
+	Sealed  field.Encrypted[string] `db:"q" art32:"key"`
+	Indexed string                  `db:"r" art32:"key,index=i:exact"`
+}
+
+// Fixed has columns for a key that are none.
+type Fixed struct {
+	Tenant  tenancy.ID `db:"tenant_id" art32:"tenant,key"`
+	Version int64      `db:"version"   art32:"key,version"`
+	Order   MyID       `db:"order_id"  art32:"key"`
+}
+
+// Line has a key of several columns.
+type Line struct {
+	Tenant   tenancy.ID `db:"tenant_id" art32:"tenant"`
+	Order    MyID       `db:"order_id"  art32:"key"`
+	Position int32      `db:"position"  art32:"key"`
+	Word     Word       `db:"word"      art32:"key"`
 }
 
 // Kinds has every kind of plain column.
