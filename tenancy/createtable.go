@@ -41,8 +41,10 @@ func (c creation) table() string {
 			lines = append(lines, "\t"+quote(x.name)+" "+c.bytes())
 		}
 	}
-	if c.d == migrate.Postgres {
-		lines = append(lines, fmt.Sprintf("\tPRIMARY KEY (%s, %s)", quote(c.t.cols[c.t.tenant].name), quote(c.t.cols[c.t.key].name)))
+	if key := c.t.keyOrder(); c.d == migrate.Postgres {
+		lines = append(lines, fmt.Sprintf("\tPRIMARY KEY (%s, %s)", quote(c.t.cols[c.t.tenant].name), key))
+	} else if len(c.t.keys) > 1 {
+		lines = append(lines, "\tPRIMARY KEY ("+key+")")
 	}
 	return "CREATE TABLE " + c.name() + " (\n" + strings.Join(lines, ",\n") + "\n);\n"
 }
@@ -67,8 +69,8 @@ func (c creation) column(i int) string {
 		return c.bytes()
 	case i == c.t.tenant && c.d == migrate.Postgres:
 		return "uuid NOT NULL REFERENCES art32.tenants (id)"
-	case i == c.t.key && c.d == migrate.SQLite:
-		return "TEXT NOT NULL PRIMARY KEY"
+	case c.t.cols[i].key != "" && len(c.t.keys) == 1 && c.d == migrate.SQLite:
+		return c.typeOf(typ) + " NOT NULL PRIMARY KEY"
 	case typ.Kind() == reflect.Pointer:
 		return c.typeOf(typ.Elem())
 	case typ.Kind() == reflect.Slice: // nil is NULL
@@ -133,7 +135,7 @@ func (c creation) indexes() string {
 		index := plain + "_" + column
 		fmt.Fprintf(&b, "CREATE %sINDEX %s ON %s (%s%s);\n", kind, quote(index[:min(len(index), 63)]), c.name(), tenant, quote(column))
 	}
-	if c.t.subject >= 0 && c.t.subject != c.t.key {
+	if c.t.subject >= 0 && c.t.subject != c.t.keys[0] { // which leads the primary key
 		add("", c.t.cols[c.t.subject].name)
 	}
 	for i := range c.t.cols {

@@ -49,18 +49,22 @@ var wides = tenancy.MustRepository[wide]("order")
 func TestCreateTable(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-8.1")
-	migrations := fstest.MapFS{}
+	migrations, tables := fstest.MapFS{}, tenancy.Schema{wides, memberships, options, readings}
 	for engine, create := range map[string]func(tenancy.Table) (string, error){"postgres": postgres.CreateTable, "sqlite": sqlite.CreateTable} {
-		text, err := create(wides)
-		if err != nil {
-			t.Fatal(err)
+		all := ""
+		for _, table := range tables {
+			text, err := create(table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += text
 		}
-		migrations[engine+"/0001_order.sql"] = &fstest.MapFile{Data: []byte(text)}
+		migrations[engine+"/0001_order.sql"] = &fstest.MapFile{Data: []byte(all)}
 	}
 	for _, engine := range []string{tenancytest.SQLite, tenancytest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			w := tenancytest.New(t, tenancy.Schema{wides}, &tenancytest.Options{Engine: engine, Migrations: migrations})
+			w := tenancytest.New(t, tables, &tenancytest.Options{Engine: engine, Migrations: migrations})
 			ctx := w.In(t, w.A)
 			at := time.Date(2026, 2, 28, 23, 59, 59, 123456000, time.UTC)
 			row := &wide{
@@ -76,6 +80,13 @@ func TestCreateTable(t *testing.T) {
 			}
 			if diff := cmp.Diff(*row, got, cmp.Comparer(field.Encrypted[string].Equal)); diff != "" {
 				t.Errorf("(-inserted +got):\n%s", diff)
+			}
+			m := membership{User: uuid.New(), Group: uuid.New(), Role: "owner"}
+			if err := errors.Join(memberships.Insert(ctx, w.DB, &m), options.Insert(ctx, w.DB, &option{Name: "a"}), readings.Insert(ctx, w.DB, &reading{ID: 3})); err != nil {
+				t.Fatal(err)
+			}
+			if err := memberships.Insert(ctx, w.DB, &m); !errors.Is(err, tenancy.ErrExists) {
+				t.Errorf("a second row of a key: %v", err)
 			}
 			again := *row
 			again.ID = uuid.New()

@@ -297,7 +297,7 @@ func (t *foundTable) declared(c foundColumn) (typ, tag, note string) {
 	case typ == undecidedType:
 		note = fmt.Sprintf(" // of type %q: see the list of types in tenancy/postgres; open or personal?", c.typ)
 	case c.key:
-		note = " // a key is one random UUID beside the tenant, and this is another"
+		note = " // key, where it tells nothing of a person: events show it"
 	case typ == "uuid.UUID":
 		note = " // open, or subject where it is the person whom the row is about?"
 	}

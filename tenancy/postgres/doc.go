@@ -94,6 +94,10 @@
 // does not know, such as search_path, make it refuse the connection. In statement mode
 // nothing works.
 //
+// A context that ends while a statement runs asks the server to cancel it. PgBouncer
+// 1.18 and 1.19 can crash over such requests, with all connections of all clients: let
+// whatever runs it start it again, or take a later one.
+//
 // What belongs to a session and not to a transaction, as LISTEN, WITH HOLD or
 // pg_advisory_lock, ends with the transaction, with a pooler and without; behind one,
 // locks of a session end just before the commit.
