@@ -56,7 +56,7 @@ func (d *doctor) probe(ctx context.Context) (err error) {
 	o, err := k.open(ctx)
 	if err != nil {
 		d.add("TOM-8.1", "probes", fault{What: "the database does not open, so that nothing was tried: " + err.Error()})
-		return nil //nolint:nilerr // it is told
+		return nil
 	}
 	defer func() { err = errors.Join(err, o.close()) }() //nolint:contextcheck // as io.Closer
 	r, err := probe.Run(ctx, o.db, &probe.Options{Accept: d.probes.accept})

@@ -106,7 +106,7 @@ func merged(all []Result) (out []Result) {
 			out = append(out, r)
 		case rank[r.State] > rank[out[i].State]:
 			out[i] = r
-		case r.State == Broken && r.State == out[i].State && r.What != out[i].What:
+		case r.State == Broken && out[i].State == Broken && r.What != out[i].What:
 			out[i].What = Text{out[i].What.English + "; " + r.What.English, out[i].What.German + "; " + r.What.German}
 		}
 	}

@@ -108,7 +108,7 @@ func pgCatalogue() []Probe {
 						WHERE x.polrelid = c.oid AND NOT x.polpermissive AND x.polcmd = '*' AND x.polqual IS NOT NULL AND (0 = ANY (x.polroles) OR g::regrole = ANY (x.polroles)))`,
 					Text{"nothing restricts %s beside the permissive policy", "neben der erlaubenden Richtlinie schränkt nichts %s ein"}, false})),
 		probe("privileges", "No login may TRUNCATE, put triggers on, or refer to a table of tenants.",
-			"Keine Anmeldung darf Tabellen mit Mandantendaten leeren (TRUNCATE), mit Triggern versehen oder auf sie verweisen.", looks(
+			"Keine Anmeldung darf Tabellen mit Mandantendaten leeren (TRUNCATE), ihnen einen Trigger geben oder auf sie verweisen.", looks(
 				look{`SELECT c.oid::regclass::text, p FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(ARRAY['TRUNCATE', 'TRIGGER', 'REFERENCES']) p
 					WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
 					AND (has_table_privilege(c.oid, p) OR p = 'REFERENCES' AND has_any_column_privilege(c.oid, p))`, Text{"%s is granted", "%s ist erteilt"}, true})),

@@ -63,7 +63,11 @@ func (p *prober) forge(ctx context.Context, t table, minted func(tenant uuid.UUI
 			return broken(t.name, fmt.Sprintf("%s was taken: %d rows", f.name.English, n), fmt.Sprintf("%s wurde angenommen: %d Zeilen", f.name.German, n))
 		}
 	}
-	return p.replayed(ctx, t)
+	result := p.replayed(ctx, t)
+	if minted == nil && result.State == Held {
+		result.What = Text{"an expired context was not tried", "ein abgelaufener Kontext wurde nicht versucht"}
+	}
+	return result
 }
 
 // replayed carries the context of A into a transaction of B: it shows nothing of B.
@@ -84,13 +88,13 @@ func (p *prober) replayed(ctx context.Context, t table) Result {
 }
 
 // under runs a text under a context in place of the transaction's own.
-func (p *prober) under(ctx context.Context, tenant uuid.UUID, make func(own string) string, text string) (n int64, err error) {
+func (p *prober) under(ctx context.Context, tenant uuid.UUID, forge func(own string) string, text string) (n int64, err error) {
 	err = p.inCaller(ctx, engine.Scope{Tenant: tenant}, func(tx engine.SQLTx) error {
 		var own, set string
 		if err := tx.SQLX().GetContext(ctx, &own, "SELECT current_setting('art32.ctx')"); err != nil {
 			return err
 		}
-		if err := tx.SQLX().GetContext(ctx, &set, "SELECT set_config('art32.ctx', $1, true)", make(own)); err != nil {
+		if err := tx.SQLX().GetContext(ctx, &set, "SELECT set_config('art32.ctx', $1, true)", forge(own)); err != nil {
 			return err
 		}
 		n, err = execute(ctx, tx, text)
