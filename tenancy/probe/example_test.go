@@ -27,6 +27,7 @@ func ExampleRun() {
 	// TOM-8.1 own-file held
 	//   "customers" held
 	//   "notes" held
+	//   "rates" held
 	// TOM-8.1 attach held
 	//   "" held
 }

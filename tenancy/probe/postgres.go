@@ -52,14 +52,12 @@ func (p *prober) preparePostgres(ctx context.Context, infos []tenancy.TableInfo)
 		return err
 	}
 	var lists [3][]any
-	names := map[string]string{}
 	for _, in := range infos {
 		name := in.Name
 		if !strings.Contains(name, ".") {
 			name = "public." + name
 		}
-		names[name] = in.Name
-		for i, s := range []string{name, in.Tenant, in.Key} {
+		for i, s := range []string{name, in.Tenant, keyOf(in)} {
 			lists[i] = append(lists[i], s)
 		}
 	}

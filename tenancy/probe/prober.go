@@ -39,6 +39,15 @@ type table struct {
 	rowA, rowB  string
 }
 
+// keyOf is the column by which a probe names a row: that of the key, or the first of
+// several.
+func keyOf(in tenancy.TableInfo) string {
+	if len(in.Keys) > 0 {
+		return in.Keys[0].Name
+	}
+	return in.Key
+}
+
 // names are the declared tables.
 func (p *prober) names() (all []string) {
 	for _, t := range p.tables {

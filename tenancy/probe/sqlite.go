@@ -21,7 +21,7 @@ func (p *prober) prepareSQLite(ctx context.Context, infos []tenancy.TableInfo) e
 	}
 	p.version = about[0][0]
 	for _, in := range infos {
-		t := table{name: in.Name, sql: `"` + strings.ReplaceAll(in.Name, ".", "_") + `"`, tenant: `"` + in.Tenant + `"`, key: `"` + in.Key + `"`, declared: true}
+		t := table{name: in.Name, sql: `"` + strings.ReplaceAll(in.Name, ".", "_") + `"`, tenant: `"` + in.Tenant + `"`, key: `"` + keyOf(in) + `"`, declared: true}
 		for _, of := range []struct {
 			id  uuid.UUID
 			n   *int64

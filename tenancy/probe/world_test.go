@@ -32,10 +32,19 @@ type note struct {
 	Word     string     `db:"word"        art32:"personal"`
 }
 
+// rate has a key of several columns, of which none is a UUID.
+type rate struct {
+	Tenant tenancy.ID `db:"tenant_id" art32:"tenant"`
+	Plan   string     `db:"plan"      art32:"key"`
+	Year   int64      `db:"year"      art32:"key"`
+	Cents  int64      `db:"cents"     art32:"open"`
+}
+
 var (
 	customers = tenancy.MustRepository[customer]("customers")
 	notes     = tenancy.MustRepository[note]("notes")
-	schema    = tenancy.Schema{customers, notes}
+	rates     = tenancy.MustRepository[rate]("rates")
+	schema    = tenancy.Schema{customers, notes, rates}
 )
 
 //go:embed testdata/app
@@ -63,6 +72,8 @@ func newWorld(tb testing.TB, engine string) *tenancytest.World {
 		c := customer{Email: field.New("canary@example.org"), City: "canary-city", Plan: []string{"free", "pro"}[i]}
 		must(tb, customers.Insert(w.In(tb, id), w.DB, &c))
 		must(tb, notes.Insert(w.In(tb, id), w.DB, &note{Customer: c.ID, Word: "canary-word"}))
+		must(tb, rates.Insert(w.In(tb, id), w.DB, &rate{Plan: "pro", Year: 2026, Cents: 900}))
+		must(tb, rates.Insert(w.In(tb, id), w.DB, &rate{Plan: "pro", Year: 2027, Cents: 950}))
 	}
 	return w
 }

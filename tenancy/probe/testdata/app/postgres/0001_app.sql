@@ -12,3 +12,5 @@ CREATE TABLE notes_0 PARTITION OF notes FOR VALUES WITH (MODULUS 1, REMAINDER 0)
 SELECT art32.protect('notes');
 CREATE VIEW plans WITH (security_invoker) AS SELECT tenant_id, plan FROM customers;
 GRANT SELECT ON plans TO art32_app;
+CREATE TABLE rates (tenant_id uuid NOT NULL, plan text NOT NULL, year bigint NOT NULL, cents bigint NOT NULL, PRIMARY KEY (tenant_id, plan, year));
+SELECT art32.protect('rates');

@@ -5,3 +5,4 @@ CREATE TABLE notes (
 	tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers (id) ON DELETE CASCADE, word TEXT NOT NULL
 );
 CREATE VIEW plans AS SELECT tenant_id, plan FROM customers;
+CREATE TABLE rates (tenant_id TEXT NOT NULL, plan TEXT NOT NULL, year INTEGER NOT NULL, cents INTEGER NOT NULL, PRIMARY KEY (plan, year));
