@@ -207,7 +207,7 @@ func sqliteGoType(typ string) string {
 		return "string"
 	case strings.Contains(typ, "BLOB"):
 		return "[]byte"
-	case strings.Contains(typ, "REAL"), strings.Contains(typ, "FLOA"), strings.Contains(typ, "DOUB"):
+	case strings.Contains(typ, "REAL"), strings.Contains(typ, "FLOA"), strings.Contains(typ, "DOUBLE"):
 		return "float64"
 	case strings.Contains(typ, "TIME"):
 		return "time.Time"

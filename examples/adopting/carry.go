@@ -38,8 +38,8 @@ func OpenWatched(dsn string, log *slog.Logger) (*Shop, error) {
 // have. It may be repeated.
 func CreateTenants(ctx context.Context, db *tenancy.DB, old *sqlx.DB) error {
 	var firms []struct {
-		ID   uuid.UUID
-		Name string
+		ID   uuid.UUID `db:"id"`
+		Name string    `db:"name"`
 	}
 	if err := old.SelectContext(ctx, &firms, `SELECT id, name FROM firms`); err != nil {
 		return err

@@ -43,8 +43,9 @@ func Import(ctx context.Context, db *tenancy.DB, old *sqlx.DB) error {
 // importTenant writes all rows of a tenant in one transaction, with an event each.
 func importTenant(ctx context.Context, db *tenancy.DB, old *sqlx.DB, id uuid.UUID) error {
 	var customers []struct {
-		ID          uuid.UUID
-		Email, Plan string
+		ID    uuid.UUID `db:"id"`
+		Email string    `db:"email"`
+		Plan  string    `db:"plan"`
 	}
 	var tickets []Ticket
 	err := errors.Join(

@@ -35,10 +35,10 @@ const grown = `
 	CREATE TABLE billing.invoices (id uuid, org_id uuid NOT NULL, at int NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 	CREATE TABLE billing.invoices_1 PARTITION OF billing.invoices FOR VALUES FROM (0) TO (10) PARTITION BY LIST (at);
 	CREATE TABLE billing.invoices_11 PARTITION OF billing.invoices_1 DEFAULT;
-	CREATE TABLE "Sel""ect '1' $art32$ %s
+	CREATE TABLE "Tab""le '1' $art32$ %s
 -- DROP TABLE x; --" ("the ""key' %" int PRIMARY KEY, "tenantId" uuid NOT NULL, "order" text, UNIQUE ("order"));
 	CREATE TABLE "user" (tenant_id uuid NOT NULL, "group" int UNIQUE,
-		"ref" int REFERENCES "Sel""ect '1' $art32$ %s
+		"ref" int REFERENCES "Tab""le '1' $art32$ %s
 -- DROP TABLE x; --" ("the ""key' %") MATCH FULL, CONSTRAINT "select" UNIQUE ("ref", "group"));
 	CREATE VIEW open_tickets AS SELECT t.id, t.title, c.email FROM tickets t JOIN customers c ON c.id = t.customer_id;
 	CREATE VIEW of_view WITH (security_barrier) AS SELECT count(*) FROM open_tickets;
@@ -357,7 +357,7 @@ func TestPlanStageByStage(t *testing.T) {
 	for _, last := range []string{"owners", "columns", "filled", "indexes", "keys", "checked", "apart"} {
 		for _, stage := range g.plan(t, nil, nil).Stages {
 			for line := range strings.Lines(stage.SQL) {
-				if _, text, ok := strings.Cut(line, ": CREATE UNIQUE INDEX CONCURRENTLY"); ok && strings.HasSuffix(line, ";\n") && !strings.Contains(line, `Sel""`) {
+				if _, text, ok := strings.Cut(line, ": CREATE UNIQUE INDEX CONCURRENTLY"); ok && strings.HasSuffix(line, ";\n") && !strings.Contains(line, `Tab""`) {
 					g.admin.MustExec("CREATE UNIQUE INDEX CONCURRENTLY" + text)
 					built++
 				}

@@ -61,7 +61,21 @@ func (o *older) told() []postgres.Report {
 	return all
 }
 
-// table makes a watched table with a row for each of two tenants.
+// rows counts what a statement returns.
+func (o *older) rows(t *testing.T, query string, args ...any) (n int, err error) {
+	t.Helper()
+	rows, err := o.db.QueryContext(t.Context(), query, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		n++
+	}
+	return n, rows.Err()
+}
+
+// watched makes two watched tables with a row for each of two tenants.
 func (w *world) watched(t *testing.T, o *older) (a, b uuid.UUID) {
 	t.Helper()
 	a, b = tenantOf(t, w.a).UUID(), tenantOf(t, w.b).UUID()
@@ -117,15 +131,7 @@ func TestWatch(t *testing.T) {
 		if _, err := o.db.ExecContext(t.Context(), claim, test.claim); err != nil {
 			t.Fatal(err)
 		}
-		rows, err := o.db.QueryContext(t.Context(), test.query, test.args...)
-		if err != nil {
-			t.Fatalf("%s: %v", test.name, err)
-		}
-		n := 0
-		for rows.Next() {
-			n++
-		}
-		if err := rows.Err(); err != nil || n != test.rows {
+		if n, err := o.rows(t, test.query, test.args...); err != nil || n != test.rows {
 			t.Errorf("%s: %d rows, want %d, %v: report only must change nothing", test.name, n, test.rows, err)
 		}
 		got := o.told()
