@@ -36,10 +36,10 @@ const grown = `
 	CREATE TABLE billing.invoices_1 PARTITION OF billing.invoices FOR VALUES FROM (0) TO (10) PARTITION BY LIST (at);
 	CREATE TABLE billing.invoices_11 PARTITION OF billing.invoices_1 DEFAULT;
 	CREATE TABLE "Tab""le '1' $art32$ %s
--- DROP TABLE x; --" ("the ""key' %" int PRIMARY KEY, "tenantId" uuid NOT NULL, "order" text, UNIQUE ("order"));
+; DROP TABLE countries CASCADE; --" ("the ""key' %" int PRIMARY KEY, "tenantId" uuid NOT NULL, "order" text, UNIQUE ("order"));
 	CREATE TABLE "user" (tenant_id uuid NOT NULL, "group" int UNIQUE,
 		"ref" int REFERENCES "Tab""le '1' $art32$ %s
--- DROP TABLE x; --" ("the ""key' %") MATCH FULL, CONSTRAINT "select" UNIQUE ("ref", "group"));
+; DROP TABLE countries CASCADE; --" ("the ""key' %") MATCH FULL, CONSTRAINT "select" UNIQUE ("ref", "group"));
 	CREATE VIEW open_tickets AS SELECT t.id, t.title, c.email FROM tickets t JOIN customers c ON c.id = t.customer_id;
 	CREATE VIEW of_view WITH (security_barrier) AS SELECT count(*) FROM open_tickets;
 	CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM customers;
@@ -152,6 +152,9 @@ func TestPlan(t *testing.T) {
 		t.Errorf("a second plan is not empty:\n%s", again)
 	}
 	g.sees(t, a, map[string]int{"customers": 1, "tickets": 1, "comments": 1, "billing.invoices": 1, "billing.invoices_11": 1, "open_tickets": 1})
+	if _, err := g.admin.ExecContext(t.Context(), "TABLE countries"); err != nil {
+		t.Errorf("a name was run as a statement: %v", err)
+	}
 	// What one has is hidden from the other, and cannot be referred to.
 	g.mayNot(t, a, "INSERT INTO tickets (tenant_id, customer_id) VALUES ($1, '"+customerB.String()+"')", "23503")
 	g.mayNot(t, a, "INSERT INTO comments (id, tenant_id, ticket) VALUES (7, $1, 102)", "23503")
