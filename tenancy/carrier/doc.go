@@ -15,8 +15,11 @@
 //	ctx, err := jobs.Open(ctx, token)        // where it is done
 //
 // [Carrier.Transport] and [Carrier.Handler] do the same for requests from one service
-// to another, in the header [Header]. An interceptor of gRPC or connect is two lines:
-// Seal into the metadata, Open out of them.
+// to another, in the header [Header]. An interceptor of gRPC or connect is made of
+// [Carrier.Seal] for [RequestLife] on one side and [Carrier.OpenOnly] on the other, as
+// the examples show; this package needs neither. What comes from browsers carries no
+// such header: package session and package tenancy/web put the tenant into their
+// context.
 //
 // # Guarantees
 //

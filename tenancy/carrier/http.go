@@ -13,8 +13,8 @@ import (
 // Header is the name of the header; in lower case it serves for metadata of gRPC.
 const Header = "Art32-Context"
 
-// requestLife is how long the text of a request can be used: it is opened at once.
-const requestLife = time.Minute
+// RequestLife is how long the text of a request can be used: it is opened at once.
+const RequestLife = time.Minute
 
 // Transport returns a [http.RoundTripper] that sends the context of each request to
 // another service, which has a [Carrier.Handler] of the same purpose; base nil means
@@ -34,7 +34,7 @@ type transport struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	text, err := t.c.Seal(r.Context(), requestLife)
+	text, err := t.c.Seal(r.Context(), RequestLife)
 	if err != nil {
 		if r.Body != nil {
 			err = errors.Join(err, r.Body.Close())
@@ -51,7 +51,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // keystore is down 503, and next is not called. The header is gone for next.
 func (c *Carrier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, err := c.ofRequest(r)
+		ctx, err := c.OpenOnly(r.Context(), r.Header.Values(Header))
 		switch {
 		case err == nil:
 			r = r.WithContext(ctx)
@@ -67,10 +67,12 @@ func (c *Carrier) Handler(next http.Handler) http.Handler {
 	})
 }
 
-func (c *Carrier) ofRequest(r *http.Request) (context.Context, error) {
-	texts := r.Header.Values(Header)
-	if len(texts) != 1 {
+// OpenOnly is [Carrier.Open] for the values of [Header] in what has arrived: metadata
+// of gRPC (metadata.MD.Get) or headers of connect ([http.Header.Values]). None, and
+// more than one, are [ErrRefused]: which of two counts is not for a sender to play with.
+func (c *Carrier) OpenOnly(ctx context.Context, values []string) (context.Context, error) {
+	if len(values) != 1 {
 		return nil, ErrRefused
 	}
-	return c.Open(r.Context(), texts[0])
+	return c.Open(ctx, values[0])
 }
