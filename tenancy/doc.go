@@ -83,7 +83,9 @@
 // [Repository.DeleteAll] write many rows with an event for each.
 //
 // Package tenancy/carrier takes tenant, actor and reason through job queues and
-// headers; [Key] names what a tenant owns in caches, file systems and buckets.
+// headers; [Key] names what a tenant owns in caches, file systems and buckets. Package
+// tenancy/blob keeps attachments there, package tenancy/web finds the tenant of a
+// request that no session names.
 //
 // # Over tenants
 //

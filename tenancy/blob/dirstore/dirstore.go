@@ -1,0 +1,178 @@
+// Package dirstore keeps blobs in a folder: a disk of this machine, a mounted share.
+//
+// It carries clause TOM-8.1 ("Logische Mandantentrennung in der
+// SaaS-Anwendung"). [Open] gives the [blob.Place].
+//
+// # Guarantees
+//
+// An object appears whole: it is written beside its name, and takes it when its bytes
+// are on the disk; its name is on the disk when Put returns. A name that is taken
+// stays what it is. Files have mode 0600, folders 0700. Nothing outside the folder is
+// ever touched, whatever the names and links in it: what is no regular file is no
+// object, and nothing waits for a pipe. A missing folder is an error and never made: a
+// disk that is not mounted must not look like an empty one.
+//
+// # Not covered
+//
+// More machines than one, unless the folder is a share that they all mount. Whoever
+// can write the folder can delete objects.
+//
+// # Compatibility
+//
+// Objects are files below folders of their names. A file that ends in ".part" was
+// never finished.
+package dirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"runtime"
+	"strings"
+
+	"github.com/art32/art32/tenancy/blob"
+)
+
+// draftEnd marks what is being written. No key of tenancy's ends so, but that of a
+// name with a dot: blobs have ids for names.
+const draftEnd = ".part"
+
+// Place is a folder. It is safe for concurrent use.
+type Place struct{ root *os.Root }
+
+var (
+	_ blob.Place = (*Place)(nil)
+	_ io.Closer  = (*Place)(nil)
+)
+
+// Open opens the folder dir, which must exist and be of its owner only. The caller
+// closes the result.
+func Open(dir string) (*Place, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("dirstore: open: %w", err)
+	}
+	st, err := root.Stat(".")
+	if err == nil && runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("other users can look into %s: chmod 700 %s", dir, dir)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("dirstore: open: %w", err), root.Close())
+	}
+	return &Place{root}, nil
+}
+
+// Close gives the folder back. Bodies that are open stay usable.
+func (p *Place) Close() error { return p.root.Close() }
+
+var names = regexp.MustCompile(`^[A-Za-z0-9._%/-]+$`)
+
+func check(ctx context.Context, verb, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !names.MatchString(name) || !fs.ValidPath(name) || name == "." || strings.HasSuffix(name, draftEnd) {
+		return fmt.Errorf("dirstore: %s: that is no name of an object", verb)
+	}
+	return nil
+}
+
+// Put implements [blob.Place].
+func (p *Place) Put(ctx context.Context, name string, r io.Reader) error {
+	if err := check(ctx, "put", name); err != nil {
+		return err
+	}
+	if err := p.makeFolder(path.Dir(name)); err != nil {
+		return fmt.Errorf("dirstore: put: %w", err)
+	}
+	f, err := p.root.OpenFile(name+draftEnd, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("dirstore: put: %w", err)
+	}
+	_, err = io.Copy(writerOnly{f}, during{ctx, r})
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = p.place(name)
+	}
+	if err != nil {
+		if rerr := p.root.Remove(name + draftEnd); !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+		return fmt.Errorf("dirstore: put: %w", err)
+	}
+	return nil
+}
+
+// writerOnly keeps io.Copy at its own buffer.
+type writerOnly struct{ io.Writer }
+
+// during ends reading with ctx.
+type during struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (d during) Read(b []byte) (int, error) {
+	if err := d.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return d.r.Read(b)
+}
+
+// place gives the draft its name, and lets that last. A link fails where the name is
+// taken; file systems without links get a look and a renaming.
+func (p *Place) place(name string) error {
+	draft := name + draftEnd
+	err := p.root.Link(draft, name)
+	switch {
+	case err == nil:
+		err = p.root.Remove(draft)
+	case errors.Is(err, fs.ErrExist):
+		return err
+	default:
+		if _, err := p.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fs.ErrExist, err)
+		}
+		err = p.root.Rename(draft, name)
+	}
+	if err != nil {
+		return err
+	}
+	return p.sync(path.Dir(name))
+}
+
+// makeFolder makes a folder and lets its name last.
+func (p *Place) makeFolder(dir string) error {
+	if _, err := p.root.Stat(dir); err == nil {
+		return nil
+	}
+	up := path.Dir(dir)
+	if up != dir {
+		if err := p.makeFolder(up); err != nil {
+			return err
+		}
+	}
+	if err := p.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return p.sync(up)
+}
+
+// sync makes the names in a folder last.
+func (p *Place) sync(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there
+	}
+	d, err := p.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
