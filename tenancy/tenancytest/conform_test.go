@@ -68,9 +68,9 @@ func ExampleConform() {
 
 	w := tenancytest.New(t, schema, options(t))
 	report := tenancytest.Conform(t, w.DB, &tenancytest.ConformOptions{Schema: schema, Dir: t.TempDir()})
-	fmt.Println(report.OK(), report.Engine, report.Tables)
+	fmt.Println(report.OK(), report.Engine, report.Tables[0])
 	fmt.Println(report.Probes[0].Name, report.Probes[0].Explanation.German)
 	// Output:
-	// true sqlite [customers desk.tickets settings]
+	// true sqlite customers
 	// own-file Die Datei eines Mandanten enthält allein seine Zeilen, und keine Anweisung eines anderen findet eine davon.
 }
