@@ -38,13 +38,13 @@ var ticketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/#-]{0,63}$`)
 func (a *Access) check() error {
 	var errs []error
 	if !ticketName.MatchString(a.Ticket) {
-		errs = append(errs, errors.New("Ticket must match "+ticketName.String()))
+		errs = append(errs, errors.New("the ticket must match "+ticketName.String()))
 	}
 	if a.Life <= 0 || a.Life > MaxAccess {
-		errs = append(errs, fmt.Errorf("Life must be more than 0 and at most %s", MaxAccess))
+		errs = append(errs, fmt.Errorf("the life must be more than 0 and at most %s", MaxAccess))
 	}
 	if a.Tenants != nil && (len(a.Tenants) == 0 || slices.Contains(a.Tenants, ID{})) {
-		errs = append(errs, errors.New("Tenants is empty or holds a zero ID; nil means all"))
+		errs = append(errs, errors.New("the list of tenants is empty or holds a zero ID; nil means all"))
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("tenancy: across: %w: %w", ErrBadValue, errors.Join(errs...))

@@ -202,11 +202,11 @@ func (t *tablePass) batchArgs(rows []*rowChange) ([]any, error) {
 			index[1].bytes(c.oldIndex)
 			index[2].bytes(c.freshIndex)
 		}
-		if t.cols[i].c.index != nil {
-			cell = append(cell, index...)
+		if t.cols[i].c.index == nil {
+			index = nil
 		}
-		for k := range cell {
-			args = append(args, cell[k].whole())
+		for _, a := range slices.Concat(cell, index) {
+			args = append(args, a.whole())
 		}
 	}
 	return args, nil

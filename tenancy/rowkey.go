@@ -149,7 +149,7 @@ func (t *table) rowID(values []any) uuid.UUID {
 		case string:
 			b = appendText(append(b, 't'), v)
 		case int64:
-			b = binary.BigEndian.AppendUint64(append(b, 'i'), uint64(v)) //nolint:gosec // two's complement
+			b = binary.BigEndian.AppendUint64(append(b, 'i'), uint64(v))
 		case uuid.UUID:
 			b = append(append(b, 'u'), v[:]...)
 		}
@@ -162,5 +162,5 @@ func (t *table) rowID(values []any) uuid.UUID {
 
 // appendText writes a text behind its length.
 func appendText(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // no text is that long
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }

@@ -199,13 +199,13 @@ func TestCompositeKey(t *testing.T) {
 		if n, err := orderLines.Count(ctx, w.DB); n != 2 || err != nil {
 			t.Errorf("%d rows, %v", n, err)
 		}
-		wantEvents(t, ctx, w, l)
+		wantEvents(ctx, t, w, l)
 	})
 }
 
 // wantEvents wants the events of a row under its object, with the values of its key at
 // its beginning and at its end.
-func wantEvents(t *testing.T, ctx context.Context, w *tenancytest.World, l orderLine) {
+func wantEvents(ctx context.Context, t *testing.T, w *tenancytest.World, l orderLine) {
 	t.Helper()
 	object, err := orderLines.Object(l.key())
 	must(t, err)

@@ -68,6 +68,9 @@ var flaws = []flaw{
 	{"foreign key", `ALTER TABLE customers ADD CONSTRAINT k UNIQUE (id); CREATE TABLE notes (tenant_id uuid NOT NULL, id uuid NOT NULL, customer uuid CONSTRAINT f REFERENCES customers (id) ON DELETE CASCADE, PRIMARY KEY (tenant_id, id));
 		SELECT art32.protect('notes')`, "foreign key f of table notes leaves out the tenant",
 		"ALTER TABLE notes DROP CONSTRAINT f, ADD CONSTRAINT f FOREIGN KEY (tenant_id, customer) REFERENCES customers(tenant_id, id) ON DELETE CASCADE"},
+	{"foreign key that sets null", `ALTER TABLE customers ADD CONSTRAINT k UNIQUE (id); CREATE TABLE notes (tenant_id uuid NOT NULL, id uuid NOT NULL, customer uuid CONSTRAINT f REFERENCES customers (id) ON DELETE SET NULL, PRIMARY KEY (tenant_id, id));
+		SELECT art32.protect('notes')`, "foreign key f of table notes leaves out the tenant",
+		"ALTER TABLE notes DROP CONSTRAINT f, ADD CONSTRAINT f FOREIGN KEY (tenant_id, customer) REFERENCES customers(tenant_id, id) ON DELETE SET NULL (customer)"},
 	{"untouched", "DROP TABLE customers; CREATE TABLE customers (id int)", "table customers is declared and not protected", mendTable},
 	{"foreign table", `CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE remote (id int) SERVER s;
 		GRANT SELECT ON remote TO art32_app`, "table remote can be reached", "REVOKE ALL ON remote FROM art32_app"},

@@ -131,8 +131,10 @@ const (
 	ORDER BY 1`
 	sharedForeign = `SELECT format('foreign key %I of table %s leaves out the tenant', f.conname, t.id::regclass),
 	format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %I %s; the columns it names need a unique index', t.id::regclass, f.conname, f.conname,
-		regexp_replace(regexp_replace(pg_get_constraintdef(f.oid), '^FOREIGN KEY [(]', 'FOREIGN KEY (' || quote_ident(t.name) || ', '),
-			'REFERENCES ([^(]+)[(]', 'REFERENCES \1(' || quote_ident(o.name) || ', '))
+		regexp_replace(regexp_replace(regexp_replace(pg_get_constraintdef(f.oid), '^FOREIGN KEY [(]', 'FOREIGN KEY (' || quote_ident(t.name) || ', '),
+			'REFERENCES ([^(]+)[(]', 'REFERENCES \1(' || quote_ident(o.name) || ', '),
+			'ON DELETE SET (NULL|DEFAULT)(?! [(])', 'ON DELETE SET \1 (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.n)
+				FROM unnest(f.conkey) WITH ORDINALITY k(attnum, n) JOIN pg_catalog.pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum) || ')'))
 	FROM tenants t JOIN pg_catalog.pg_constraint f ON f.conrelid = t.id AND f.contype = 'f' JOIN tenants o ON o.id = f.confrelid
 	WHERE NOT EXISTS (SELECT FROM unnest(f.conkey, f.confkey) k(own, other) WHERE k.own = t.tenant AND k.other = o.tenant)
 	ORDER BY 1`
