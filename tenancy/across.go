@@ -59,6 +59,7 @@ type Across struct {
 	db     *DB
 	id     uuid.UUID
 	access Access
+	by     func(context.Context) context.Context // sets actor, session and reason of the access
 	actor  string
 	until  time.Time
 	done   atomic.Bool
@@ -96,6 +97,9 @@ func (db *DB) Across(ctx context.Context, a Access, fn func(ctx context.Context,
 	ctx, done := db.tel.span(ctx, "tenancy.Across")
 	defer func() { done(err) }()
 	if err := x.begin(ctx); err != nil {
+		if errors.Is(err, ErrUnknownOutcome) { // it may have begun
+			err = errors.Join(err, x.end(context.WithoutCancel(ctx)))
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, x.end(context.WithoutCancel(ctx))) }() // after a panic too
@@ -118,7 +122,11 @@ func (db *DB) newAcross(ctx context.Context, a Access) (*Across, error) {
 	}
 	a.Tenants = slices.Clone(a.Tenants)
 	until := time.Now().UTC().Truncate(time.Microsecond).Add(a.Life)
-	return &Across{db: db, id: uuid.New(), access: a, actor: actor.String(), until: until, told: map[reading]bool{}}, nil
+	session, reason := SessionFrom(ctx), ReasonFrom(ctx)
+	by := func(ctx context.Context) context.Context {
+		return WithReason(WithSession(WithActor(ctx, actor), session), reason)
+	}
+	return &Across{db: db, id: uuid.New(), access: a, by: by, actor: actor.String(), until: until, told: map[reading]bool{}}, nil
 }
 
 // begin writes the access down: the event, and what the database judges by.
@@ -147,6 +155,7 @@ func (x *Across) end(ctx context.Context) error {
 // platform writes an event about the access into the platform's log, with a
 // statement beside it.
 func (x *Across) platform(ctx context.Context, action string, o Outcome, with func(*engine.Stmt) error) error {
+	ctx = x.by(ctx)
 	err := x.db.inScope(ctx, scopeOf(ctx, ID{}), func(ctx context.Context, tx *Tx) error {
 		if err := x.db.log.Change(ctx, tx, x.change(action, o)); err != nil {
 			return err
@@ -278,6 +287,7 @@ func (x *Across) refuse(ctx context.Context, what purpose, id ID) error {
 	if what == writes {
 		c.Detail = "an access over tenants only reads"
 	}
+	ctx = x.by(ctx)
 	err := x.db.inScope(ctx, scopeOf(ctx, ID{}), func(ctx context.Context, tx *Tx) error { return x.db.log.Change(ctx, tx, c) })
 	return errors.Join(fmt.Errorf("tenancy: across: %w", ErrForbidden), wrap("record", "refusal", err))
 }
@@ -293,6 +303,7 @@ func (x *Across) tell(ctx context.Context, tenant ID, table string) error {
 	c := x.change("across.read", Done)
 	c.Object = uuid.Nil // of no row: a Trace counts rows
 	c.Fields = append(c.Fields[:2], FieldChange{Column: "table", Class: Open, New: table}, FieldChange{Column: "access", Class: Open, New: x.id})
+	ctx = x.by(ctx) // the verb's may say anything
 	err := x.db.inScope(ctx, scopeOf(ctx, tenant), func(ctx context.Context, tx *Tx) error { return x.db.log.Change(ctx, tx, c) })
 	if err != nil {
 		return wrap("record", "access", err)

@@ -67,7 +67,7 @@ func TestAcross(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				ctx := tenancy.WithTenant(ctx, tenant.ID)
+				ctx := tenancy.WithActor(tenancy.WithTenant(t.Context(), tenant.ID), tenancy.MustService("somebody/else")) // without the reason
 				if n, err := payers.Count(ctx, x); err != nil || n != 1 {
 					t.Errorf("%d rows, %v; want 1", n, err)
 				}

@@ -185,6 +185,11 @@ func (tx *Tx) clearPage(ctx context.Context, t *table, from keyTexts) (next keyT
 	if set, _ := t.clearedSet(nil); set == "" {
 		return nil, false, nil
 	}
+	if from == nil {
+		if paged, err := tx.pageable(ctx, t); err != nil || !paged {
+			return nil, false, errors.Join(err, tx.clearRange(ctx, t, nil, nil))
+		}
+	}
 	next, dest := t.scanKey()
 	_, err = tx.eng.Run(ctx, engine.Stmt{
 		SQL: "SELECT " + strings.Join(t.selectKey(), ", ") + " FROM " + t.qualified(d) + where +
@@ -200,10 +205,31 @@ func (tx *Tx) clearPage(ctx context.Context, t *table, from keyTexts) (next keyT
 	if !more {
 		next = nil
 	}
-	where, args = t.pageOf(d, []any{tx.scope.Tenant}, from, next)
+	return next, more, tx.clearRange(ctx, t, from, next)
+}
+
+// clearRange clears the rows from one key up to another, nil for no bound.
+func (tx *Tx) clearRange(ctx context.Context, t *table, from, next keyTexts) error {
+	d := tx.eng.Dialect()
+	where, args := t.pageOf(d, []any{tx.scope.Tenant}, from, next)
 	set, args := t.clearedSet(args)
-	_, err = tx.eng.Run(ctx, engine.Stmt{SQL: "UPDATE " + t.qualified(d) + " SET " + set + where, Args: args}, engine.Continue, nil)
-	return next, more, wrap("clear", t.name, err)
+	_, err := tx.eng.Run(ctx, engine.Stmt{SQL: "UPDATE " + t.qualified(d) + " SET " + set + where, Args: args}, engine.Continue, nil)
+	return wrap("clear", t.name, err)
+}
+
+// pageable reports whether a walk by keys meets all rows. A SQLite file may hold keys
+// in another form than the library writes, which lie elsewhere in the order than the
+// texts by which the walk goes on.
+func (tx *Tx) pageable(ctx context.Context, t *table) (paged bool, err error) {
+	d := tx.eng.Dialect()
+	if d != migrate.SQLite {
+		return true, nil
+	}
+	paged = true
+	_, err = tx.eng.Run(ctx, engine.Stmt{
+		SQL: "SELECT 1 FROM " + t.qualified(d) + " WHERE NOT " + t.writtenKeys() + " LIMIT 1",
+	}, engine.Continue, func(engine.Row) error { paged = false; return nil })
+	return paged, wrap("clear", t.name, err)
 }
 
 // pageOf is the condition on rows from one key on and before another, nil for no

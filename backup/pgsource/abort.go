@@ -63,7 +63,7 @@ func (d *Destination) own(ctx context.Context, conn *pgx.Conn) ([]string, error)
 		return nil, nil
 	}
 	all := []string{d.mark, d.owner}
-	for _, kind := range []string{"_library", "_app", "_backup"} {
+	for _, kind := range []string{"_library", "_app", "_across", "_backup"} {
 		all = append(all, strings.TrimSuffix(d.owner, "_owner")+kind)
 	}
 	there, err := names(ctx, conn, "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY ($1::text[])", all)

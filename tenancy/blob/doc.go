@@ -46,7 +46,9 @@
 //
 // The place shows how many contents a tenant has, how long each is and when it was
 // written. Whoever may write it can destroy contents: keep versions, or a copy
-// elsewhere. Backups of this library hold the rows and not the objects: let the bucket
+// elsewhere. A row that was read over tenants (tenancy.DB.Across) opens its content as
+// long as the program holds it, also when the access is over: give Options.Reads.
+// Backups of this library hold the rows and not the objects: let the bucket
 // keep what was deleted for as long as backups of the rows live; then a restored row
 // finds its content. Types and viruses of what users send. What was read before an
 // erasure, and readers that are open.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,7 +43,7 @@ type Store[T any] struct {
 	grace   time.Duration
 }
 
-// New returns the store of a table's contents. content gives the field of a row that
+// New returns the store of a table's contents, of which a row has one. content gives the field of a row that
 // refers to its content; the field is of the table, so that it is encrypted under the
 // key of the row's data subject.
 func New[T any](
@@ -51,11 +52,25 @@ func New[T any](
 	if rows == nil || content == nil || place == nil || content(new(T)) == nil {
 		return nil, errors.New("blob: new: rows, content and place must not be nil")
 	}
+	if several(reflect.TypeFor[T]()) {
+		return nil, fmt.Errorf("blob: new: %s has more than one column of contents, of which Sweep would know one: give each a table", rows.Name())
+	}
 	s := &Store[T]{rows: rows, content: content, place: place, grace: grace}
 	if o != nil {
 		s.reads = o.Reads
 	}
 	return s, nil
+}
+
+// several reports whether rows have more than one content.
+func several(row reflect.Type) bool {
+	n := 0
+	for i := range row.NumField() {
+		if row.Field(i).Type == reflect.TypeFor[field.Encrypted[Ref]]() {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // Put keeps what r gives up to [io.EOF], at most [field.MaxStream] bytes, as the

@@ -86,7 +86,7 @@ func (s *Store[T]) old(ctx context.Context, before time.Time) (map[uuid.UUID]str
 		if !ok || err != nil || id.String() != text {
 			continue
 		}
-		if o.Written.Before(before) && !young[id] {
+		if o.Written.Before(before) && !o.Written.IsZero() && !young[id] { // zero: the place did not say
 			old[id] = struct{}{}
 		} else { // any part of it that is young keeps it
 			young[id] = true

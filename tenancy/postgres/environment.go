@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/art32/art32/internal/engine"
@@ -26,6 +28,39 @@ func (s *setup) stamp(ctx context.Context, o *SetupOptions) error {
 		return setupErr("read the environment", err)
 	}
 	if is != o.Environment {
+		f := otherEnvironment(is, o.Environment)
+		return fmt.Errorf("postgres: refused: %s; mend: %s", f.What, f.Mend)
+	}
+	return nil
+}
+
+// inEnvironment refuses a database that has tenants, or a stamp, and is another
+// environment than the options name. One that is neither is about to be stamped.
+func (s *setup) inEnvironment(ctx context.Context, o *SetupOptions) error {
+	if o == nil || o.Environment == "" {
+		return nil
+	}
+	if err := tenancy.CheckEnvironment(o.Environment); err != nil {
+		return err
+	}
+	var stamps, tenants bool
+	err := s.conn.QueryRowContext(ctx, "SELECT to_regclass('art32.environment') IS NOT NULL, to_regclass('art32.tenants') IS NOT NULL").Scan(&stamps, &tenants)
+	if err != nil || !tenants {
+		return setupErr("read the environment", err)
+	}
+	is := tenancy.Production
+	var open bool // to be stamped
+	if err := s.conn.QueryRowContext(ctx, "SELECT NOT EXISTS (SELECT FROM art32.tenants)").Scan(&open); err != nil {
+		return setupErr("read the environment", err)
+	}
+	if stamps {
+		err := s.conn.QueryRowContext(ctx, "SELECT name FROM art32.environment WHERE one = 1").Scan(&is)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return setupErr("read the environment", err)
+		}
+		open = open && err != nil
+	}
+	if !open && is != o.Environment {
 		f := otherEnvironment(is, o.Environment)
 		return fmt.Errorf("postgres: refused: %s; mend: %s", f.What, f.Mend)
 	}

@@ -115,7 +115,7 @@ var acrossChecks = []check{
 		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema')
 		AND c.relnamespace::regnamespace::text NOT LIKE 'pg_%' AND has_schema_privilege(c.relnamespace, 'USAGE')
 		AND (has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'))
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'art32_across_guard' AND c.relforcerowsecurity)
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'art32_across_guard' AND NOT p.polpermissive AND c.relrowsecurity AND c.relforcerowsecurity)
 		AND $1::text[] IS NOT NULL`,
 		"SELECT art32.protect('…') in a migration, or REVOKE it",
 	},
@@ -262,6 +262,9 @@ func (e *pgEngine) users() []string {
 func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []Finding, err error) {
 	app := plainDB(e.configs.App)
 	defer app.Close()
+	if findings, err = e.oneDatabase(ctx, app); err != nil || len(findings) > 0 {
+		return findings, err
+	}
 	tables := declared(schema)
 	type look struct {
 		db     *sql.DB
@@ -291,6 +294,26 @@ func (e *pgEngine) look(ctx context.Context, schema tenancy.Schema) (findings []
 		return findings, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
 	}
 	return slices.Concat(findings, missing, soft), nil
+}
+
+// oneDatabase finds logins that lead to two databases: what is written under one would
+// be looked for under the other.
+func (e *pgEngine) oneDatabase(ctx context.Context, app *sql.DB) ([]Finding, error) {
+	var at [2]string
+	for i, db := range []*sql.DB{e.platform, app} {
+		err := db.QueryRowContext(ctx, `SELECT d.oid || ' ' || d.datname || ' ' || pg_catalog.pg_postmaster_start_time()
+			FROM pg_catalog.pg_database d WHERE d.datname = current_database()`).Scan(&at[i])
+		if err != nil {
+			return nil, fmt.Errorf("postgres: open: inspect: %w", translate(err, false))
+		}
+	}
+	if at[0] == at[1] {
+		return nil, nil
+	}
+	return []Finding{{
+		What: "the library login and the app login lead to two databases",
+		Mend: "open with the logins that one postgres.Setup made",
+	}}, nil
 }
 
 // declared names the tables of the schema with their PostgreSQL schema.

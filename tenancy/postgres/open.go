@@ -118,7 +118,7 @@ func connect(ctx context.Context, c Configs, o *Options) (*pgEngine, error) {
 		}
 	}
 	e.platform = stdlib.OpenDBFromPool(e.library)
-	e.seals = &seals{db: e.platform, age: sealAge}
+	e.seals = newSeals(e.platform, sealAge)
 	app := sql.OpenDB(&connector{config: c.App, seals: e.seals})
 	app.SetMaxOpenConns(int(c.App.MaxConns))
 	app.SetMaxIdleConns(int(c.App.MaxConns))

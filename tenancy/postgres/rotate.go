@@ -28,8 +28,10 @@ func (s *setup) sealKey(ctx context.Context) error {
 // RotateSeal gives the key of the seal a successor, drawn by the server, and lets
 // the older ones open for the time grace, of 0 to 24 h. With [SealGrace] or more no
 // statement is refused. After a key has leaked, or the password of somebody who
-// could read it, use 0: contexts under it are worth nothing from that moment, and
-// each instance reads the new key when the first one is refused. It needs the
+// could read it, use 0: contexts under it open nothing that begins from then on, and
+// each instance reads the new key when the first one is refused. A transaction of
+// somebody else's that was open before, and reads by its own snapshot (REPEATABLE
+// READ), is not ended by that: end the sessions of the app login. It needs the
 // owner's login.
 func RotateSeal(ctx context.Context, ownerDSN string, grace time.Duration) (err error) {
 	if grace < 0 || grace > 24*time.Hour {

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,41 +36,60 @@ type seal struct {
 type seals struct {
 	db     *sql.DB // of the library login
 	age    time.Duration
-	mu     sync.Mutex // held by who reads
+	reads  chan struct{} // of one place, held by who reads
 	newest atomic.Pointer[seal]
 	doubt  atomic.Bool // a context was refused: there may be a newer key
 }
 
+// newSeals is for keys that are looked for again after age.
+func newSeals(db *sql.DB, age time.Duration) *seals {
+	return &seals{db: db, age: age, reads: make(chan struct{}, 1)}
+}
+
 // current is the key to seal with. Who finds it old reads whether there is a newer
-// one; others go on with it meanwhile, unless it was refused.
+// one, and others go on with it meanwhile, unless it was refused; so does who cannot
+// read.
 func (s *seals) current(ctx context.Context) (*seal, error) {
 	k, doubt := s.newest.Load(), s.doubt.Load()
 	if !doubt && time.Since(k.read) < s.age {
 		return k, nil
 	}
-	if !s.mu.TryLock() {
+	select {
+	case s.reads <- struct{}{}:
+	default:
 		if !doubt {
 			return k, nil
 		}
-		s.mu.Lock()
+		select {
+		case s.reads <- struct{}{}:
+		case <-ctx.Done():
+			return nil, &engine.Error{Kind: engine.Unavailable, Cause: ctx.Err()}
+		}
 	}
-	defer s.mu.Unlock()
+	defer func() { <-s.reads }()
 	if other := s.newest.Load(); other != k { // somebody was faster
 		return other, nil
 	}
-	return s.load(ctx)
+	newer, err := s.load(ctx)
+	if err != nil && !doubt {
+		return k, nil //nolint:nilerr // the database judges whether the key still opens
+	}
+	return newer, err
 }
 
 // load reads the newest key of the seal.
 func (s *seals) load(ctx context.Context) (*seal, error) {
+	ctx, cancel := context.WithTimeout(ctx, rollbackPatience)
+	defer cancel()
 	k := seal{read: time.Now()}
+	s.doubt.Store(false) // what is refused from now on is doubted anew
 	err := s.db.QueryRowContext(ctx,
 		"SELECT id, ipad, opad FROM art32.seal_keys WHERE retires_at IS NULL ORDER BY id DESC LIMIT 1").Scan(&k.id, &k.ipad, &k.opad)
 	if err != nil {
+		s.doubt.Store(s.newest.Load() != nil)
 		return nil, fmt.Errorf("postgres: read the key of the seal: %w", translate(err, false))
 	}
 	s.newest.Store(&k)
-	s.doubt.Store(false)
 	return &k, nil
 }
 

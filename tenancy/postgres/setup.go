@@ -119,6 +119,9 @@ func Setup(ctx context.Context, ownerDSN string, o *SetupOptions) (Logins, error
 		return Logins{}, err
 	}
 	defer s.close()
+	if err := s.inEnvironment(ctx, o); err != nil { // before anything is changed
+		return Logins{}, err
+	}
 	if err := s.roles(ctx); err != nil {
 		return Logins{}, setupErr("create roles", err)
 	}
@@ -140,6 +143,9 @@ func Migrate(ctx context.Context, ownerDSN string, o *SetupOptions) error {
 		return err
 	}
 	defer s.close()
+	if err := s.inEnvironment(ctx, o); err != nil {
+		return err
+	}
 	if err := s.missingGroups(ctx); err != nil {
 		return setupErr("create roles", err)
 	}

@@ -116,7 +116,7 @@ const (
 	SELECT p.polrelid AS id, a.attnum AS tenant, a.attname AS name
 	FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
 	JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-		AND pg_get_expr(p.polqual, p.polrelid) LIKE '(' || quote_ident(a.attname) || ' = %'
+		AND starts_with(pg_get_expr(p.polqual, p.polrelid), '(' || quote_ident(a.attname) || ' = ')
 	WHERE p.polname = 'art32_app_guard' AND c.relnamespace::regnamespace::text NOT IN ('art32', 'art32_keys') AND NOT c.relispartition
 )
 `

@@ -183,21 +183,33 @@ func triggerEffects(ctx context.Context, p *prober) (all []Result) {
 		if !t.declared || t.ofA == 0 || t.ofB == 0 || t.key == "" {
 			continue
 		}
+		var of []Result
+		var stopped Text
+		tried := false
 		for _, text := range []string{
 			"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {again}",
 			"UPDATE {table} SET {key} = {key} WHERE {tenant} = '{A}' AND {key} = '{rowA}'",
 			"UPDATE {table} SET ({columns}) = (SELECT {columns} FROM {table} x WHERE x.{tenant} = '{A}' AND x.{key} = '{rowA}') WHERE {tenant} = '{A}' AND {key} = '{rowA}'",
 			"DELETE FROM {table} WHERE {tenant} = '{A}' AND {key} = '{rowA}'",
 		} {
-			all = append(all, p.effect(ctx, t, text))
+			result, ran := p.effect(ctx, t, text)
+			tried = tried || ran
+			if result.State != Held || ran {
+				of = append(of, result)
+			}
+			stopped = result.What
 		}
+		if !tried && len(of) == 0 { // not one of the texts was carried out
+			of = []Result{{Object: t.name, State: NotProbed, What: stopped}}
+		}
+		all = append(all, of...)
 	}
 	return all
 }
 
 // effect runs a text for A and compares the rows of B in the same transaction.
-func (p *prober) effect(ctx context.Context, t table, text string) Result {
-	result := held(t.name)
+func (p *prober) effect(ctx context.Context, t table, text string) (result Result, ran bool) {
+	result = held(t.name)
 	err := p.inLibrary(ctx, p.a, func(run runner) error {
 		before, err := p.sums(run)
 		if err != nil {
@@ -210,6 +222,7 @@ func (p *prober) effect(ctx context.Context, t table, text string) Result {
 			result.What = told(map[string]int{code(err): 1})
 			return nil // nothing was done
 		}
+		ran = true
 		after, err := p.sums(run)
 		for i, name := range p.names() {
 			if err == nil && before[i] != after[i] {
@@ -220,9 +233,9 @@ func (p *prober) effect(ctx context.Context, t table, text string) Result {
 		return err
 	})
 	if err != nil {
-		return stoppedAt(t.name, err)
+		return stoppedAt(t.name, err), false
 	}
-	return result
+	return result, ran
 }
 
 // sums are figures over the rows of B in each declared table.

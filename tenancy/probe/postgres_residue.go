@@ -41,7 +41,7 @@ func pgResidue() []Probe {
 			)),
 		probe("advisory-locks", "The next on a connection holds no lock of the one before. Advisory locks themselves belong to all tenants of a database: one can make another wait.",
 			"Wer eine Verbindung übernimmt, hält keine Sperre des Vorigen. Die freiwilligen Sperren selbst gehören allen Mandanten einer Datenbank: einer kann einen anderen warten lassen.", leaves(
-				residue{"SELECT count(pg_advisory_lock(4732, 32))", "SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = 4732 AND objid = 32", "SELECT count(pg_advisory_unlock_all())"},
+				residue{"SELECT count(*) FROM (SELECT pg_try_advisory_lock(4732, 32)) l", "SELECT count(*) FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = 4732 AND objid = 32", "SELECT count(pg_advisory_unlock_all())"},
 			)),
 		probe("injected-commit", "Text of a caller's cannot end the transaction that it is in.",
 			"Text eines Aufrufers kann die Transaktion nicht beenden, in der er steht.",

@@ -21,7 +21,7 @@ BEGIN
 	IF to_regnamespace('art32_restoring') IS NOT NULL THEN
 		RAISE EXCEPTION 'another restore into the database has not finished: take a new one';
 	END IF;
-	FOREACH r IN ARRAY ARRAY['art32_library', 'art32_app', owner] LOOP
+	FOREACH r IN ARRAY ARRAY['art32_library', 'art32_app', 'art32_across', owner] LOOP
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
 			EXECUTE format('CREATE ROLE %I NOLOGIN', r);
 		END IF;
@@ -31,6 +31,6 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON LANGUAGE plpgsql TO %I', owner);
 	REVOKE ALL ON SCHEMA public FROM PUBLIC;
 	EXECUTE format('GRANT USAGE, CREATE ON SCHEMA public TO %I', owner);
-	GRANT USAGE ON SCHEMA public TO art32_library, art32_app;
+	GRANT USAGE ON SCHEMA public TO art32_library, art32_app, art32_across;
 END $art32$;
 SELECT current_database() || '_owner' AS art32_owner \gset

@@ -34,6 +34,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/art32/art32/tenancy/blob"
 )
@@ -43,7 +44,10 @@ import (
 const draftEnd = ".part"
 
 // Place is a folder. It is safe for concurrent use.
-type Place struct{ root *os.Root }
+type Place struct {
+	root *os.Root
+	made sync.Map // folders whose names last: path → struct{}
+}
 
 var (
 	_ blob.Place = (*Place)(nil)
@@ -64,7 +68,7 @@ func Open(dir string) (*Place, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("dirstore: open: %w", err), root.Close())
 	}
-	return &Place{root}, nil
+	return &Place{root: root}, nil
 }
 
 // Close gives the folder back. Bodies that are open stay usable.
@@ -140,18 +144,27 @@ func (p *Place) place(name string) error {
 		if _, err := p.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(fs.ErrExist, err)
 		}
-		err = p.root.Rename(draft, name)
+		if err := p.root.Rename(draft, name); err != nil {
+			return err
+		}
+		err = nil
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = p.sync(path.Dir(name))
 	}
-	return p.sync(path.Dir(name))
+	if err != nil { // what failed must not be found
+		err = errors.Join(err, p.root.Remove(name))
+	}
+	return err
 }
 
-// makeFolder makes a folder and lets its name last.
+// makeFolder makes a folder and lets its name last. One that is there may have been
+// made by a process that was killed before it did so.
 func (p *Place) makeFolder(dir string) error {
-	if _, err := p.root.Stat(dir); err == nil {
-		return nil
+	if _, ok := p.made.Load(dir); ok || dir == "." {
+		if _, err := p.root.Stat(dir); err == nil {
+			return nil
+		}
 	}
 	up := path.Dir(dir)
 	if up != dir {
@@ -162,7 +175,11 @@ func (p *Place) makeFolder(dir string) error {
 	if err := p.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return p.sync(up)
+	err := p.sync(up)
+	if err == nil {
+		p.made.Store(dir, struct{}{})
+	}
+	return err
 }
 
 // sync makes the names in a folder last.

@@ -77,7 +77,7 @@ $$;
 SELECT art32.protect_across(c.oid, a.attname)
 FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-	AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) LIKE '(' || quote_ident(a.attname) || ' = %'
+	AND starts_with(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '(' || quote_ident(a.attname) || ' = ')
 WHERE p.polname = 'art32_library' AND c.relnamespace::regnamespace::text NOT IN ('art32', 'art32_keys');
 
 SELECT art32.protect_across('art32.pattern', 'tenant_id');
