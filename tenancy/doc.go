@@ -70,7 +70,8 @@
 // and no erasure clears it. A row whose key is not one UUID is named in the log by one
 // that is made of it, see [Repository.Object]; renaming the table or a column of such
 // a key leaves its encrypted fields unreadable. The database must give a text back as
-// it was written: a column of type char(n) does not.
+// it was written, and compare as its bytes do: columns of type char(n) or citext, and
+// collations that ignore case, do not.
 //
 // # Lists
 //
