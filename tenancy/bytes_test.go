@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -155,17 +156,29 @@ func TestNoBytesLeftPostgres(t *testing.T) {
 			must(t, w.DB.Erase(ctx, people[i].id))
 		}
 	}
-	dbtest.Settled(t, db)
-	for _, table := range []string{"art32_keys.keys", "persons", "art32.event_parts"} {
-		exec("VACUUM FULL " + table)
-	}
-	files := serverFiles(ctx, t, db)
-	for i := range people {
-		x, gone := &people[i], i%3 == 0 || people[i].id == last.id
-		if x.keyLeft(files) == gone || x.plainLeft(files) == gone {
-			t.Errorf("person %d, erased %t: key there %t, plaintext %t", i, gone, x.keyLeft(files), x.plainLeft(files))
+	var wrong []string
+	for range 10 { // whoever else works on the server can keep dead rows from being left out
+		dbtest.Settled(t, db)
+		for _, table := range []string{"art32_keys.keys", "persons", "art32.event_parts"} {
+			exec("VACUUM FULL " + table)
+		}
+		if wrong = leftOf(people, serverFiles(ctx, t, db), last.id); len(wrong) == 0 {
+			return
 		}
 	}
+	t.Errorf("of the people:\n%s", strings.Join(wrong, "\n"))
+}
+
+// leftOf says of whom there is more or less in the files than there should be: each
+// third was erased, and last.
+func leftOf(people []traceOf, files []byte, last uuid.UUID) (wrong []string) {
+	for i := range people {
+		x, gone := &people[i], i%3 == 0 || people[i].id == last
+		if x.keyLeft(files) == gone || x.plainLeft(files) == gone {
+			wrong = append(wrong, fmt.Sprintf("person %d, erased %t: key there %t, plaintext %t", i, gone, x.keyLeft(files), x.plainLeft(files)))
+		}
+	}
+	return wrong
 }
 
 // lastInPage is the person whose key fills up a page that holds keys of people

@@ -21,5 +21,5 @@ func KeystoreStatements(tb testing.TB, k *Keystore) (n int) {
 // SetSealAge makes an instance look for a newer key of the seal after age. It must
 // be called before the first use.
 func SetSealAge(db *tenancy.DB, age time.Duration) {
-	db.Engine(engine.Library).(*pgEngine).seals.age = age //nolint:forcetypeassert // of a test
+	db.Engine(engine.Library).(*pgEngine).seals.age = age
 }

@@ -134,7 +134,7 @@ func TestPreparedName(t *testing.T) {
 	}
 	// A prepared statement of database/sql keeps its text here.
 	if err := w.db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
-		stmt, err := tx.SQLX().PreparexContext(ctx, "SELECT count(*) + $1::int FROM customers") //nolint:sqlclosecheck // closed below
+		stmt, err := tx.SQLX().PreparexContext(ctx, "SELECT count(*) + $1::int FROM customers")
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func (s *seals) current(ctx context.Context) (*seal, error) {
 	}
 	newer, err := s.load(ctx)
 	if err != nil && !doubt {
-		return k, nil //nolint:nilerr // the database judges whether the key still opens
+		return k, nil // the database judges whether it still opens
 	}
 	return newer, err
 }

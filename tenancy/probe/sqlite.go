@@ -124,25 +124,8 @@ func ownRows(ctx context.Context, p *prober) (all []Result) {
 		}
 		result := held(t.name)
 		for _, text := range []string{"UPDATE " + t.sql + " SET " + t.key + " = " + t.key, "DELETE FROM " + t.sql} {
-			err := p.inCaller(ctx, engine.Scope{Tenant: p.a}, func(tx engine.SQLTx) error {
-				foreign, err := execute(ctx, tx, "SELECT count(*) FROM "+t.sql+" WHERE "+t.tenant+" IS NOT '"+p.a.String()+"'")
-				if err != nil {
-					return err
-				}
-				if foreign != 0 {
-					result = broken(t.name, fmt.Sprintf("%d rows of another tenant lie in the file", foreign), fmt.Sprintf("%d Zeilen eines anderen Mandanten liegen in der Datei", foreign))
-				}
-				n, err := execute(ctx, tx, text)
-				if err == nil && n > t.ofA {
-					result = broken(t.name, fmt.Sprintf("%s: %d rows of %d", text, n, t.ofA), fmt.Sprintf("%s: %d Zeilen von %d", text, n, t.ofA))
-				}
-				return err
-			})
-			if kindOf(err) == engine.Constraint { // an application's own keys keep them
-				continue
-			}
-			if err != nil && result.State == Held {
-				result = stoppedAt(t.name, err)
+			if got := p.ownRow(ctx, t, text); got.State != Held {
+				result = got
 			}
 		}
 		if n, err := p.library(ctx, p.b, "SELECT count(*) FROM "+t.sql); err == nil && n < t.ofB {
@@ -151,6 +134,29 @@ func ownRows(ctx context.Context, p *prober) (all []Result) {
 		all = append(all, result)
 	}
 	return all
+}
+
+// ownRow lets A write all rows that its file shows it.
+func (p *prober) ownRow(ctx context.Context, t table, text string) Result {
+	result := held(t.name)
+	err := p.inCaller(ctx, engine.Scope{Tenant: p.a}, func(tx engine.SQLTx) error {
+		foreign, err := execute(ctx, tx, "SELECT count(*) FROM "+t.sql+" WHERE "+t.tenant+" IS NOT '"+p.a.String()+"'")
+		if err != nil {
+			return err
+		}
+		if foreign != 0 {
+			result = broken(t.name, fmt.Sprintf("%d rows of another tenant lie in the file", foreign), fmt.Sprintf("%d Zeilen eines anderen Mandanten liegen in der Datei", foreign))
+		}
+		n, err := execute(ctx, tx, text)
+		if err == nil && n > t.ofA {
+			result = broken(t.name, fmt.Sprintf("%s: %d rows of %d", text, n, t.ofA), fmt.Sprintf("%s: %d Zeilen von %d", text, n, t.ofA))
+		}
+		return err
+	})
+	if err != nil && kindOf(err) != engine.Constraint && result.State == Held { // an application's own keys keep rows
+		return stoppedAt(t.name, err)
+	}
+	return result
 }
 
 // libraryTriggers reads the schemas of both files.

@@ -70,7 +70,7 @@ func TestManyTenants(t *testing.T) {
 		if len(said) < 3*manyTenants {
 			t.Fatalf("%d things were written", len(said))
 		}
-		later := app().(fstest.MapFS) //nolint:forcetypeassert // it is
+		later := app().(fstest.MapFS)
 		later["0002_later.sql"] = &fstest.MapFile{Data: []byte("ALTER TABLE things ADD COLUMN later INTEGER;")}
 		w = openAt(t, w.dir, &sqlite.Options{MaxOpen: 10, Migrations: later})
 		visits := make(chan int)
