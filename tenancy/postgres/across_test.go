@@ -149,3 +149,18 @@ func TestOpenRefusesAcross(t *testing.T) {
 		})
 	}
 }
+
+// Logins that lead to two databases are refused: what one writes the other would not
+// find.
+func TestOpenRefusesTwoDatabases(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	w, other := newWorld(t), newWorld(t)
+	db, err := postgres.Open(t.Context(), postgres.Logins{Library: w.logins.Library, App: other.logins.App}, schema, w.keys, trace{}, nil)
+	if err == nil {
+		_ = db.Close()
+	}
+	if _, ok := errors.AsType[*postgres.RefusedError](err); !ok || !strings.Contains(err.Error(), "two databases") {
+		t.Errorf("%v, want a refusal", err)
+	}
+}
