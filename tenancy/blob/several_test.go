@@ -25,7 +25,7 @@ type pair struct {
 func TestOneContent(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	must(t, os.Chmod(dir, 0o700)) //nolint:gosec // a folder is entered
+	must(t, os.Chmod(dir, 0o700))
 	place, err := dirstore.Open(dir)
 	must(t, err)
 	t.Cleanup(func() { _ = place.Close() })
