@@ -36,10 +36,9 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/art32/art32/backup"
+	"github.com/art32/art32/internal/lasting"
 )
 
 // draftEnd marks what is being written. It is listed, so that it can be removed.
@@ -93,7 +92,7 @@ func (t *Target) Create(ctx context.Context, name string) (backup.Object, error)
 	if err := check(ctx, "create", name); err != nil {
 		return nil, err
 	}
-	if err := t.makeFolder(path.Dir(name)); err != nil {
+	if err := lasting.Folder(t.root, path.Dir(name)); err != nil {
 		return nil, fmt.Errorf("dirtarget: create: %w", err)
 	}
 	f, err := t.root.OpenFile(name+draftEnd, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -103,65 +102,15 @@ func (t *Target) Create(ctx context.Context, name string) (backup.Object, error)
 	return &object{t: t, file: f, name: name}, nil
 }
 
-// makeFolder makes a folder and lets its name last.
-func (t *Target) makeFolder(dir string) error {
-	if _, err := t.root.Stat(dir); err == nil {
-		return nil
-	}
-	up := path.Dir(dir)
-	if up != dir {
-		if err := t.makeFolder(up); err != nil {
-			return err
-		}
-	}
-	if err := t.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return t.sync(up)
-}
-
-// sync makes the names in a folder last.
-func (t *Target) sync(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	d, err := t.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Open implements [backup.Target]. What is no regular file is no object: a pipe
 // would never end, and a link leads elsewhere.
 func (t *Target) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := check(ctx, "open", name); err != nil {
 		return nil, err
 	}
-	f, err := t.openRegular(name)
-	if errors.Is(err, syscall.ENOTDIR) {
-		err = fs.ErrNotExist
-	}
+	f, _, err := lasting.Open(t.root, name)
 	if err != nil {
 		return nil, fmt.Errorf("dirtarget: open: %w", err)
-	}
-	return f, nil
-}
-
-func (t *Target) openRegular(name string) (*os.File, error) {
-	st, err := t.root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("no regular file: %w", fs.ErrNotExist)
-	}
-	f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have become a pipe
-	if err != nil {
-		return nil, err
-	}
-	if now, err := f.Stat(); err != nil || !os.SameFile(st, now) {
-		return nil, errors.Join(errors.New("it was replaced while it was opened"), err, f.Close())
 	}
 	return f, nil
 }
@@ -169,15 +118,8 @@ func (t *Target) openRegular(name string) (*os.File, error) {
 // List implements [backup.Target].
 func (t *Target) List(ctx context.Context, prefix string) ([]string, error) {
 	var all []string
-	err := fs.WalkDir(t.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && name != ".":
-			return nil // removed meanwhile
-		case err != nil:
-			return err
-		case d.IsDir() && !related(name+"/", prefix):
-			return fs.SkipDir
-		case d.Type().IsRegular() && strings.HasPrefix(name, prefix) && names.MatchString(name):
+	err := lasting.Walk(t.root, prefix, func(name string, _ fs.DirEntry) error {
+		if names.MatchString(name) {
 			all = append(all, name)
 		}
 		return ctx.Err()
@@ -187,11 +129,6 @@ func (t *Target) List(ctx context.Context, prefix string) ([]string, error) {
 	}
 	slices.Sort(all)
 	return all, nil
-}
-
-// related reports whether a folder can hold names that begin with prefix.
-func related(dir, prefix string) bool {
-	return dir == "./" || strings.HasPrefix(dir, prefix) || strings.HasPrefix(prefix, dir)
 }
 
 // Remove implements [backup.Target]. It also removes folders that are empty then.
@@ -208,7 +145,7 @@ func (t *Target) Remove(ctx context.Context, name string) error {
 			break // not empty
 		}
 	}
-	if err := t.sync(dir); err != nil {
+	if err := lasting.Sync(t.root, dir); err != nil {
 		return fmt.Errorf("dirtarget: remove: %w", err)
 	}
 	return nil
@@ -241,31 +178,19 @@ func (o *object) Commit(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("dirtarget: commit: %w", err), o.Abort())
 	}
 	o.ended = true
-	err = errors.Join(o.file.Close(), o.place())
-	if err == nil {
-		err = o.t.sync(path.Dir(o.name))
+	draft := o.name + draftEnd
+	if err = o.file.Close(); err == nil {
+		err = lasting.Name(o.t.root, draft, o.name)
+	}
+	if err != nil {
+		if rerr := o.t.root.Remove(draft); !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("dirtarget: commit: %w", err)
 	}
 	return nil
-}
-
-// place gives the file its name. A link fails where the name is taken; file
-// systems without links get a look and a renaming.
-func (o *object) place() error {
-	draft := o.name + draftEnd
-	err := o.t.root.Link(draft, o.name)
-	switch {
-	case err == nil:
-		return o.t.root.Remove(draft)
-	case errors.Is(err, fs.ErrExist):
-		return errors.Join(err, o.t.root.Remove(draft))
-	}
-	if _, err := o.t.root.Lstat(o.name); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fs.ErrExist, err, o.t.root.Remove(draft))
-	}
-	return o.t.root.Rename(draft, o.name)
 }
 
 // Abort implements [backup.Object].

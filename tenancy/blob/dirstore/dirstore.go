@@ -36,6 +36,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/art32/art32/internal/lasting"
 	"github.com/art32/art32/tenancy/blob"
 )
 
@@ -103,7 +104,7 @@ func (p *Place) Put(ctx context.Context, name string, r io.Reader) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = p.place(name)
+		err = lasting.Name(p.root, name+draftEnd, name)
 	}
 	if err != nil {
 		if rerr := p.root.Remove(name + draftEnd); !errors.Is(rerr, fs.ErrNotExist) {
@@ -130,66 +131,16 @@ func (d during) Read(b []byte) (int, error) {
 	return d.r.Read(b)
 }
 
-// place gives the draft its name, and lets that last. A link fails where the name is
-// taken; file systems without links get a look and a renaming.
-func (p *Place) place(name string) error {
-	draft := name + draftEnd
-	err := p.root.Link(draft, name)
-	switch {
-	case err == nil:
-		err = p.root.Remove(draft)
-	case errors.Is(err, fs.ErrExist):
-		return err
-	default:
-		if _, err := p.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fs.ErrExist, err)
-		}
-		if err := p.root.Rename(draft, name); err != nil {
-			return err
-		}
-		err = nil
-	}
-	if err == nil {
-		err = p.sync(path.Dir(name))
-	}
-	if err != nil { // what failed must not be found
-		err = errors.Join(err, p.root.Remove(name))
-	}
-	return err
-}
-
-// makeFolder makes a folder and lets its name last. One that is there may have been
-// made by a process that was killed before it did so.
+// makeFolder makes a folder once: folders stay.
 func (p *Place) makeFolder(dir string) error {
-	if _, ok := p.made.Load(dir); ok || dir == "." {
+	if _, ok := p.made.Load(dir); ok {
 		if _, err := p.root.Stat(dir); err == nil {
 			return nil
 		}
 	}
-	up := path.Dir(dir)
-	if up != dir {
-		if err := p.makeFolder(up); err != nil {
-			return err
-		}
-	}
-	if err := p.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	err := p.sync(up)
+	err := lasting.Folder(p.root, dir)
 	if err == nil {
 		p.made.Store(dir, struct{}{})
 	}
 	return err
-}
-
-// sync makes the names in a folder last.
-func (p *Place) sync(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := p.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
