@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/tenancy"
@@ -80,10 +81,19 @@ func TestStamp(t *testing.T) {
 	}
 	must(t, setup("test"))
 	must(t, setup(""))
-	if err := setup("staging"); err == nil || !strings.Contains(err.Error(), "counts as test") {
-		t.Errorf("stamped again: %v", err)
-	}
 	raw := w.Raw(t, tenancy.ID{})
+	o := &postgres.SetupOptions{Environment: "staging", Lines: []tenancy.Line{audit.Line()},
+		Migrations: fstest.MapFS{"0001_harm.sql": {Data: []byte("CREATE TABLE harm ();")}}}
+	_, err := postgres.Setup(t.Context(), w.Owner, o)
+	for verb, err := range map[string]error{"Setup": err, "Migrate": postgres.Migrate(t.Context(), w.Owner, o)} {
+		if err == nil || !strings.Contains(err.Error(), "counts as test") {
+			t.Errorf("%s of another environment: %v", verb, err)
+		}
+	}
+	var harmed bool
+	if must(t, raw.QueryRowContext(t.Context(), "SELECT to_regclass('harm') IS NOT NULL").Scan(&harmed)); harmed {
+		t.Error("it was refused and migrated")
+	}
 	for _, role := range []string{"art32_library", "art32_app"} {
 		var may bool
 		must(t, raw.QueryRowContext(t.Context(), "SELECT has_table_privilege($1, 'art32.environment', 'INSERT, UPDATE, DELETE')", role).Scan(&may))
@@ -91,7 +101,7 @@ func TestStamp(t *testing.T) {
 			t.Errorf("%s may stamp", role)
 		}
 	}
-	_, err := raw.ExecContext(t.Context(), "DELETE FROM art32.environment")
+	_, err = raw.ExecContext(t.Context(), "DELETE FROM art32.environment")
 	must(t, err)
 	if err := setup("staging"); err == nil || !strings.Contains(err.Error(), "counts as production") {
 		t.Errorf("a database with tenants became staging: %v", err)

@@ -45,7 +45,11 @@ func TestFailover(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(500 * time.Millisecond)
+	for n := 0; n < 40; time.Sleep(time.Millisecond) { // they are at it
+		mu.Lock()
+		n = len(results)
+		mu.Unlock()
+	}
 	must(t, first.Stop())
 	w.owner = dbtest.At(t, w.owner, host(t, second.URL()))
 	var promoted bool
