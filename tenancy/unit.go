@@ -79,9 +79,7 @@ func (db *DB) unit(ctx context.Context, what purpose) (*unit, error) {
 		return nil, fmt.Errorf("tenancy: the context holds a transaction; pass it in place of the database: %w", ErrTxInUse)
 	}
 	if what == readsRaw {
-		reading := scope
-		reading.ReadOnly = true // functions that the text calls could write without an event
-		e, err := db.eng.BeginSQL(ctx, reading)
+		e, err := db.eng.BeginRead(ctx, scope) // functions that the text calls could write without an event
 		if err != nil {
 			return nil, wrap("begin", "transaction", err)
 		}

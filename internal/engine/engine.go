@@ -131,6 +131,9 @@ type Engine interface {
 	Begin(ctx context.Context, s Scope) (Tx, error)
 	// BeginSQL prepares a transaction of caller text under the sealed context.
 	BeginSQL(ctx context.Context, s Scope) (SQLTx, error)
+	// BeginRead prepares a transaction like that of BeginSQL, for a read whose text a
+	// caller wrote a part of: nothing can be written, whatever the scope says.
+	BeginRead(ctx context.Context, s Scope) (Tx, error)
 	// Platform is the library's own handle on the platform database, for
 	// leases and the outbox.
 	Platform() *sql.DB

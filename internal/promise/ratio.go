@@ -9,6 +9,7 @@ import (
 const (
 	sliceTime = 5 * time.Millisecond // long against the clock, short against the machine's moods
 	minSlices = 31
+	warmTime  = 50 * time.Millisecond
 )
 
 // Ratio returns how long one round of subject takes in rounds of baseline: 0.9
@@ -40,8 +41,12 @@ func Ratio(b *testing.B, subject, baseline func(n int)) float64 {
 	return median(ratios)
 }
 
-// calibrate returns the rounds of f that fill a slice, at least one.
+// calibrate returns the rounds of f that fill a slice, at least one. The first rounds
+// open connections and fill caches: they say nothing of the others.
 func calibrate(f func(n int)) int {
+	for start := time.Now(); time.Since(start) < warmTime; {
+		f(1)
+	}
 	n := 1
 	for {
 		start := time.Now()

@@ -76,7 +76,7 @@ func TestAcrossLogin(t *testing.T) {
 		"SELECT count(*) FROM art32.accesses", "UPDATE art32.accesses SET until = now() + interval '1 day'",
 		"SELECT count(*) FROM art32.tenants", "SELECT count(*) FROM art32.erased", "SELECT count(*) FROM art32.seal_keys",
 		"SELECT count(*) FROM art32_keys.keys", "SELECT * FROM art32.ctx", "SET ROLE art32_library", "SET ROLE art32_app",
-		"SELECT art32.open_tenant('" + b + "')", "SELECT count(*) FROM art32.erasures()",
+		"SELECT art32.open_context('', '" + b + "')", "SELECT count(*) FROM art32.erasures()",
 	} {
 		if _, err := db.Exec(text); err == nil {
 			t.Errorf("%s: was let through", text)

@@ -48,9 +48,17 @@ func (c *appConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, e
 	if !ok || c.open {
 		return nil, outside()
 	}
+	if err := c.begin(ctx, s); err != nil {
+		return nil, err
+	}
+	return appDriverTx{c}, nil
+}
+
+// begin readies what opens a transaction of s. It sends nothing on the connection.
+func (c *appConn) begin(ctx context.Context, s engine.Scope) error {
 	key, err := c.seals.current(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	token := key.mint(s, time.Now())
 	begin := "BEGIN"
@@ -62,12 +70,12 @@ func (c *appConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, e
 		engine.Stmt{SQL: appTenantText, Args: []any{token, s.Tenant}})
 	c.queue, c.denied, c.open, c.ending = nil, 0, true, false
 	c.saved, c.undoable, c.spoilt = false, false, false
-	return appDriverTx{c}, nil
+	return nil
 }
 
 // appTenantText opens the sealed context where the tenant is known and open;
 // else it fails by a division by zero.
-const appTenantText = "SELECT 1 / count(set_config('art32.ctx', $1, true)) FROM art32.open_tenant($2::uuid)"
+const appTenantText = "SELECT art32.open_context($1, $2)"
 
 // Begin implements [driver.Conn].
 func (c *appConn) Begin() (driver.Tx, error) { return nil, outside() }
@@ -81,16 +89,41 @@ func outside() error {
 func (c *appConn) flush(
 	ctx context.Context, main engine.Stmt, f resultFormat, row func(engine.Row) error,
 ) (reply, error) {
-	if err := c.usable(ctx); err != nil {
+	b, err := c.batch(ctx, main, f)
+	if err != nil {
 		return reply{}, err
+	}
+	rep, err := c.wire.exchange(ctx, b, row)
+	return rep, c.judge(b, rep, err)
+}
+
+// flushLast is flush for the last statement of a transaction that only reads, which
+// commits in the same round trip.
+func (c *appConn) flushLast(ctx context.Context, main engine.Stmt, row func(engine.Row) error) (reply, error) {
+	b, err := c.batch(ctx, main, binaryFormat)
+	if err != nil {
+		return reply{}, err
+	}
+	c.ends(&b, "COMMIT")
+	rep, err := c.wire.exchange(ctx, b, row)
+	if err != nil {
+		return rep, c.judge(b, rep, err)
+	}
+	c.open = false
+	return rep, nil
+}
+
+// batch is what is pending and queued, and main.
+func (c *appConn) batch(ctx context.Context, main engine.Stmt, f resultFormat) (batch, error) {
+	if err := c.usable(ctx); err != nil {
+		return batch{}, err
 	}
 	b := c.opening()
 	c.undoable = c.undoable || c.saved && len(c.queue) > 0
 	b.add(c.queue...)
 	b.main, b.format = b.add(main), f
 	c.queue = nil
-	rep, err := c.wire.exchange(ctx, b, row)
-	return rep, c.judge(b, rep, err)
+	return b, nil
 }
 
 // usable says whether a statement may be sent now.
@@ -188,11 +221,7 @@ func (c *appConn) counts() bool {
 }
 
 func (c *appConn) finish(ctx context.Context, b batch, how string) error {
-	if c.wire.pooled && how == "COMMIT" {
-		b.add(beforeCommit...)
-	}
-	b.add(engine.Stmt{SQL: how})
-	b.after = "DISCARD ALL"
+	c.ends(&b, how)
 	rep, err := c.wire.exchange(ctx, b, nil)
 	c.broken = err != nil
 	switch {
@@ -204,6 +233,15 @@ func (c *appConn) finish(ctx context.Context, b batch, how string) error {
 		err = translate(err, how == "COMMIT" && !c.reads && inDoubt(err, rep, len(b.stmts)-1))
 	}
 	return err
+}
+
+// ends makes b end the transaction, and clear the connection behind it.
+func (c *appConn) ends(b *batch, how string) {
+	if c.wire.pooled && how == "COMMIT" {
+		b.add(beforeCommit...)
+	}
+	b.add(engine.Stmt{SQL: how})
+	b.clears = true
 }
 
 // beforeCommit clears what would stay if COMMIT failed, behind which nothing more

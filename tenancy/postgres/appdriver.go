@@ -26,10 +26,12 @@ func (t appDriverTx) Commit() error {
 }
 
 // Rollback implements [driver.Tx].
-func (t appDriverTx) Rollback() error {
+func (t appDriverTx) Rollback() error { return t.c.rollback() }
+
+func (c *appConn) rollback() error {
 	ctx, cancel := context.WithTimeout(context.Background(), rollbackPatience)
 	defer cancel()
-	return t.c.end(ctx, "ROLLBACK")
+	return c.end(ctx, "ROLLBACK")
 }
 
 // IsValid implements [driver.Validator]: a connection in doubt is not used again.

@@ -15,7 +15,7 @@ import (
 // library's own statements travel on the same connection.
 type appTx struct {
 	conn *sqlx.Conn
-	tx   *sqlx.Tx
+	tx   *sqlx.Tx // nil for BeginRead, which hands none out
 	done bool
 }
 
@@ -31,6 +31,21 @@ func (e *pgEngine) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, 
 		return nil, errors.Join(plain(err), conn.Close())
 	}
 	return &appTx{conn: conn, tx: tx}, nil
+}
+
+// BeginRead implements [engine.Engine]. It spares what database/sql does for a
+// transaction: goroutines that wait for the end of its context.
+func (e *pgEngine) BeginRead(ctx context.Context, s engine.Scope) (engine.Tx, error) {
+	conn, err := e.app.Connx(ctx)
+	if err != nil {
+		return nil, plain(err)
+	}
+	s.ReadOnly = true
+	t := &appTx{conn: conn}
+	if err := t.raw(func(c *appConn) error { return c.begin(ctx, s) }); err != nil {
+		return nil, errors.Join(plain(err), conn.Close())
+	}
+	return t, nil
 }
 
 // plain gives errors of database/sql itself a kind.
@@ -58,7 +73,13 @@ func (t *appTx) Run(
 	ctx context.Context, s engine.Stmt, end engine.End, row func(engine.Row) error,
 ) (n int64, err error) {
 	err = t.raw(func(c *appConn) error {
-		rep, err := c.flush(ctx, s, binaryFormat, row)
+		var rep reply
+		var err error
+		if end == engine.Commit && c.reads && s.Rows == 0 && !c.counts() {
+			rep, err = c.flushLast(ctx, s, row)
+		} else {
+			rep, err = c.flush(ctx, s, binaryFormat, row)
+		}
 		n = rep.rows
 		return err
 	})
@@ -88,6 +109,9 @@ func (t *appTx) Commit(ctx context.Context) error {
 		return nil
 	}
 	t.done = true
+	if t.tx == nil {
+		return errors.Join(plain(t.raw(func(c *appConn) error { return c.end(ctx, "COMMIT") })), t.conn.Close())
+	}
 	_ = t.raw(func(c *appConn) error { // a closed connection fails at the commit
 		c.ending = true
 		return nil
@@ -108,8 +132,10 @@ func (t *appTx) Rollback(context.Context) error {
 		return nil
 	}
 	t.done = true
-	err := t.tx.Rollback()
-	if errors.Is(err, sql.ErrTxDone) {
+	var err error
+	if t.tx == nil {
+		err = t.raw((*appConn).rollback)
+	} else if err = t.tx.Rollback(); errors.Is(err, sql.ErrTxDone) {
 		err = nil
 	}
 	return errors.Join(plain(err), t.conn.Close())

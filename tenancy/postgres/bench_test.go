@@ -113,6 +113,18 @@ func BenchmarkGet(b *testing.B) {
 			must(b, err)
 		}
 	}
+	where := func(n int) {
+		for i := range n {
+			rows := 0
+			for _, err := range items.List(ctx, x.db, tenancy.Where("id = $1", x.ids[i%100])) {
+				must(b, err)
+				rows++
+			}
+			if rows != 1 {
+				b.Fatal(rows)
+			}
+		}
+	}
 	caller := func(n int) {
 		for i := range n {
 			must(b, x.db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
@@ -128,6 +140,8 @@ func BenchmarkGet(b *testing.B) {
 	}{
 		{"get-library", library, own, 1.05},
 		{"get-caller", caller, own, 1.45},
+		{"get-caller-where", where, own, 1.45},
+		{"get-caller-where-usual", where, underRLS, 0.65},
 		{"get-library-usual", library, underRLS, 0.4},
 		{"get-caller-usual", caller, underRLS, 0.65},
 	} {
@@ -181,21 +195,62 @@ func BenchmarkList100(b *testing.B) {
 	promise.Report(b, "tenancy/postgres-list-100", "ratio", ratio, promise.AtMost(0.95))
 }
 
+// BenchmarkInsert compares the library's insert, which writes an event beside the row,
+// and a caller's, with the insert of sqlx without row-level security or event, and the
+// caller's with the usual way.
 func BenchmarkInsert(b *testing.B) {
 	x := newBench(b)
 	ctx := x.a
-	ratio := promise.Ratio(b, func(n int) {
+	usual := sqlx.MustOpen("pgx", x.logins.Library)
+	b.Cleanup(func() { _ = usual.Close() })
+	const text = "INSERT INTO items (" + itemColumns + ") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)"
+	values := func(i int) []any {
+		return []any{uuid.New(), x.tenant.String(), "some text", fmt.Sprint(i), "", "", "", 0, 0, false}
+	}
+	own := func(n int) {
+		for i := range n {
+			_, err := x.plain.ExecContext(ctx, text, values(i)...)
+			must(b, err)
+		}
+	}
+	underRLS := func(n int) {
+		for i := range n {
+			tx, err := usual.BeginTxx(ctx, nil)
+			must(b, err)
+			_, err = tx.ExecContext(ctx, "SELECT set_config('art32.tenant', $1, true)", x.tenant.String())
+			must(b, err)
+			_, err = tx.ExecContext(ctx, text, values(i)...)
+			must(b, err)
+			must(b, tx.Commit())
+		}
+	}
+	library := func(n int) {
 		for i := range n {
 			must(b, items.Insert(ctx, x.db, &item{A: "some text", B: fmt.Sprint(i)}))
 		}
-	}, func(n int) {
+	}
+	caller := func(n int) {
 		for i := range n {
-			_, err := x.plain.ExecContext(ctx, "INSERT INTO items ("+itemColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)",
-				uuid.New(), x.tenant, "some text", fmt.Sprint(i), "", "", "", 0, 0, false)
-			must(b, err)
+			must(b, x.db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+				_, err := tx.SQLX().ExecContext(ctx, text, values(i)...)
+				return err
+			}))
 		}
-	})
-	promise.Report(b, "tenancy/postgres-insert-with-event", "ratio", ratio, promise.AtMost(1.5))
+	}
+	for _, c := range []struct {
+		name           string
+		work, baseline func(n int)
+		most           float64
+	}{
+		{"insert-with-event", library, own, 1.1},
+		{"insert-with-event-usual", library, underRLS, 0.4},
+		{"insert-caller", caller, own, 1.6},
+		{"insert-caller-usual", caller, underRLS, 0.65},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			promise.Report(b, "tenancy/postgres-"+c.name, "ratio", promise.Ratio(b, c.work, c.baseline), promise.AtMost(c.most))
+		})
+	}
 }
 
 func BenchmarkAllocs(b *testing.B) {

@@ -146,7 +146,7 @@ func position(e *pgconn.PgError) string {
 	return strings.Join(words, " ")
 }
 
-// contextRefused is what art32.refuse_context raises.
+// contextRefused is what art32.sealed raises.
 const contextRefused = "art32: sealed context refused"
 
 // kind classifies an SQLSTATE (PostgreSQL manual, Appendix A).

@@ -56,10 +56,10 @@ type batch struct {
 	main, context int
 	// format is how the rows of main travel.
 	format resultFormat
-	// after runs behind the last statement, which ends the transaction. It travels
-	// before the sync: until the server has answered that, a pooler gives the
-	// connection to nobody else.
-	after string
+	// clears says that the last statement ends the transaction, and that [clearing]
+	// runs behind it, before the sync: until the server has answered that, a pooler
+	// gives the connection to nobody else.
+	clears bool
 }
 
 func batchOf(stmts ...engine.Stmt) batch {
@@ -159,8 +159,8 @@ func (w *wire) send(p *pgconn.Pipeline, b batch) (before []sent, err error) {
 		}
 		before = append(before, one)
 	}
-	if b.after != "" {
-		p.SendQueryParams(b.after, nil, nil, nil, nil)
+	if b.clears {
+		sendClearing(p)
 	}
 	p.SendPipelineSync()
 	return before, p.Flush()
@@ -197,6 +197,36 @@ func (w *wire) makeRoom(p *pgconn.Pipeline) bool {
 		break
 	}
 	return true
+}
+
+// clearing leaves a connection as DISCARD ALL does, but for the plans of functions:
+// those follow from texts of the catalogue, and it takes long to make them again.
+//
+//nolint:gochecknoglobals // a constant
+var clearing = []string{
+	"CLOSE ALL",
+	"SET SESSION AUTHORIZATION DEFAULT",
+	"RESET ALL",
+	"DEALLOCATE ALL",
+	"UNLISTEN *",
+	"SELECT pg_catalog.pg_advisory_unlock_all()",
+	"DISCARD TEMP",
+	"DISCARD SEQUENCES",
+}
+
+func sendClearing(p *pgconn.Pipeline) {
+	for _, text := range clearing {
+		p.SendQueryParams(text, nil, nil, nil, nil)
+	}
+}
+
+func receiveClearing(p *pgconn.Pipeline) error {
+	for range clearing {
+		if _, _, err := receiveOne(p, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // encode writes the parameters of one statement, which stand until the next; each is
@@ -240,8 +270,10 @@ func (w *wire) receive(
 			rep.columns = fields
 		}
 	}
-	if err := receiveAfter(p, b); err != nil {
-		return rep, err
+	if b.clears {
+		if err := receiveClearing(p); err != nil {
+			return rep, err
+		}
 	}
 	_, err = p.GetResults() // the sync
 	return rep, err
@@ -254,15 +286,6 @@ func (rep *reply) note(i int, n int64, s engine.Stmt, b batch) {
 	if s.Rows != 0 && n != s.Rows && rep.wrong < 0 {
 		rep.wrong = i
 	}
-}
-
-// receiveAfter reads the answer to what runs behind the end of the transaction.
-func receiveAfter(p *pgconn.Pipeline, b batch) error {
-	if b.after == "" {
-		return nil
-	}
-	_, _, err := receiveOne(p, nil)
-	return err
 }
 
 // receivePrepare reads the answers to what the batch carried before a statement.

@@ -135,6 +135,12 @@ func (d *database) Begin(_ context.Context, s engine.Scope) (engine.Tx, error) {
 	return &tx{d: d, tenant: s.Tenant, closed: s.Closed, role: engine.RoleLibrary}, nil
 }
 
+// BeginRead implements [engine.Engine].
+func (d *database) BeginRead(ctx context.Context, s engine.Scope) (engine.Tx, error) {
+	s.ReadOnly = true
+	return d.BeginSQL(ctx, s)
+}
+
 // BeginSQL implements [engine.Engine]. It opens the tenant's file; the
 // transaction begins with its first statement.
 func (d *database) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, error) {
