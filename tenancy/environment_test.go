@@ -6,7 +6,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/jmoiron/sqlx"
+
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/internal/dbtest"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 	"github.com/art32/art32/tenancy/sqlite"
@@ -109,4 +113,27 @@ func TestStamp(t *testing.T) {
 	_, err = raw.ExecContext(t.Context(), "DELETE FROM art32.tenants")
 	must(t, err)
 	must(t, setup("staging"))
+}
+
+// TestStampOfTheUsed: what holds rows of an application before it is set up counts as
+// production, whatever the caller takes it for.
+func TestStampOfTheUsed(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	owner := dbtest.Postgres(t)
+	db := sqlx.MustOpen("pgx", owner)
+	defer db.Close()
+	db.MustExec("CREATE TABLE older (id int); INSERT INTO older VALUES (1); CREATE TABLE empty (id int)")
+	o := &postgres.SetupOptions{Environment: "staging", Lines: []tenancy.Line{audit.Line()}}
+	_, err := postgres.Setup(t.Context(), owner, o)
+	if err == nil || !strings.Contains(err.Error(), "tables hold rows already") {
+		t.Fatalf("%v, want a refusal", err)
+	}
+	var changed bool
+	if must(t, db.Get(&changed, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname LIKE 'art32%')")); changed {
+		t.Error("it was refused and changed")
+	}
+	db.MustExec("DELETE FROM older")
+	_, err = postgres.Setup(t.Context(), owner, o)
+	must(t, err)
 }

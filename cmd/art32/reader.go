@@ -116,6 +116,9 @@ func (r reader) Begin(_ context.Context, s engine.Scope) (engine.Tx, error) {
 	return &readTx{source: r.source, tenant: s.Tenant}, nil
 }
 
+// BeginRead implements [engine.Engine]: no text of a caller's is run.
+func (reader) BeginRead(context.Context, engine.Scope) (engine.Tx, error) { return nil, errReadOnly }
+
 func (reader) BeginSQL(context.Context, engine.Scope) (engine.SQLTx, error) { return nil, errReadOnly }
 
 func (reader) Platform() *sql.DB { return nil }

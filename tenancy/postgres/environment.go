@@ -45,8 +45,11 @@ func (s *setup) inEnvironment(ctx context.Context, o *SetupOptions) error {
 	}
 	var stamps, tenants bool
 	err := s.conn.QueryRowContext(ctx, "SELECT to_regclass('art32.environment') IS NOT NULL, to_regclass('art32.tenants') IS NOT NULL").Scan(&stamps, &tenants)
-	if err != nil || !tenants {
+	if err != nil {
 		return setupErr("read the environment", err)
+	}
+	if !tenants {
+		return s.unused(ctx, o.Environment)
 	}
 	is := tenancy.Production
 	var open bool // to be stamped
@@ -63,6 +66,31 @@ func (s *setup) inEnvironment(ctx context.Context, o *SetupOptions) error {
 	if !open && is != o.Environment {
 		f := otherEnvironment(is, o.Environment)
 		return fmt.Errorf("postgres: refused: %s; mend: %s", f.What, f.Mend)
+	}
+	return nil
+}
+
+// unused refuses to call a database something else than production that holds rows of
+// an application already: nobody but its owner knows whose they are.
+func (s *setup) unused(ctx context.Context, want string) error {
+	if want == tenancy.Production {
+		return nil
+	}
+	var any string
+	err := s.conn.QueryRowContext(ctx, `SELECT coalesce(string_agg(format('EXISTS (SELECT FROM %s)', c.oid::regclass), ' OR '), 'false')
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`).Scan(&any)
+	if err != nil {
+		return setupErr("look for tables", err)
+	}
+	var holds bool
+	if err := s.conn.QueryRowContext(ctx, "SELECT "+any).Scan(&holds); err != nil {
+		return setupErr("look into the tables", err)
+	}
+	if holds {
+		return fmt.Errorf("postgres: refused: tables hold rows already, and nothing says that they are not of production; mend: set the database up "+
+			"without the name of an environment, and if no controller's data is in it INSERT INTO art32.environment VALUES (1, '%s'), as its owner", want)
 	}
 	return nil
 }

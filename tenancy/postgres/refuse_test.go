@@ -72,6 +72,7 @@ var flaws = []flaw{
 		SELECT art32.protect('notes')`, "foreign key f of table notes leaves out the tenant",
 		"ALTER TABLE notes DROP CONSTRAINT f, ADD CONSTRAINT f FOREIGN KEY (tenant_id, customer) REFERENCES customers(tenant_id, id) ON DELETE SET NULL (customer)"},
 	{"untouched", "DROP TABLE customers; CREATE TABLE customers (id int)", "table customers is declared and not protected", mendTable},
+	{"granted to another login", "DROP TABLE customers; CREATE TABLE customers (id int); GRANT SELECT ON customers TO LIBRARY", "table customers lacks policy", mendTable},
 	{"foreign table", `CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE remote (id int) SERVER s;
 		GRANT SELECT ON remote TO art32_app`, "table remote can be reached", "REVOKE ALL ON remote FROM art32_app"},
 }

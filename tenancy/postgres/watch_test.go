@@ -194,6 +194,43 @@ func TestWatchIsNamed(t *testing.T) {
 	}
 }
 
+// The end of the last watch takes back what the older login was given, and protect
+// ends a watch.
+func TestUnwatch(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	w := newWorld(t)
+	o := w.older(t)
+	w.watched(t, o)
+	given := func() (n int) {
+		t.Helper()
+		must(t, w.admin(t).Get(&n, `SELECT has_schema_privilege($1, 'art32', 'USAGE')::int
+			+ (SELECT count(*) FROM pg_proc p WHERE p.pronamespace = 'art32'::regnamespace AND has_function_privilege($1, p.oid, 'EXECUTE'))`, o.role))
+		return n
+	}
+	watches := func() (n int) {
+		t.Helper()
+		must(t, w.admin(t).Get(&n, "SELECT count(*) FROM pg_policy WHERE polname = 'art32_unsafe_watch'"))
+		return n
+	}
+	if given() != 3 || watches() != 2 {
+		t.Fatalf("%d rights and %d watches; want 3 and 2", given(), watches())
+	}
+	w.admin(t).MustExec("SELECT art32.unwatch('tickets')")
+	if given() != 3 || watches() != 1 {
+		t.Errorf("one table is watched yet: %d rights and %d watches; want 3 and 1", given(), watches())
+	}
+	w.admin(t).MustExec("SELECT art32.protect('notes')")
+	if given() != 0 || watches() != 0 {
+		t.Errorf("nothing is watched: %d rights and %d watches; want none", given(), watches())
+	}
+	var n int
+	if err := o.db.QueryRowContext(t.Context(), "SELECT count(*) FROM notes").Scan(&n); err != nil || n != 0 {
+		t.Errorf("the older login sees %d rows of a protected table, %v", n, err)
+	}
+	w.admin(t).MustExec("SELECT art32.unwatch('notes')") // again
+}
+
 func TestWatchRefuses(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-8.1")

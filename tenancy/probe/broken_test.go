@@ -76,6 +76,9 @@ var flaws = []flaw{
 	{"TRUNCATE", "GRANT TRUNCATE ON customers TO art32_library", "privileges", "customers", "TRUNCATE is granted"},
 	{"TRIGGER", "GRANT TRIGGER ON customers TO APP", "privileges", "customers", "TRIGGER is granted"},
 	{"REFERENCES of a column", "GRANT REFERENCES (id) ON customers TO APP", "privileges", "customers", "REFERENCES is granted"},
+	{"an access over tenants that writes", "GRANT INSERT ON customers TO art32_across", "privileges", "customers", "may do more than read"},
+	{"an access over tenants without a guard", "DROP POLICY art32_across_guard ON customers", "policies", "customers", "nothing restricts art32_across"},
+	{"a publication", "CREATE PUBLICATION flaw FOR TABLE customers", "publications", "customers", "publication flaw carries it"},
 	{"CREATE in a schema", "GRANT CREATE ON SCHEMA public TO art32_app", "create", "public", "may create in it"},
 	{"CREATE in the database", "GRANT CREATE ON DATABASE DATABASE TO APP", "create", "", "may create schemas"},
 	{"TEMP", "GRANT TEMP ON DATABASE DATABASE TO APP", "temporary-objects", "", "INTO TEMP art32_probe (app): carried out"},
@@ -158,6 +161,7 @@ func flawed(t *testing.T) map[string]bool {
 			return x.State == probe.Broken && (f.object == "" || x.Object == f.object) && strings.Contains(x.What.English, f.says)
 		}
 		if !slices.ContainsFunc(r.Probes, func(o probe.Outcome) bool { return o.Name == f.caught && slices.ContainsFunc(o.Results, is) }) {
+
 			t.Errorf("%s: %s did not find it", f.name, f.caught)
 			continue
 		}

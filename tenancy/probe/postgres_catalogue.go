@@ -103,15 +103,22 @@ func pgCatalogue() []Probe {
 					Text{"it can be reached and has no forced row-level security", "sie ist erreichbar und hat keinen erzwungenen Zeilenschutz"}, false})),
 		probe("policies", "A second permissive policy opens nothing: a restrictive one stands behind it for each login.",
 			"Eine zweite erlaubende Richtlinie öffnet nichts: dahinter steht für jede Anmeldung eine einschränkende.", looks(
-				look{tenants + `SELECT c.oid::regclass::text, g FROM tenants t JOIN pg_catalog.pg_class c ON c.oid = t.id, unnest(ARRAY['art32_library', 'art32_app']) g
-					WHERE (t.id = t.root OR has_table_privilege(g, c.oid, 'SELECT, INSERT, UPDATE, DELETE')) AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy x
+				look{tenants + `SELECT c.oid::regclass::text, g FROM tenants t JOIN pg_catalog.pg_class c ON c.oid = t.id, unnest(ARRAY['art32_library', 'art32_app', 'art32_across']) g
+					WHERE (t.id = t.root AND g <> 'art32_across' OR has_table_privilege(g, c.oid, 'SELECT, INSERT, UPDATE, DELETE')) AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy x
 						WHERE x.polrelid = c.oid AND NOT x.polpermissive AND x.polcmd = '*' AND x.polqual IS NOT NULL AND (0 = ANY (x.polroles) OR g::regrole = ANY (x.polroles)))`,
 					Text{"nothing restricts %s beside the permissive policy", "neben der erlaubenden Richtlinie schränkt nichts %s ein"}, false})),
 		probe("privileges", "No login may TRUNCATE, put triggers on, or refer to a table of tenants.",
 			"Keine Anmeldung darf Tabellen mit Mandantendaten leeren (TRUNCATE), ihnen einen Trigger geben oder auf sie verweisen.", looks(
 				look{`SELECT c.oid::regclass::text, p FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(ARRAY['TRUNCATE', 'TRIGGER', 'REFERENCES']) p
 					WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
-					AND (has_table_privilege(c.oid, p) OR p = 'REFERENCES' AND has_any_column_privilege(c.oid, p))`, Text{"%s is granted", "%s ist erteilt"}, true})),
+					AND (has_table_privilege(c.oid, p) OR p = 'REFERENCES' AND has_any_column_privilege(c.oid, p))`, Text{"%s is granted", "%s ist erteilt"}, true},
+				look{tenants + `SELECT t.id::regclass::text, r.rolname::text FROM tenants t JOIN pg_catalog.pg_roles r ON pg_has_role(r.oid, 'art32_across', 'MEMBER') AND NOT r.rolsuper
+					WHERE has_table_privilege(r.oid, t.id, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES') OR has_any_column_privilege(r.oid, t.id, 'INSERT, UPDATE, REFERENCES')`,
+					Text{"%s, which reads over tenants, may do more than read", "%s liest mandantenübergreifend und darf mehr als lesen"}, false})),
+		probe("publications", "No publication carries rows of tenants out of the database, where no policy holds them.",
+			"Keine Publikation trägt Zeilen von Mandanten aus der Datenbank, wo keine Richtlinie sie hält.", looks(
+				look{tenants + `SELECT DISTINCT t.id::regclass::text, x.pubname::text FROM pg_catalog.pg_publication x CROSS JOIN LATERAL pg_catalog.pg_get_publication_tables(x.pubname::text) p
+					JOIN tenants t ON t.id = p.relid`, Text{"publication %s carries it", "die Publikation %s trägt sie"}, false})),
 		probe("create", "No login may create in the database or in a schema.", "Keine Anmeldung darf in der Datenbank oder in einem Schema etwas anlegen.", looks(
 			look{`SELECT current_database()::text, current_user::text FROM (SELECT 1) x WHERE has_database_privilege(current_database(), 'CREATE')`, Text{"%s may create schemas", "%s darf Schemata anlegen"}, true},
 			look{`SELECT n.nspname::text, current_user::text FROM pg_catalog.pg_namespace n WHERE n.nspname NOT LIKE 'pg\_%' AND has_schema_privilege(n.oid, 'CREATE')`, Text{"%s may create in it", "%s darf darin etwas anlegen"}, true}),
