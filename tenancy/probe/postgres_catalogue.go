@@ -266,7 +266,8 @@ func watching(ctx context.Context, p *prober) []Result {
 // corrected are the minor releases, by major version, that correct what was
 // published: CVE-2024-10976 (a plan of another role is used again below a query) and
 // CVE-2025-8713 (statistics of rows behind a policy are read), before them
-// CVE-2023-39418 (MERGE), CVE-2023-2455, CVE-2019-10130 and CVE-2016-2193.
+// CVE-2023-39418 (MERGE), CVE-2023-2455, CVE-2019-10130 and CVE-2016-2193. The latest,
+// of 2025, names them: https://www.postgresql.org/support/security/CVE-2025-8713/.
 var corrected = map[int]int{13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 
 // knownFaults compares the version of the server.
