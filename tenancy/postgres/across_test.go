@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
+	"github.com/art32/art32/internal/dbtest"
 	"github.com/art32/art32/tenancy"
 	"github.com/art32/art32/tenancy/postgres"
 )
@@ -81,6 +82,49 @@ func TestAcrossLogin(t *testing.T) {
 		if _, err := db.Exec(text); err == nil {
 			t.Errorf("%s: was let through", text)
 		}
+	}
+}
+
+// TestAcrossThroughPooler: accesses that share one connection to the server read what
+// each of them names, and leave no access on it for whoever comes next.
+func TestAcrossThroughPooler(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	w := newWorld(t)
+	w.insert(w.a, t, "a")
+	w.insert(w.b, t, "b")
+	dsns := dbtest.Pooler(t, dbtest.PoolTransactions, &dbtest.PoolerOptions{Size: 1}, w.logins.Library, w.logins.App, w.logins.Across)
+	db := w.through(t, postgres.Logins{Library: told(dsns[0]), App: told(dsns[1]), Across: told(dsns[2])}, nil)
+	next := stolen(t, told(dsns[2]))
+	count := func(ctx context.Context, x *tenancy.Across, want int, refused error) {
+		t.Helper()
+		if n, err := customers.Count(ctx, x); n != want || !errors.Is(err, refused) {
+			t.Errorf("%d rows, %v; want %d, %v", n, err, want, refused)
+		}
+		var left int
+		if must(t, next.Get(&left, "SELECT count(*) FROM customers")); left != 0 {
+			t.Errorf("the next client of the pooler reads %d rows", left)
+		}
+	}
+	access := func(tenants ...tenancy.ID) tenancy.Access {
+		return tenancy.Access{Ticket: "T", Life: time.Minute, Tenants: tenants}
+	}
+	by := tenancy.WithReason(tenancy.WithActor(t.Context(), someone), "why")
+	must(t, db.Across(by, access(tenantOf(t, w.a)), func(_ context.Context, a *tenancy.Across) error {
+		return db.Across(by, access(tenantOf(t, w.b)), func(_ context.Context, b *tenancy.Across) error {
+			for range 5 {
+				count(w.a, a, 1, nil)
+				count(w.b, b, 1, nil)
+				count(w.b, a, 0, tenancy.ErrForbidden)
+				count(w.a, b, 0, tenancy.ErrForbidden)
+			}
+			return nil
+		})
+	}))
+	var late int
+	must(t, w.admin(t).Get(&late, "SELECT count(*) FROM art32.accesses WHERE until > clock_timestamp()"))
+	if late != 0 {
+		t.Errorf("%d accesses last by the database's clock, want none", late)
 	}
 }
 
