@@ -86,7 +86,8 @@ var _ Conn = (*Across)(nil)
 // while the access lasts and is not over: the database looks (postgres.Logins).
 //
 // It reads with Get, List, Page and Count, for one tenant at a time;
-// [Across.Tenants] walks over them.
+// [Across.Tenants] walks over them. A tenant that the access does not name, and
+// whatever writes, is [ErrForbidden], and in the platform's log as refused.
 func (db *DB) Across(ctx context.Context, a Access, fn func(ctx context.Context, x *Across) error) (err error) {
 	if fn == nil {
 		return fmt.Errorf("tenancy: across: no function: %w", ErrBadValue)
@@ -298,7 +299,7 @@ func (x *Across) refuse(ctx context.Context, what purpose, id ID) error {
 	}
 	ctx = x.by(ctx)
 	err := x.db.inScope(ctx, scopeOf(ctx, ID{}), func(ctx context.Context, tx *Tx) error { return x.db.log.Change(ctx, tx, c) })
-	return errors.Join(fmt.Errorf("tenancy: across: %w", ErrForbidden), wrap("record", "refusal", err))
+	return errors.Join(fmt.Errorf("tenancy: across: %s: %w", c.Detail, ErrForbidden), wrap("record", "refusal", err))
 }
 
 // tell writes into the tenant's log that a table of its is about to be read.

@@ -133,6 +133,13 @@ func TestStampOfTheUsed(t *testing.T) {
 	if must(t, db.Get(&changed, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname LIKE 'art32%')")); changed {
 		t.Error("it was refused and changed")
 	}
+	o.Environment = ""
+	_, err = postgres.Setup(t.Context(), owner, o)
+	must(t, err)
+	o.Environment = "staging"
+	if _, err = postgres.Setup(t.Context(), owner, o); err == nil || !strings.Contains(err.Error(), "tables hold rows already") {
+		t.Errorf("set up without a name before: %v, want a refusal", err)
+	}
 	db.MustExec("DELETE FROM older")
 	_, err = postgres.Setup(t.Context(), owner, o)
 	must(t, err)

@@ -113,6 +113,21 @@ func (e Encrypted[T]) RevealAny() (any, error) {
 	return v, nil
 }
 
+// SetAny is [New] for code that finds the field by reflection; nil is NULL. It refuses
+// a v that is no T.
+func (e *Encrypted[T]) SetAny(v any) error {
+	if v == nil {
+		e.Load(nil)
+		return nil
+	}
+	plain, ok := v.(T)
+	if !ok {
+		return fmt.Errorf("field: set: %T instead of %T", v, plain)
+	}
+	*e = New(plain)
+	return nil
+}
+
 // IsNull reports whether the field is NULL.
 func (e Encrypted[T]) IsNull() bool { return e.state == null }
 

@@ -229,3 +229,18 @@ func TestScan(t *testing.T) {
 		}
 	}
 }
+
+// TestSetAny sets a field whose type is found by reflection.
+func TestSetAny(t *testing.T) {
+	t.Parallel()
+	var e field.Encrypted[string]
+	if err := e.SetAny("a"); err != nil || must(e.Reveal()) != "a" {
+		t.Error(err)
+	}
+	if err := e.SetAny(7); err == nil || must(e.Reveal()) != "a" {
+		t.Errorf("another type: %v", err)
+	}
+	if err := e.SetAny(nil); err != nil || !e.IsNull() {
+		t.Errorf("nil: %v", err)
+	}
+}

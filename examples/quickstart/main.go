@@ -113,6 +113,8 @@ func openSQLite(ctx context.Context, dir string) (*app, error) {
 
 // endregion
 
+// region postgres
+
 // openPostgres sets a fresh database up with the owner's login, then works with
 // the logins that Setup made.
 func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
@@ -146,3 +148,5 @@ func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
 	}
 	return a, a.finish(store)
 }
+
+// endregion

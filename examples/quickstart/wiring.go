@@ -62,8 +62,8 @@ func unclosed(ctx context.Context, owner string) ([]postgres.Weakness, error) {
 	if err != nil || super {
 		return nil, err
 	}
-	fmt.Fprintln(os.Stderr, "The owner's login is no superuser: sessions and large objects stay shared between tenants' SQL.")
-	return []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects}, nil
+	fmt.Fprintln(os.Stderr, "The owner's login is no superuser: sessions, large objects and the write-ahead log stay shared between tenants' SQL.")
+	return []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects, postgres.UnsafeWriteAheadLog}, nil
 }
 
 // keystore is what both engines open.

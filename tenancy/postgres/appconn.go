@@ -97,8 +97,15 @@ func (c *appConn) flush(
 	return rep, c.judge(b, rep, err)
 }
 
-// flushLast is flush for the last statement of a transaction that only reads, which
-// commits in the same round trip.
+// endsWith says whether the transaction may end with main. It only reads, so that no
+// number of rows decides on the commit; and no pooler is in between, which would give
+// the connection on uncleared if the caller gave up meanwhile.
+func (c *appConn) endsWith(main engine.Stmt) bool {
+	return c.reads && !c.wire.pooled && main.Rows == 0 && !c.counts()
+}
+
+// flushLast is flush for the last statement of a transaction, which commits in the
+// same round trip.
 func (c *appConn) flushLast(ctx context.Context, main engine.Stmt, row func(engine.Row) error) (reply, error) {
 	b, err := c.batch(ctx, main, binaryFormat)
 	if err != nil {
@@ -106,10 +113,10 @@ func (c *appConn) flushLast(ctx context.Context, main engine.Stmt, row func(engi
 	}
 	c.ends(&b, "COMMIT")
 	rep, err := c.wire.exchange(ctx, b, row)
-	if err != nil {
+	if rep.answered < len(b.stmts) {
 		return rep, c.judge(b, rep, err)
 	}
-	c.open = false
+	c.open, c.broken = false, err != nil // what failed is the clearing, for which closing serves as well
 	return rep, nil
 }
 

@@ -75,7 +75,7 @@ func (t *appTx) Run(
 	err = t.raw(func(c *appConn) error {
 		var rep reply
 		var err error
-		if end == engine.Commit && c.reads && s.Rows == 0 && !c.counts() {
+		if end == engine.Commit && c.endsWith(s) {
 			rep, err = c.flushLast(ctx, s, row)
 		} else {
 			rep, err = c.flush(ctx, s, binaryFormat, row)
@@ -110,7 +110,7 @@ func (t *appTx) Commit(ctx context.Context) error {
 	}
 	t.done = true
 	if t.tx == nil {
-		return errors.Join(plain(t.raw(func(c *appConn) error { return c.end(ctx, "COMMIT") })), t.conn.Close())
+		return errors.Join(plain(t.raw(func(c *appConn) error { return c.end(context.WithoutCancel(ctx), "COMMIT") })), t.conn.Close())
 	}
 	_ = t.raw(func(c *appConn) error { // a closed connection fails at the commit
 		c.ending = true

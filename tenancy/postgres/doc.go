@@ -135,10 +135,10 @@
 // pipeline. [Open] refuses a database in which a login could step over the
 // policies, with the complete list of what is wrong and how to mend it. What an
 // owner who is no superuser cannot close, sessions that one tenant's text could
-// watch and end and large objects that belong to all, is refused as well, until
-// a superuser runs the statements that the list holds, or the caller accepts it
-// by name: [UnsafeSharedSessions], [UnsafeLargeObjects], [UnsafeSharedKeys],
-// [UnsafeWatched], [UnsafeUnprotected]. A connection that ran callers' text is reset
+// watch and end, large objects that belong to all and messages that fill the disk, is
+// refused as well, until a superuser runs the statements that the list holds, or the
+// caller accepts it by name: [UnsafeSharedSessions], [UnsafeLargeObjects],
+// [UnsafeWriteAheadLog], [UnsafeSharedKeys], [UnsafeWatched], [UnsafeUnprotected]. A connection that ran callers' text is reset
 // before its next use.
 //
 // # Not covered
@@ -149,7 +149,10 @@
 // which its policies choose the rows, and so read and write for every tenant.
 // Review them like code of the program; the cases of package tenancytest find
 // those that change rows of another tenant. Advisory
-// locks and the channels of NOTIFY belong to all tenants. The server's own log
+// locks and the channels of NOTIFY belong to all tenants. So do the numbers that
+// PostgreSQL shows everybody: about how many rows a table has (pg_class.reltuples,
+// pg_stat_user_tables), how many were written, the position of the write-ahead log.
+// Values are not among them. The server's own log
 // quotes values in the errors that it writes down. The seal of a transaction
 // expires after 60 seconds by the database's clock; the clocks of application
 // and database may differ by at most 30 seconds, else callers' text is refused.

@@ -125,7 +125,7 @@ var acrossChecks = []check{
 // no right to any of its logins.
 const untouched = `(NOT EXISTS (SELECT FROM pg_catalog.pg_policy own WHERE own.polrelid = c.oid AND own.polname LIKE 'art32\_%')
 	AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles login
-		WHERE (login.rolname = current_user OR NOT login.rolsuper AND (pg_has_role(login.oid, 'art32_library', 'MEMBER') OR pg_has_role(login.oid, 'art32_across', 'MEMBER')))
+		WHERE (login.rolname = current_user OR NOT login.rolsuper AND (pg_has_role(login.oid, 'art32_library', 'USAGE') OR pg_has_role(login.oid, 'art32_across', 'USAGE')))
 		AND (has_table_privilege(login.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(login.oid, c.oid, 'SELECT, INSERT, UPDATE'))))`
 
 // appChecks run under the app login.

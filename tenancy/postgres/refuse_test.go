@@ -61,6 +61,7 @@ var flaws = []flaw{
 	{"sessions", "GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC", "may execute pg_terminate_backend(integer,bigint)", "REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC"},
 	{"activity", "GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO art32_app", "may execute pg_stat_get_activity(integer)", "REVOKE EXECUTE ON FUNCTION pg_stat_get_activity FROM art32_app"},
 	{"large objects", "GRANT EXECUTE ON FUNCTION lo_create TO ROLE", "may execute lo_create(oid)", "REVOKE EXECUTE ON FUNCTION lo_create FROM ROLE"},
+	{"messages", "GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC", "may execute pg_logical_emit_message(boolean,text,text)", "REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC"},
 	{"unique", "ALTER TABLE customers ADD CONSTRAINT u UNIQUE (plan)", "unique index u of table customers leaves out the tenant", "ALTER TABLE customers DROP CONSTRAINT u"},
 	{"unique expression", "CREATE UNIQUE INDEX u ON customers (lower(plan))", "unique index u of table customers", "DROP INDEX u; CREATE UNIQUE INDEX u ON customers (tenant_id, lower(plan))"},
 	{"unique of two", "CREATE UNIQUE INDEX u ON customers (plan, id) INCLUDE (tenant_id)", "unique index u of table customers", "DROP INDEX u"},

@@ -117,8 +117,8 @@ func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more [
 
 // harden does what only a superuser may: a backup login that sees all rows, no
 // parameters in the server's log, no
-// login that ends or watches the work of another, no large objects, which no
-// policy reaches, and no blocks of code by a login that may not create
+// login that ends or watches the work of another, no large objects and messages in the
+// write-ahead log, which no policy reaches, and no blocks of code by a login that may not create
 // functions. Where the owner may not, [Open] refuses what is left, but for the
 // last, for which callers' text is refused before it is sent, and for the log,
 // unless statements are logged.
@@ -133,6 +133,10 @@ func (s *setup) harden(ctx context.Context) {
 			" pg_catalog.pg_stat_get_activity(int), pg_catalog.pg_stat_get_backend_activity(int) FROM PUBLIC",
 		"REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(int), pg_catalog.lo_create(oid)," +
 			" pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC",
+		`DO $$ DECLARE f regprocedure; BEGIN
+			FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = 'pg_logical_emit_message' LOOP
+				EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+			END LOOP; END $$`, // its parameters differ by version
 		"REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
 	} {
 		_ = s.exec(ctx, q) // refused to an owner who is no superuser

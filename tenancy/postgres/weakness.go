@@ -28,6 +28,11 @@ const (
 	// nothing where no statement of the program's uses them and its SQL cannot be
 	// injected.
 	UnsafeLargeObjects Weakness = "large-objects"
+	// UnsafeWriteAheadLog accepts that the app login may write messages into the
+	// server's write-ahead log (pg_logical_emit_message), from a transaction that only
+	// reads too. One tenant's text can fill the disk for all with them, and whoever
+	// decodes the log sees them. It gives up nothing of the rows.
+	UnsafeWriteAheadLog Weakness = "write-ahead-log"
 	// UnsafeSharedKeys accepts unique and exclusion constraints and foreign keys of
 	// tables of tenants that leave the tenant out. PostgreSQL checks them past
 	// row-level security: one tenant learns from a refusal what another has, refers
@@ -51,7 +56,7 @@ const (
 // acceptable are the names that a caller may give.
 //
 //nolint:gochecknoglobals // a constant
-var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeSharedKeys, UnsafeWatched, UnsafeUnprotected}
+var acceptable = []Weakness{UnsafeSharedSessions, UnsafeLargeObjects, UnsafeWriteAheadLog, UnsafeSharedKeys, UnsafeWatched, UnsafeUnprotected}
 
 // weaknesses lists for each what the app login must not be able to execute.
 var weaknesses = []struct {
@@ -68,6 +73,11 @@ var weaknesses = []struct {
 		UnsafeLargeObjects,
 		[]string{"lo_creat", "lo_create", "lo_from_bytea"},
 		"and large objects belong to all tenants",
+	},
+	{
+		UnsafeWriteAheadLog,
+		[]string{"pg_logical_emit_message"},
+		"with which one tenant's text fills the disk for all",
 	},
 }
 

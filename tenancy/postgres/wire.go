@@ -56,7 +56,7 @@ type batch struct {
 	main, context int
 	// format is how the rows of main travel.
 	format resultFormat
-	// clears says that the last statement ends the transaction, and that [clearing]
+	// clears says that the last statement ends the transaction, and that DISCARD ALL
 	// runs behind it, before the sync: until the server has answered that, a pooler
 	// gives the connection to nobody else.
 	clears bool
@@ -160,7 +160,7 @@ func (w *wire) send(p *pgconn.Pipeline, b batch) (before []sent, err error) {
 		before = append(before, one)
 	}
 	if b.clears {
-		sendClearing(p)
+		p.SendQueryParams("DISCARD ALL", nil, nil, nil, nil)
 	}
 	p.SendPipelineSync()
 	return before, p.Flush()
@@ -197,36 +197,6 @@ func (w *wire) makeRoom(p *pgconn.Pipeline) bool {
 		break
 	}
 	return true
-}
-
-// clearing leaves a connection as DISCARD ALL does, but for the plans of functions:
-// those follow from texts of the catalogue, and it takes long to make them again.
-//
-//nolint:gochecknoglobals // a constant
-var clearing = []string{
-	"CLOSE ALL",
-	"SET SESSION AUTHORIZATION DEFAULT",
-	"RESET ALL",
-	"DEALLOCATE ALL",
-	"UNLISTEN *",
-	"SELECT pg_catalog.pg_advisory_unlock_all()",
-	"DISCARD TEMP",
-	"DISCARD SEQUENCES",
-}
-
-func sendClearing(p *pgconn.Pipeline) {
-	for _, text := range clearing {
-		p.SendQueryParams(text, nil, nil, nil, nil)
-	}
-}
-
-func receiveClearing(p *pgconn.Pipeline) error {
-	for range clearing {
-		if _, _, err := receiveOne(p, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // encode writes the parameters of one statement, which stand until the next; each is
@@ -271,7 +241,7 @@ func (w *wire) receive(
 		}
 	}
 	if b.clears {
-		if err := receiveClearing(p); err != nil {
+		if _, _, err := receiveOne(p, nil); err != nil {
 			return rep, err
 		}
 	}

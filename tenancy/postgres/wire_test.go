@@ -126,15 +126,19 @@ func meteredAs(tb testing.TB, change func(dsn string) string) (*world, *meter) {
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-8.1")
-	for name, change := range map[string]func(string) string{"named": func(dsn string) string { return dsn }, "unnamed": told} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			roundTrips(t, change)
-		})
-	}
+	t.Run("named", func(t *testing.T) {
+		t.Parallel()
+		roundTrips(t, func(dsn string) string { return dsn }, 1)
+	})
+	t.Run("unnamed", func(t *testing.T) {
+		t.Parallel()
+		roundTrips(t, told, 2)
+	})
 }
 
-func roundTrips(t *testing.T, change func(dsn string) string) {
+// roundTrips takes what a read with a condition of a caller's costs: its connection is
+// cleared by itself where a pooler may be in between.
+func roundTrips(t *testing.T, change func(dsn string) string, where int64) {
 	t.Helper()
 	w, m := meteredAs(t, change)
 	c := newCustomer("a@example.org", "Anton")
@@ -221,7 +225,7 @@ func roundTrips(t *testing.T, change func(dsn string) string) {
 			_, err := customers.Page(w.a, w.db, next, customerPlan.Asc(), tenancy.Limit(1))
 			return err
 		}},
-		{"where", 1, func() error { _, err := customers.Count(w.a, w.db, tenancy.Where("visits > $1", 1)); return err }},
+		{"where", where, func() error { _, err := customers.Count(w.a, w.db, tenancy.Where("visits > $1", 1)); return err }},
 		{"upsert, there", 2, func() error { c.Visits += 10; return customers.Upsert(w.a, w.db, c) }},
 		{"upsert, new", 2, func() error {
 			u := newCustomer("u@example.org", "U")

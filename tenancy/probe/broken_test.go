@@ -96,6 +96,7 @@ var flaws = []flaw{
 	{"the sessions of others", "GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO PUBLIC", "shared-sessions", "pg_stat_get_activity(integer)", "may call it"},
 	{"the end of others", "GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC", "shared-sessions", "pg_terminate_backend(integer,bigint)", "may call it"},
 	{"the statements of others", "CREATE EXTENSION pg_stat_statements", "statement-statistics", "pg_stat_statements", "may read it"},
+	{"messages in the write-ahead log", "GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO PUBLIC", "write-ahead-log", "", "pg_logical_emit_message(false"},
 	{"large objects", "GRANT EXECUTE ON FUNCTION lo_create TO PUBLIC", "large-objects", "", "lo_create(0) (app): carried out"},
 }
 

@@ -73,8 +73,8 @@ func pgAttacks() []Probe {
 				tells(none("SELECT count(*) FROM {table} WHERE 1 / ({tenant} <> '{B}')::int = 0"), "22012"),
 				tells(none("SELECT count(*) FROM {table} WHERE (CASE WHEN {tenant} = '{B}' THEN {tenant}::text ELSE '1' END)::int = 0"), "22P02"),
 			)),
-		probe("statistics", "Statistics and estimates over all tenants' rows cannot be read.",
-			"Statistiken und Schätzungen über die Zeilen aller Mandanten sind nicht lesbar.", onTables(
+		probe("statistics", "Statistics of the values in all tenants' rows cannot be read, nor what plans estimate by them. About how many rows a table has in all is no secret in PostgreSQL.",
+			"Statistiken über die Werte in den Zeilen aller Mandanten sind nicht lesbar, auch nicht, was Pläne nach ihnen schätzen. Wie viele Zeilen eine Tabelle ungefähr insgesamt hat, ist in PostgreSQL kein Geheimnis.", onTables(
 				none("SELECT count(*) FROM pg_catalog.pg_stats WHERE to_regclass(quote_ident(schemaname) || '.' || quote_ident(tablename)) = '{name}'::regclass"),
 				none("SELECT count(*) FROM pg_catalog.pg_stats_ext WHERE to_regclass(quote_ident(schemaname) || '.' || quote_ident(tablename)) = '{name}'::regclass"),
 				must("SELECT count(*) FROM pg_catalog.pg_statistic"), must("EXPLAIN SELECT * FROM {table} WHERE {tenant} = '{B}'"),

@@ -112,7 +112,7 @@ func pgCatalogue() []Probe {
 				look{`SELECT c.oid::regclass::text, p FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(ARRAY['TRUNCATE', 'TRIGGER', 'REFERENCES']) p
 					WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\_%'
 					AND (has_table_privilege(c.oid, p) OR p = 'REFERENCES' AND has_any_column_privilege(c.oid, p))`, Text{"%s is granted", "%s ist erteilt"}, true},
-				look{tenants + `SELECT t.id::regclass::text, r.rolname::text FROM tenants t JOIN pg_catalog.pg_roles r ON pg_has_role(r.oid, 'art32_across', 'MEMBER') AND NOT r.rolsuper
+				look{tenants + `SELECT t.id::regclass::text, r.rolname::text FROM tenants t JOIN pg_catalog.pg_roles r ON pg_has_role(r.oid, 'art32_across', 'USAGE') AND NOT r.rolsuper
 					WHERE has_table_privilege(r.oid, t.id, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES') OR has_any_column_privilege(r.oid, t.id, 'INSERT, UPDATE, REFERENCES')`,
 					Text{"%s, which reads over tenants, may do more than read", "%s liest mandantenübergreifend und darf mehr als lesen"}, false})),
 		probe("publications", "No publication carries rows of tenants out of the database, where no policy holds them.",
@@ -152,8 +152,8 @@ func pgCatalogue() []Probe {
 			"Kein Fremdschlüssel verrät, dass es die Zeile eines anderen Mandanten gibt, oder verweist auf sie: jeder enthält den Mandanten auf beiden Seiten.", looks(sharedKey("true"))),
 		probe("cascades", "No deletion or change carries over to another tenant's row by a foreign key.",
 			"Kein Löschen und kein Ändern greift über einen Fremdschlüssel auf Zeilen eines anderen Mandanten über.", looks(sharedKey("(f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))"))),
-		probe("control-tables", "Callers' text reads no key of the library and changes none of its tables.",
-			"Text von Aufrufern liest keinen Schlüssel der Bibliothek und ändert keine ihrer Tabellen.", looks(
+		probe("control-tables", "Callers' text reads no key of the library and changes no row of its tables. It can add rows to its own tenant's log, which are never sealed and found by a verification.",
+			"Text von Aufrufern liest keinen Schlüssel der Bibliothek und ändert keine Zeile ihrer Tabellen. Er kann dem Protokoll des eigenen Mandanten Zeilen hinzufügen, die nie besiegelt und bei einer Prüfung gefunden werden.", looks(
 				look{`SELECT c.oid::regclass::text, p FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, unnest(ARRAY['SELECT', 'UPDATE', 'DELETE']) p
 					WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname LIKE 'art32%' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, p)
 					AND NOT (p = 'SELECT' AND (c.oid = to_regclass('art32.ctx') OR c.relrowsecurity AND c.relforcerowsecurity))`, Text{"%s is granted", "%s ist erteilt"}, false}),
@@ -176,6 +176,9 @@ func pgCatalogue() []Probe {
 		probe("large-objects", "No large object can be made: it would belong to all tenants.",
 			"Kein Large Object kann angelegt werden: es gehörte allen Mandanten.",
 			onDatabase(must("SELECT lo_from_bytea(0, 'x')"), must("SELECT lo_create(0)"), must("SELECT lo_creat(-1)"))),
+		probe("write-ahead-log", "No text, even of a transaction that only reads, writes messages into the write-ahead log, where they fill the disk for all.",
+			"Kein Text, auch nicht in einer nur lesenden Transaktion, schreibt Nachrichten in das Write-Ahead-Log, wo sie die Platte für alle füllen.",
+			onDatabase(must("SELECT pg_logical_emit_message(false, 'art32', 'x')"), must("SELECT pg_logical_emit_message(true, 'art32', 'x'::bytea)"))),
 		probe("known-faults", "The server has the corrections of the faults that were published about row-level security.",
 			"Der Server enthält die Korrekturen der veröffentlichten Fehler des Zeilenschutzes.", knownFaults),
 	)
@@ -183,7 +186,7 @@ func pgCatalogue() []Probe {
 		switch all[i].Name {
 		case "unique-keys", "foreign-keys", "cascades":
 			all[i].Weakness = "shared-keys"
-		case "shared-sessions", "large-objects":
+		case "shared-sessions", "large-objects", "write-ahead-log":
 			all[i].Weakness = all[i].Name
 		}
 	}

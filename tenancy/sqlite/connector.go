@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // connector opens connections to one file. Each has a driver value of its own
@@ -47,11 +49,38 @@ func (n *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, translate(err, n.file)
 	}
-	if err := c.take(inner); err != nil {
+	if err := errors.Join(bound(ctx, inner), c.take(inner)); err != nil {
 		return nil, errors.Join(err, inner.Close())
 	}
 	return c, nil
 }
+
+// mostLength is how long a value can be, in bytes: an expression of a caller's makes
+// values of SQLite's own billion at no cost to the caller.
+const mostLength = 128 << 20
+
+// bound limits the length of values on a fresh connection. The driver does so for a
+// sql.Conn alone; the one here is never given back, so that the connection outlives it.
+func bound(ctx context.Context, inner driver.Conn) error {
+	db := sql.OpenDB(fixed{inner})
+	defer db.Close()
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = sqlite.Limit(c, sqlite3.SQLITE_LIMIT_LENGTH, mostLength)
+	return err
+}
+
+// fixed hands out one connection that is open already. It has no Close, which sql.DB
+// would call.
+type fixed struct{ conn driver.Conn }
+
+// Connect implements [driver.Connector].
+func (f fixed) Connect(context.Context) (driver.Conn, error) { return f.conn, nil }
+
+// Driver implements [driver.Connector].
+func (fixed) Driver() driver.Driver { return noDriver{} }
 
 // Driver implements [driver.Connector].
 func (n *connector) Driver() driver.Driver { return noDriver{} }

@@ -33,8 +33,10 @@
 // # Not covered
 //
 // Code execution inside the process, and other programs that open the files.
-// Statements that use up memory or time; give the context a deadline. A changed
-// byte inside a stored value: SQLite has no checksums of its own; encrypted
+// Statements that use up memory or time: a value has at most 128 MiB, but a statement
+// can make several; give the context a deadline. Rows that callers' text writes into its
+// own tenant's file under another tenant's id: nobody reads them there, and the probes
+// report them. A changed byte inside a stored value: SQLite has no checksums of its own; encrypted
 // fields and the audit log show it. A tenant that another process closes is
 // noticed within a second.
 //

@@ -370,6 +370,33 @@ func TestFunctions(t *testing.T) {
 	})
 }
 
+// TestLongValues: no expression makes a value longer than the limit.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		t.Attr("art32.measure", measure)
+		w := open(t, nil)
+		of := w.tenant(t)
+		for _, text := range []string{
+			"SELECT length(hex(zeroblob(499999990)))", "SELECT length(zeroblob(999999999))", "SELECT length(printf('%900000000d', 1))",
+			"WITH RECURSIVE d(n, s) AS (SELECT 0, 'x' UNION ALL SELECT n + 1, s || s FROM d WHERE n < 29) SELECT max(length(s)) FROM d",
+		} {
+			var n int64
+			err := w.inSQL(t.Context(), of, func(tx engine.SQLTx) error { return tx.SQLX().Get(&n, text) })
+			if err == nil && n > 0 {
+				t.Errorf("%s: made %d bytes", text, n)
+			}
+		}
+		var n int64
+		if err := w.inSQL(t.Context(), of, func(tx engine.SQLTx) error {
+			return tx.SQLX().Get(&n, "SELECT length(hex(zeroblob(1000000)))")
+		}); err != nil || n != 2_000_000 {
+			t.Errorf("%d, %v", n, err)
+		}
+	})
+}
+
 // TestUserMigrations: what the user's own migrations may not do.
 func TestUserMigrations(t *testing.T) {
 	t.Parallel()

@@ -134,6 +134,13 @@ func (e *crooked) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, e
 	return tx, err
 }
 
+func (e *crooked) BeginRead(ctx context.Context, s engine.Scope) (engine.Tx, error) {
+	if e.tenantSQL != nil {
+		s.Tenant = e.tenantSQL(s.Tenant)
+	}
+	return e.Engine.BeginRead(ctx, s)
+}
+
 type uncountedTx struct{ engine.SQLTx }
 
 func (uncountedTx) Denied() int { return 0 }

@@ -242,19 +242,24 @@ func (r rows) makeKey(row reflect.Value, number int) error {
 	return nil
 }
 
+// sealed is a pointer to an encrypted field.
+type sealed interface {
+	PlainType() reflect.Type
+	RevealAny() (any, error)
+	SetAny(v any) error
+}
+
 // put gives a field a value that differs from number to number, where its type
 // is one that is known.
 func put(f reflect.Value, number int) error {
-	if s, ok := reflect.TypeAssert[interface{ PlainType() reflect.Type }](f); ok {
-		plain := reflect.New(s.PlainType())
-		if err := put(plain.Elem(), number); err != nil {
-			return err
+	if f.CanAddr() {
+		if s, ok := reflect.TypeAssert[sealed](f.Addr()); ok {
+			plain := reflect.New(s.PlainType()).Elem()
+			if err := put(plain, number); err != nil {
+				return err
+			}
+			return s.SetAny(plain.Interface())
 		}
-		text, err := json.Marshal(plain.Interface())
-		if err != nil {
-			return errors.New("type has no form in JSON")
-		}
-		return json.Unmarshal(text, f.Addr().Interface())
 	}
 	if f.Kind() == reflect.Pointer {
 		f.Set(reflect.New(f.Type().Elem()))

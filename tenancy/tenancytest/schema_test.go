@@ -10,6 +10,7 @@ import (
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/tenancy"
+	"github.com/art32/art32/tenancy/blob"
 	"github.com/art32/art32/tenancy/tenancytest"
 )
 
@@ -32,7 +33,9 @@ type ticket struct {
 	Tenant   tenancy.ID              `db:"tenant_id"   art32:"tenant"`
 	Customer uuid.UUID               `db:"customer_id" art32:"subject"`
 	Text     field.Encrypted[string] `db:"text"`
-	Closed   bool                    `db:"closed"      art32:"open"`
+	// File does not come back in from JSON.
+	File   field.Encrypted[blob.Ref] `db:"file"`
+	Closed bool                      `db:"closed"      art32:"open"`
 }
 
 // setting is about nobody.

@@ -1,6 +1,7 @@
--- The sealed context is opened and checked by functions whose plans a session keeps.
--- The view of 0006 was planned anew with each statement of a caller's, which took
--- several times as long as running it.
+-- The sealed context is opened and checked by a function each. The view of 0006 was
+-- planned with each statement of a caller's, which took several times as long as
+-- running it; a function is planned once in a transaction, in as few expressions as
+-- can be.
 
 -- sealed gives what a valid context says, and NULL where none is set; a forged or
 -- expired one raises. Nothing of the text is read as a value before its MAC holds.
@@ -8,26 +9,20 @@ CREATE FUNCTION art32.sealed(OUT tenant uuid, OUT actor text, OUT session text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	raw pg_catalog.text := nullif(current_setting('art32.ctx', true), '');
-	inner_pad pg_catalog.bytea;
-	outer_pad pg_catalog.bytea;
 BEGIN
-	IF raw IS NULL THEN
-		RETURN;
+	SELECT split_part(c.raw, '.', 2)::pg_catalog.uuid, split_part(c.raw, '.', 3), split_part(c.raw, '.', 4)
+		INTO tenant, actor, session
+		FROM (SELECT nullif(current_setting('art32.ctx', true), '')) c(raw)
+		JOIN art32.seal_keys k ON k.id::pg_catalog.text = split_part(c.raw, '.', 1)
+		WHERE CASE
+			WHEN split_part(c.raw, '.', 7) = '' AND split_part(c.raw, '.', 6) = encode(sha256(k.opad || sha256(k.ipad
+				|| convert_to(left(c.raw, -65), 'UTF8'))), 'hex')
+			THEN (k.retires_at IS NULL OR k.retires_at > clock_timestamp())
+				AND split_part(c.raw, '.', 5)::pg_catalog.int8 > extract(epoch FROM clock_timestamp())
+		END;
+	IF tenant IS NULL AND nullif(current_setting('art32.ctx', true), '') IS NOT NULL THEN
+		RAISE EXCEPTION 'art32: sealed context refused' USING ERRCODE = '42501';
 	END IF;
-	SELECT k.ipad, k.opad INTO inner_pad, outer_pad FROM art32.seal_keys k
-		WHERE k.id::pg_catalog.text = split_part(raw, '.', 1) AND (k.retires_at IS NULL OR k.retires_at > clock_timestamp());
-	IF FOUND AND split_part(raw, '.', 7) = '' AND split_part(raw, '.', 6) = encode(sha256(outer_pad || sha256(inner_pad
-			|| convert_to(left(raw, -65), 'UTF8'))), 'hex') THEN
-		IF split_part(raw, '.', 5)::pg_catalog.int8 > extract(epoch FROM clock_timestamp()) THEN
-			tenant := split_part(raw, '.', 2)::pg_catalog.uuid;
-			actor := split_part(raw, '.', 3);
-			session := split_part(raw, '.', 4);
-			RETURN;
-		END IF;
-	END IF;
-	RAISE EXCEPTION 'art32: sealed context refused' USING ERRCODE = '42501';
 END
 $$;
 
@@ -41,11 +36,10 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM 1 FROM art32.tenants t WHERE t.id = tenant AND t.closed_at IS NULL;
+	PERFORM set_config('art32.ctx', token, true) FROM art32.tenants t WHERE t.id = tenant AND t.closed_at IS NULL;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'art32: no open tenant' USING ERRCODE = 'division_by_zero';
 	END IF;
-	PERFORM set_config('art32.ctx', token, true);
 END
 $$;
 

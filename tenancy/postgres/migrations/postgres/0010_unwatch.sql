@@ -6,15 +6,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	login pg_catalog.pg_roles;
+	logins pg_catalog.oid[] := (SELECT p.polroles FROM pg_catalog.pg_policy p WHERE p.polrelid = t AND p.polname = 'art32_unsafe_watch');
 BEGIN
-	SELECT r.* INTO login FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_roles r ON r.oid = p.polroles[1]
-		WHERE p.polrelid = t AND p.polname = 'art32_unsafe_watch';
 	EXECUTE format('DROP POLICY IF EXISTS art32_unsafe_watch ON %s', t);
-	IF login.oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
-			WHERE p.polname = 'art32_unsafe_watch' AND login.oid = ANY (p.polroles)) THEN
+	FOR login IN SELECT r.* FROM pg_catalog.pg_roles r WHERE r.oid = ANY (logins)
+		AND r.oid <> (SELECT n.nspowner FROM pg_catalog.pg_namespace n WHERE n.nspname = 'art32')
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polname = 'art32_unsafe_watch' AND r.oid = ANY (p.polroles))
+	LOOP
 		EXECUTE format('REVOKE EXECUTE ON FUNCTION art32.unsafe_watched(uuid, oid, boolean), art32.statement_shape(text) FROM %I', login.rolname);
 		EXECUTE format('REVOKE USAGE ON SCHEMA art32 FROM %I', login.rolname);
-	END IF;
+	END LOOP;
 END
 $$;
 

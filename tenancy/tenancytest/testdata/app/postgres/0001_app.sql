@@ -8,7 +8,7 @@ SELECT art32.protect('customers');
 CREATE SCHEMA desk;
 GRANT USAGE ON SCHEMA desk TO art32_library, art32_app;
 CREATE TABLE desk.tickets (
-	tenant_id uuid NOT NULL, id uuid NOT NULL, customer_id uuid NOT NULL, text bytea, closed boolean NOT NULL,
+	tenant_id uuid NOT NULL, id uuid NOT NULL, customer_id uuid NOT NULL, text bytea, file bytea, closed boolean NOT NULL,
 	PRIMARY KEY (tenant_id, id), FOREIGN KEY (tenant_id, customer_id) REFERENCES customers (tenant_id, id)
 );
 SELECT art32.protect('desk.tickets');

@@ -4,7 +4,7 @@ CREATE TABLE customers (
 );
 CREATE TABLE desk_tickets (
 	tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, customer_id TEXT NOT NULL REFERENCES customers (id),
-	text BLOB, closed INTEGER NOT NULL
+	text BLOB, file BLOB, closed INTEGER NOT NULL
 );
 CREATE TABLE settings (tenant_id TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, word TEXT NOT NULL, secret BLOB);
 CREATE TABLE lines (
