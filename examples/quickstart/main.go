@@ -112,7 +112,6 @@ func openSQLite(ctx context.Context, dir string) (*app, error) {
 }
 
 // endregion
-
 // region postgres
 
 // openPostgres sets a fresh database up with the owner's login, then works with

@@ -263,7 +263,7 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 		}
 	}
 	w := &world{owner: owner, logins: logins, options: &postgres.Options{
-		Unsafe: []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects},
+		Unsafe: []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects, postgres.UnsafeWriteAheadLog},
 	}}
 	w.open(t)
 	w.a = w.tenant(t, "A")
@@ -285,12 +285,12 @@ func TestWeaknesses(t *testing.T) {
 	}
 	var said bytes.Buffer
 	w := &world{owner: owner, logins: logins, options: &postgres.Options{
-		Unsafe: []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects},
+		Unsafe: []postgres.Weakness{postgres.UnsafeSharedSessions, postgres.UnsafeLargeObjects, postgres.UnsafeWriteAheadLog},
 		Logger: slog.New(slog.NewTextHandler(&said, nil)),
 	}}
 	w.open(t)
 	w.a, w.b = w.tenant(t, "A"), w.tenant(t, "B")
-	if n := strings.Count(said.String(), "level=WARN"); n != 2 || !strings.Contains(said.String(), "weakness=shared-sessions") {
+	if n := strings.Count(said.String(), "level=WARN"); n != 3 || !strings.Contains(said.String(), "weakness=shared-sessions") {
 		t.Errorf("the log says %q, want each weakness once", said.String())
 	}
 
@@ -318,9 +318,10 @@ func TestWeaknesses(t *testing.T) {
 		unsafe []postgres.Weakness
 		want   int
 	}{
-		{nil, 7},
-		{[]postgres.Weakness{postgres.UnsafeSharedSessions}, 3},
-		{[]postgres.Weakness{postgres.UnsafeLargeObjects}, 4},
+		{nil, 9},
+		{[]postgres.Weakness{postgres.UnsafeSharedSessions}, 5},
+		{[]postgres.Weakness{postgres.UnsafeLargeObjects}, 6},
+		{[]postgres.Weakness{postgres.UnsafeWriteAheadLog}, 7},
 	} {
 		refused, ok := errors.AsType[*postgres.RefusedError](w.tryOpen(t, &postgres.Options{Unsafe: c.unsafe}))
 		if !ok || len(refused.Findings) != c.want {
@@ -332,8 +333,8 @@ func TestWeaknesses(t *testing.T) {
 	}
 
 	found, err := postgres.Inspect(t.Context(), logins, nil, options(t))
-	if err != nil || len(found) != 7 {
-		t.Errorf("Inspect: %v, %v; want 7 findings", found, err)
+	if err != nil || len(found) != 9 {
+		t.Errorf("Inspect: %v, %v; want 9 findings", found, err)
 	}
 	admin := sqlx.MustOpen("pgx", server)
 	defer admin.Close()
