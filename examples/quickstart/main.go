@@ -112,7 +112,6 @@ func openSQLite(ctx context.Context, dir string) (*app, error) {
 }
 
 // endregion
-// region postgres
 
 // openPostgres sets a fresh database up with the owner's login, then works with
 // the logins that Setup made.
@@ -147,5 +146,3 @@ func openPostgres(ctx context.Context, dir, owner string) (*app, error) {
 	}
 	return a, a.finish(store)
 }
-
-// endregion
