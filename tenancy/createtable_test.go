@@ -51,15 +51,15 @@ func TestCreateTable(t *testing.T) {
 	t.Attr("art32.measure", "TOM-8.1")
 	migrations, tables := fstest.MapFS{}, tenancy.Schema{wides, memberships, options, readings}
 	for engine, create := range map[string]func(tenancy.Table) (string, error){"postgres": postgres.CreateTable, "sqlite": sqlite.CreateTable} {
-		all := ""
+		var all strings.Builder
 		for _, table := range tables {
 			text, err := create(table)
 			if err != nil {
 				t.Fatal(err)
 			}
-			all += text
+			all.WriteString(text)
 		}
-		migrations[engine+"/0001_order.sql"] = &fstest.MapFile{Data: []byte(all)}
+		migrations[engine+"/0001_order.sql"] = &fstest.MapFile{Data: []byte(all.String())}
 	}
 	for _, engine := range []string{tenancytest.SQLite, tenancytest.Postgres} {
 		t.Run(engine, func(t *testing.T) {

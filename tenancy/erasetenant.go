@@ -235,7 +235,8 @@ func (tx *Tx) pageable(ctx context.Context, t *table) (paged bool, err error) {
 // pageOf is the condition on rows from one key on and before another, nil for no
 // bound, with its parameters behind args.
 func (t *table) pageOf(d migrate.Dialect, args []any, from, before keyTexts) (string, []any) {
-	where := " WHERE " + t.ofTenant(d)
+	var where strings.Builder
+	where.WriteString(" WHERE " + t.ofTenant(d))
 	for _, bound := range []struct {
 		sign string
 		key  keyTexts
@@ -243,10 +244,10 @@ func (t *table) pageOf(d migrate.Dialect, args []any, from, before keyTexts) (st
 		if bound.key == nil {
 			continue
 		}
-		where += " AND " + t.keyTuple() + bound.sign + tuple(t.keyParams(d, len(args)+1))
+		where.WriteString(" AND " + t.keyTuple() + bound.sign + tuple(t.keyParams(d, len(args)+1)))
 		args = append(args, bound.key.args(d)...)
 	}
-	return where, args
+	return where.String(), args
 }
 
 func (db *DB) page() int {

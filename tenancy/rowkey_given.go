@@ -3,6 +3,7 @@ package tenancy
 import (
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/google/uuid"
 )
@@ -42,15 +43,15 @@ func (t *table) errKey(id any) error {
 	if len(t.keys) == 1 {
 		return fmt.Errorf("tenancy: key of %s is of type %s, not %T: %w", t.name, t.cols[t.keys[0]].typ, id, ErrBadValue)
 	}
-	want := ""
+	var want strings.Builder
 	for i, n := range t.keys {
 		if i > 0 {
-			want += "; "
+			want.WriteString("; ")
 		}
 		f := t.typ.Field(t.cols[n].field)
-		want += f.Name + " " + f.Type.String()
+		want.WriteString(f.Name + " " + f.Type.String())
 	}
-	return fmt.Errorf("tenancy: key of %s is a struct { %s }, not %T: %w", t.name, want, id, ErrBadValue)
+	return fmt.Errorf("tenancy: key of %s is a struct { %s }, not %T: %w", t.name, want.String(), id, ErrBadValue)
 }
 
 // given reads the values of a key: of the type of its one field or the plain type

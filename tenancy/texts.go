@@ -26,19 +26,20 @@ type texts struct {
 
 func (t *table) texts(d migrate.Dialect) texts {
 	from := t.qualified(d)
-	where := " WHERE " + quote(t.cols[t.tenant].name) + " = $1"
+	var where strings.Builder
+	where.WriteString(" WHERE " + quote(t.cols[t.tenant].name) + " = $1")
 	for i, name := range t.keyNames() {
-		where += fmt.Sprintf(" AND %s = $%d", name, i+2)
+		fmt.Fprintf(&where, " AND %s = $%d", name, i+2)
 	}
 	cols := t.columnList()
-	get := "SELECT " + cols + " FROM " + from + where
+	get := "SELECT " + cols + " FROM " + from + where.String()
 	lock := get
 	if d == migrate.Postgres {
 		lock += " FOR UPDATE"
 	}
 	x := texts{
 		from: from, columns: cols, get: get, lock: lock,
-		insert: t.insertText(from), update: t.updateText(from, where), delete: "DELETE FROM " + from + where, rows: 1,
+		insert: t.insertText(from), update: t.updateText(from, where.String()), delete: "DELETE FROM " + from + where.String(), rows: 1,
 	}
 	if d == migrate.Postgres {
 		x.update, x.delete, x.rows = mustHit(x.update), mustHit(x.delete), 0

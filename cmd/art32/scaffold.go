@@ -245,19 +245,20 @@ func declarableTable(name string) bool {
 
 // imports are those of the packages that body names.
 func imports(body string) string {
-	text := "import (\n"
+	var text strings.Builder
+	text.WriteString("import (\n")
 	for _, i := range []struct{ name, path string }{
 		{"json.", "encoding/json"}, {"time.", "time"}, {"", ""}, {"uuid.", "github.com/google/uuid"}, {"", ""},
 		{"field.", "github.com/art32/art32/crypto/field"}, {"tenancy.", "github.com/art32/art32/tenancy"},
 	} {
 		switch {
 		case i.path == "":
-			text += "\n"
+			text.WriteString("\n")
 		case strings.Contains(body, i.name):
-			text += fmt.Sprintf("%q\n", i.path)
+			fmt.Fprintf(&text, "%q\n", i.path)
 		}
 	}
-	return text + ")\n\n"
+	return text.String() + ")\n\n"
 }
 
 // field is a line of the struct.

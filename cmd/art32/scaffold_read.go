@@ -125,7 +125,7 @@ func (t *foundTable) create() string {
 	if t.tenant() == "" {
 		lines = append(lines, "\ttenant_id TEXT NOT NULL")
 	}
-	indexes := ""
+	var indexes strings.Builder
 	for _, c := range t.columns {
 		typ, null := t.liteType(c), ""
 		if c.notNull && t.roleOf(c) != roleEncrypted {
@@ -137,10 +137,10 @@ func (t *foundTable) create() string {
 		lines = append(lines, "\t"+c.quoted+" "+typ+null)
 		if t.roleOf(c) == roleEncrypted && len(t.index(c)) > 0 {
 			lines = append(lines, "\t"+c.name+"_bidx BLOB")
-			indexes += fmt.Sprintf("CREATE %sINDEX %s ON %s (%s_bidx);\n", kindOf(c), quoteLite(t.name+"_"+c.name+"_bidx"), quoteLite(t.name), c.name)
+			fmt.Fprintf(&indexes, "CREATE %sINDEX %s ON %s (%s_bidx);\n", kindOf(c), quoteLite(t.name+"_"+c.name+"_bidx"), quoteLite(t.name), c.name)
 		}
 	}
-	return "-- In each tenant's file. docs/adopting.md shows how the rows get there.\nCREATE TABLE " + quoteLite(t.name) + " (\n" + strings.Join(lines, ",\n") + "\n);\n" + indexes
+	return "-- In each tenant's file. docs/adopting.md shows how the rows get there.\nCREATE TABLE " + quoteLite(t.name) + " (\n" + strings.Join(lines, ",\n") + "\n);\n" + indexes.String()
 }
 
 // kindOf is the word before INDEX.

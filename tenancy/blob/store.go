@@ -65,8 +65,8 @@ func New[T any](
 // several reports whether rows have more than one content.
 func several(row reflect.Type) bool {
 	n := 0
-	for i := range row.NumField() {
-		if row.Field(i).Type == reflect.TypeFor[field.Encrypted[Ref]]() {
+	for f := range row.Fields() {
+		if f.Type == reflect.TypeFor[field.Encrypted[Ref]]() {
 			n++
 		}
 	}

@@ -162,7 +162,6 @@ func flawed(t *testing.T) map[string]bool {
 			return x.State == probe.Broken && (f.object == "" || x.Object == f.object) && strings.Contains(x.What.English, f.says)
 		}
 		if !slices.ContainsFunc(r.Probes, func(o probe.Outcome) bool { return o.Name == f.caught && slices.ContainsFunc(o.Results, is) }) {
-
 			t.Errorf("%s: %s did not find it", f.name, f.caught)
 			continue
 		}

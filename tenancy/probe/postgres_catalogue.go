@@ -116,9 +116,9 @@ func pgCatalogue() []Probe {
 					WHERE has_table_privilege(r.oid, t.id, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER, REFERENCES') OR has_any_column_privilege(r.oid, t.id, 'INSERT, UPDATE, REFERENCES')`,
 					Text{"%s, which reads over tenants, may do more than read", "%s liest mandantenübergreifend und darf mehr als lesen"}, false})),
 		probe("publications", "No publication carries rows of tenants out of the database, where no policy holds them.",
-			"Keine Publikation trägt Zeilen von Mandanten aus der Datenbank, wo keine Richtlinie sie hält.", looks(
+			"Keine PUBLICATION trägt Zeilen von Mandanten aus der Datenbank, wo keine Richtlinie sie hält.", looks(
 				look{tenants + `SELECT DISTINCT t.id::regclass::text, x.pubname::text FROM pg_catalog.pg_publication x CROSS JOIN LATERAL pg_catalog.pg_get_publication_tables(x.pubname::text) p
-					JOIN tenants t ON t.id = p.relid`, Text{"publication %s carries it", "die Publikation %s trägt sie"}, false})),
+					JOIN tenants t ON t.id = p.relid`, Text{"publication %s carries it", "die PUBLICATION %s trägt sie"}, false})),
 		probe("create", "No login may create in the database or in a schema.", "Keine Anmeldung darf in der Datenbank oder in einem Schema etwas anlegen.", looks(
 			look{`SELECT current_database()::text, current_user::text FROM (SELECT 1) x WHERE has_database_privilege(current_database(), 'CREATE')`, Text{"%s may create schemas", "%s darf Schemata anlegen"}, true},
 			look{`SELECT n.nspname::text, current_user::text FROM pg_catalog.pg_namespace n WHERE n.nspname NOT LIKE 'pg\_%' AND has_schema_privilege(n.oid, 'CREATE')`, Text{"%s may create in it", "%s darf darin etwas anlegen"}, true}),

@@ -169,8 +169,8 @@ func (r rows) key(row reflect.Value) reflect.Value {
 		return r.field(row, r.keys[0])
 	}
 	var fields []reflect.StructField
-	for i := range r.typ.NumField() {
-		if f := r.typ.Field(i); slices.Contains(r.keys, f.Tag.Get("db")) {
+	for f := range r.typ.Fields() {
+		if slices.Contains(r.keys, f.Tag.Get("db")) {
 			fields = append(fields, reflect.StructField{Name: f.Name, Type: f.Type})
 		}
 	}
