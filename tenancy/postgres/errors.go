@@ -146,7 +146,7 @@ func position(e *pgconn.PgError) string {
 	return strings.Join(words, " ")
 }
 
-// contextRefused is what art32.sealed raises.
+// contextRefused is what art32.sealed_part raises.
 const contextRefused = "art32: sealed context refused"
 
 // kind classifies an SQLSTATE (PostgreSQL manual, Appendix A).

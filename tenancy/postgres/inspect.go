@@ -177,7 +177,7 @@ var appChecks = []check{
 	{
 		`SELECT 'function ' || p.oid::regprocedure || ' runs with the rights of its owner'
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid NOT IN ('art32.sealed()'::regprocedure, 'art32.open_context(text, uuid)'::regprocedure)
+		WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid NOT IN ('art32.sealed_part(int)'::regprocedure, 'art32.open_context(text, uuid)'::regprocedure)
 		AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AND $1::text[] IS NOT NULL`,
 		"ALTER FUNCTION … SECURITY INVOKER, or REVOKE EXECUTE … FROM PUBLIC",
 	},

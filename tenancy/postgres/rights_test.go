@@ -71,7 +71,7 @@ var forbidden = []string{
 	"SELECT pg_read_file('/etc/passwd')", "SELECT pg_ls_dir('.')", "SELECT lo_import('/etc/passwd')", "SELECT lo_from_bytea(0, 'x')", "SELECT lo_create(0)",
 	"SELECT * FROM art32.seal_keys", "SELECT * FROM art32.tenants", "SELECT * FROM art32.migrations", "SELECT * FROM art32_keys.keys", "SELECT * FROM art32_keys.uses",
 	"INSERT INTO art32.tenants VALUES (gen_random_uuid(), 'x', now())", "UPDATE art32_keys.keys SET state = 'destroyed'",
-	"SELECT art32.protect('customers')", "ALTER FUNCTION art32.sealed() OWNER TO art32_app", "DROP VIEW art32.ctx",
+	"SELECT art32.protect('customers')", "ALTER FUNCTION art32.sealed_part(int) OWNER TO art32_app", "DROP VIEW art32.ctx",
 	"INSERT INTO customers (tenant_id, id, city, plan) VALUES ('B', gen_random_uuid(), '', '')",
 	"UPDATE customers SET tenant_id = 'B'",
 	"INSERT INTO customers (tenant_id, id, city, plan) VALUES ('B', 'ROW', '', '') ON CONFLICT DO NOTHING",

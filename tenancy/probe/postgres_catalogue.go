@@ -135,7 +135,7 @@ func pgCatalogue() []Probe {
 		probe("definer-functions", "No function that can be called runs with the rights of its owner.",
 			"Keine aufrufbare Funktion läuft mit den Rechten ihres Eigentümers.", looks(
 				look{`SELECT p.oid::regprocedure::text, p.proowner::regrole::text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-					WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid NOT IN (coalesce(to_regprocedure('art32.sealed()'), 0::oid), coalesce(to_regprocedure('art32.open_context(text, uuid)'), 0::oid))
+					WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid NOT IN (coalesce(to_regprocedure('art32.sealed_part(int)'), 0::oid), coalesce(to_regprocedure('art32.open_context(text, uuid)'), 0::oid))
 					AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE')`, Text{"it runs with the rights of %s", "sie läuft mit den Rechten von %s"}, false})),
 		probe("leaky-functions", "No function or operator of the application is taken for leakproof, which would let it see rows before the policy does.",
 			"Keine Funktion und kein Operator der Anwendung gilt als dicht (LEAKPROOF) und sähe so Zeilen vor der Richtlinie.", looks(
