@@ -152,7 +152,9 @@
 // locks and the channels of NOTIFY belong to all tenants. So do the numbers that
 // PostgreSQL shows everybody: about how many rows a table has (pg_class.reltuples,
 // pg_stat_user_tables), how many were written, the position of the write-ahead log.
-// Values are not among them. The server's own log
+// Values are not among them. Those that ANALYZE samples for itself (pg_statistic) can
+// outlive a row until its table is analysed anew: an erased person's in clear, of wrapped
+// keys none. The server's own log
 // quotes values in the errors that it writes down. The seal of a transaction
 // expires after 60 seconds by the database's clock; the clocks of application
 // and database may differ by at most 30 seconds, else callers' text is refused.

@@ -1,0 +1,2 @@
+-- SQLite samples no values: what its ANALYZE keeps are counts.
+SELECT 1;
