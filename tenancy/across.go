@@ -293,13 +293,14 @@ var errRawAcross = errors.New("tenancy: Where holds SQL of the caller's, which a
 // refuse records in the platform's log that more was tried than the access allows.
 func (x *Across) refuse(ctx context.Context, what purpose, id ID) error {
 	c := x.change("across.refused", Refused)
-	c.Detail = "a tenant that the access does not name: " + id.String()
-	if what == writes {
-		c.Detail = "an access over tenants only reads"
+	why := "the access does not name the tenant"
+	if c.Detail = why + ": " + id.String(); what == writes {
+		why = "an access over tenants only reads"
+		c.Detail = why
 	}
 	ctx = x.by(ctx)
 	err := x.db.inScope(ctx, scopeOf(ctx, ID{}), func(ctx context.Context, tx *Tx) error { return x.db.log.Change(ctx, tx, c) })
-	return errors.Join(fmt.Errorf("tenancy: across: %s: %w", c.Detail, ErrForbidden), wrap("record", "refusal", err))
+	return errors.Join(fmt.Errorf("tenancy: across: %s: %w", why, ErrForbidden), wrap("record", "refusal", err))
 }
 
 // tell writes into the tenant's log that a table of its is about to be read.

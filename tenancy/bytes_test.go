@@ -170,6 +170,38 @@ func TestNoBytesLeftPostgres(t *testing.T) {
 	t.Errorf("of the people:\n%s", strings.Join(wrong, "\n"))
 }
 
+// TestSamplesAreGivenUp: what ANALYZE sampled of wrapped keys before it was told not to
+// goes with the migration that tells it.
+func TestSamplesAreGivenUp(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-7.2")
+	w := newOffice(t, tenancytest.Postgres, nil)
+	ctx := w.In(t, w.A)
+	traced(ctx, t, w, 120)
+	db, err := sql.Open("pgx", w.Owner)
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	look := func() (samples, triggers int) {
+		t.Helper()
+		must(t, db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM pg_stats WHERE schemaname = 'art32_keys' AND tablename = 'keys' AND attname = 'wrapped'),
+			(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'art32_keys.keys'::regclass AND NOT tgisinternal)`).Scan(&samples, &triggers))
+		return samples, triggers
+	}
+	_, triggers := look()
+	_, err = db.ExecContext(ctx, "ALTER TABLE art32_keys.keys ALTER COLUMN wrapped SET STATISTICS -1; ANALYZE art32_keys.keys")
+	must(t, err)
+	if samples, _ := look(); samples != 1 || triggers == 0 {
+		t.Fatalf("%d columns sampled, %d triggers: nothing is tested", samples, triggers)
+	}
+	text, err := os.ReadFile("../crypto/keyring/migrations/postgres/0003_statistics.sql")
+	must(t, err)
+	_, err = db.ExecContext(ctx, string(text)+"; ANALYZE art32_keys.keys")
+	must(t, err)
+	if samples, kept := look(); samples != 0 || kept != triggers {
+		t.Errorf("%d columns sampled, %d triggers; want none and %d", samples, kept, triggers)
+	}
+}
+
 // leftOf says of whom there is more or less in the files than there should be: each
 // third was erased, and last.
 func leftOf(people []traceOf, files []byte, last uuid.UUID) (wrong []string) {

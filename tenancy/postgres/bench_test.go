@@ -82,6 +82,22 @@ func must(b testing.TB, err error) {
 	}
 }
 
+// comparison is a promise of how long work takes in rounds of a baseline.
+type comparison struct {
+	name           string
+	work, baseline func(n int)
+	most           float64
+}
+
+func compare(b *testing.B, all []comparison) {
+	b.Helper()
+	for _, c := range all {
+		b.Run(c.name, func(b *testing.B) {
+			promise.Report(b, "tenancy/postgres-"+c.name, "ratio", promise.Ratio(b, c.work, c.baseline), promise.AtMost(c.most))
+		})
+	}
+}
+
 // BenchmarkGet compares with sqlx and a predicate of its own, without row-level
 // security, and with the usual way under it: BeginTx, set_config, statement, Commit.
 func BenchmarkGet(b *testing.B) {
@@ -133,22 +149,14 @@ func BenchmarkGet(b *testing.B) {
 			}))
 		}
 	}
-	for _, c := range []struct {
-		name           string
-		work, baseline func(n int)
-		most           float64
-	}{
+	compare(b, []comparison{
 		{"get-library", library, own, 1.05},
 		{"get-caller", caller, own, 1.45},
 		{"get-caller-where", where, own, 1.45},
 		{"get-caller-where-usual", where, underRLS, 0.65},
 		{"get-library-usual", library, underRLS, 0.4},
 		{"get-caller-usual", caller, underRLS, 0.65},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			promise.Report(b, "tenancy/postgres-"+c.name, "ratio", promise.Ratio(b, c.work, c.baseline), promise.AtMost(c.most))
-		})
-	}
+	})
 }
 
 // BenchmarkCount counts 10,000 of a million rows, against the same predicate without
@@ -237,20 +245,12 @@ func BenchmarkInsert(b *testing.B) {
 			}))
 		}
 	}
-	for _, c := range []struct {
-		name           string
-		work, baseline func(n int)
-		most           float64
-	}{
+	compare(b, []comparison{
 		{"insert-with-event", library, own, 1.1},
 		{"insert-with-event-usual", library, underRLS, 0.4},
 		{"insert-caller", caller, own, 1.6},
 		{"insert-caller-usual", caller, underRLS, 0.65},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			promise.Report(b, "tenancy/postgres-"+c.name, "ratio", promise.Ratio(b, c.work, c.baseline), promise.AtMost(c.most))
-		})
-	}
+	})
 }
 
 func BenchmarkAllocs(b *testing.B) {

@@ -138,8 +138,8 @@
 // watch and end, large objects that belong to all and messages that fill the disk, is
 // refused as well, until a superuser runs the statements that the list holds, or the
 // caller accepts it by name: [UnsafeSharedSessions], [UnsafeLargeObjects],
-// [UnsafeWriteAheadLog], [UnsafeSharedKeys], [UnsafeWatched], [UnsafeUnprotected]. A connection that ran callers' text is reset
-// before its next use.
+// [UnsafeWriteAheadLog], [UnsafeSharedKeys], [UnsafeWatched], [UnsafeUnprotected]. A
+// connection that ran callers' text is reset before its next use.
 //
 // # Not covered
 //

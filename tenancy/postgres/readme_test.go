@@ -13,16 +13,17 @@ import (
 )
 
 // region open
-func open(ctx context.Context, owner string, root keyring.Wrapper, schema tenancy.Schema, migrations fs.FS) (*tenancy.DB, error) {
-	setup := postgres.SetupOptions{Migrations: migrations, Lines: []tenancy.Line{audit.Line()}} // the log's tables
-	logins, err := postgres.Setup(ctx, owner, &setup)                                           // once: keep the logins; later Migrate
-	if err != nil {
-		return nil, err
-	}
-	store, err := postgres.OpenKeystore(ctx, logins.Library)
-	if err != nil {
-		return nil, err
-	}
+
+// prepare runs once, with the owner's login. It makes logins with new passwords: keep
+// what it returns. New migrations are applied by postgres.Migrate.
+func prepare(ctx context.Context, owner string, migrations fs.FS) (postgres.Logins, error) {
+	return postgres.Setup(ctx, owner, &postgres.SetupOptions{Migrations: migrations, Lines: []tenancy.Line{audit.Line()}})
+}
+
+// open is for each start of the program; store is that of postgres.OpenKeystore.
+func open(
+	ctx context.Context, logins postgres.Logins, store keyring.Store, root keyring.Wrapper, schema tenancy.Schema,
+) (*tenancy.DB, error) {
 	keys, err := keyring.New(root, store, nil)
 	if err != nil {
 		return nil, err
@@ -41,7 +42,12 @@ func TestReadme(t *testing.T) {
 	t.Parallel()
 	t.Attr("art32.measure", "TOM-8.1")
 	w := newWorld(t)
-	db, err := open(t.Context(), dbtest.Postgres(t), w.root, schema, options(t).Migrations)
+	logins, err := prepare(t.Context(), dbtest.Postgres(t), options(t).Migrations)
+	must(t, err)
+	store, err := postgres.OpenKeystore(t.Context(), logins.Library)
+	must(t, err)
+	defer store.Close()
+	db, err := open(t.Context(), logins, store, w.root, schema)
 	must(t, err)
 	defer db.Close()
 	made, err := db.CreateTenant(tenancy.WithActor(t.Context(), someone), tenancy.Tenant{Name: "A"})

@@ -116,12 +116,11 @@ func (s *setup) login(kind, ownerDSN string, dsn *string) (create string, more [
 }
 
 // harden does what only a superuser may: a backup login that sees all rows, no
-// parameters in the server's log, no
-// login that ends or watches the work of another, no large objects and messages in the
-// write-ahead log, which no policy reaches, and no blocks of code by a login that may not create
-// functions. Where the owner may not, [Open] refuses what is left, but for the
-// last, for which callers' text is refused before it is sent, and for the log,
-// unless statements are logged.
+// parameters in the server's log, no login that ends or watches the work of another, no
+// large objects and messages in the write-ahead log, which no policy reaches, and no
+// blocks of code by a login that may not create functions. Where the owner may not,
+// [Open] refuses what is left, but for the last, for which callers' text is refused
+// before it is sent, and for the log, unless statements are logged.
 func (s *setup) harden(ctx context.Context) {
 	for _, q := range []string{
 		"ALTER ROLE " + ident(s.role("backup")) + " BYPASSRLS",

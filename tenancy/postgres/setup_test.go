@@ -273,6 +273,21 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 	}
 }
 
+// TestStampBelievesNoPolicy: rows that a policy hides from the owner's login are rows.
+func TestStampBelievesNoPolicy(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	server, owner := vendor(t)
+	admin := sqlx.MustOpen("pgx", server)
+	defer admin.Close()
+	admin.MustExec("CREATE TABLE older (id int); INSERT INTO older VALUES (1); GRANT SELECT ON older TO PUBLIC; ALTER TABLE older ENABLE ROW LEVEL SECURITY")
+	o := options(t)
+	o.Environment = "staging"
+	if _, err := postgres.Setup(t.Context(), owner, o); err == nil || !strings.Contains(err.Error(), "look into the tables") {
+		t.Errorf("%v, want a refusal", err)
+	}
+}
+
 // What only a superuser can close is refused until it is closed or accepted by
 // name.
 func TestWeaknesses(t *testing.T) {

@@ -252,14 +252,12 @@ type sealed interface {
 // put gives a field a value that differs from number to number, where its type
 // is one that is known.
 func put(f reflect.Value, number int) error {
-	if f.CanAddr() {
-		if s, ok := reflect.TypeAssert[sealed](f.Addr()); ok {
-			plain := reflect.New(s.PlainType()).Elem()
-			if err := put(plain, number); err != nil {
-				return err
-			}
-			return s.SetAny(plain.Interface())
+	if s, ok := reflect.TypeAssert[sealed](f.Addr()); ok {
+		plain := reflect.New(s.PlainType()).Elem()
+		if err := put(plain, number); err != nil {
+			return err
 		}
+		return s.SetAny(plain.Interface())
 	}
 	if f.Kind() == reflect.Pointer {
 		f.Set(reflect.New(f.Type().Elem()))
