@@ -207,6 +207,39 @@ func TestSessionState(t *testing.T) {
 	}
 }
 
+// TestWhereLeavesNothing: what a condition of A's leaves in the session ends with its
+// read, whether that succeeds or fails.
+func TestWhereLeavesNothing(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-8.1")
+	w := newWorld(t)
+	w.narrow(t)
+	w.insert(w.a, t, "Anton")
+	const leave = "set_config('app.tenant', 'A', false) = 'A' AND pg_try_advisory_lock(42) AND pg_backend_pid() > $1"
+	for _, c := range []struct {
+		name, text string
+		fails      bool
+	}{{"read", leave, false}, {"read that fails", leave + " AND 1 / visits = 1", true}} {
+		var pid, left int
+		look := func(dest *int, text string) {
+			must(t, w.db.InSQL(w.b, func(ctx context.Context, tx *tenancy.SQLTx) error { return tx.SQLX().GetContext(ctx, dest, text) }))
+		}
+		look(&pid, "SELECT pg_backend_pid()")
+		if n, err := customers.Count(w.a, w.db, tenancy.Where(c.text, 0)); c.fails != (err != nil) || !c.fails && n != 1 {
+			t.Fatalf("%s: %d rows, %v", c.name, n, err)
+		}
+		look(&left, `SELECT (coalesce(current_setting('app.tenant', true), '') <> '')::int
+			+ (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())`)
+		if left != 0 {
+			t.Errorf("%s: %d things of A meet B", c.name, left)
+		}
+		before := pid
+		if look(&pid, "SELECT pg_backend_pid()"); pid != before {
+			t.Errorf("%s: B was on another connection: nothing was tested", c.name)
+		}
+	}
+}
+
 // survives shows that the state outlives a transaction on a connection that
 // nobody resets.
 func survives(t *testing.T, w *world, leave, look string) {
