@@ -62,22 +62,51 @@ type anchor struct {
 	tree   tlog.Tree
 }
 
-// readAnchor reads a log's newest checkpoint and checks it against vkey, or
-// where that is empty against the key in the database. It is nil without a log,
-// and [ErrCheckpoint] when the checkpoint is not valid.
-func readAnchor(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, vkey string) (*anchor, error) {
-	h, err := readHead(ctx, db, tenant)
-	if err != nil || h == nil {
+// anchors are those of all logs of a tenant, the oldest first.
+type anchors []*anchor
+
+// readAnchors reads the newest checkpoint of each log of a tenant, and checks that
+// the logs vouch for each other and that vkey, unless it is empty, is the key of
+// one of them. There are none without a log. What is not valid is
+// [ErrCheckpoint].
+func readAnchors(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, vkey string) (anchors, error) {
+	logs, err := readLogs(ctx, db, tenant)
+	if err != nil || len(logs) == 0 {
 		return nil, err
 	}
-	if vkey == "" {
-		vkey = h.vkey
+	known := vkey == ""
+	var all anchors
+	for i, h := range logs {
+		known = known || vkey == h.vkey
+		a, err := anchorOf(db, tenant, h)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, a); i == 0 {
+			continue
+		}
+		begins, err := all[i-1].precedes(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		if !begins {
+			return nil, fmt.Errorf("%w: a log does not begin with the end of its predecessor", ErrCheckpoint)
+		}
 	}
-	id, err := logOfKey(vkey)
+	if !known {
+		return nil, fmt.Errorf("%w: no log has the key that is held outside", ErrCheckpoint)
+	}
+	return all, nil
+}
+
+// anchorOf checks a log's newest checkpoint against its key, and the key against
+// the log's id.
+func anchorOf(db *tenancy.DB, tenant uuid.UUID, h *head) (*anchor, error) {
+	id, err := logOfKey(h.vkey)
 	if err != nil {
 		return nil, err
 	}
-	c, err := ParseCheckpoint([]byte(h.newest.note), vkey)
+	c, err := ParseCheckpoint([]byte(h.newest.note), h.vkey)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +115,44 @@ func readAnchor(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, vkey stri
 	}
 	return &anchor{db: db, tenant: tenant, head: h, tree: tlog.Tree{N: c.Size, Hash: c.Root}}, nil
 }
+
+// precedes reports whether the log of b follows that of a: a's key vouches for b's
+// in the succession, and b's first entry holds it, as long as there is one.
+func (a *anchor) precedes(ctx context.Context, b *anchor) (bool, error) {
+	if _, err := follows(a.head, b.head); err != nil {
+		return false, nil //nolint:nilerr // it is what the answer says
+	}
+	if b.head.dropped {
+		return true, nil
+	}
+	first, err := readLeaves(ctx, b.db, b.tenant, b.head, 0, 1)
+	if err != nil || len(first) == 0 || !first[0].begins(a.head, b.head) {
+		return false, err
+	}
+	first[0].at += b.head.base
+	return b.holds(ctx, first[0])
+}
+
+// begins reports whether the row is the first entry of a log that follows another.
+func (r *row) begins(from, to *head) bool {
+	digest := partDigest(uuid.Nil, []byte(to.succession))
+	return !r.odd && r.leaf.Action == actionBegin && r.leaf.Outcome == tenancy.Done && r.leaf.Object == from.id &&
+		string(r.leaf.Digests) == string(digest[:])
+}
+
+// holds reports whether the tree of the log in which r claims a place holds it
+// there.
+func (as anchors) holds(ctx context.Context, r *row) (bool, error) {
+	for _, a := range as {
+		if r.at >= a.head.base && r.at < a.head.base+a.tree.N {
+			return a.holds(ctx, r)
+		}
+	}
+	return false, nil
+}
+
+// newest is the anchor of the log that grows.
+func (as anchors) newest() *anchor { return as[len(as)-1] }
 
 // holds reports whether the tree holds r at the place that r claims.
 func (a *anchor) holds(ctx context.Context, r *row) (bool, error) {

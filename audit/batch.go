@@ -16,6 +16,9 @@ import (
 // errSigningKey says that the keystore holds another key than the log's.
 var errSigningKey = errors.New("audit: the keystore's signing key is not the one of this log")
 
+// errAgain says that the log was followed by another: the batch is to be read anew.
+var errAgain = errors.New("audit: the log has ended")
+
 // batch is one step of a log: what was read, and what goes into the tree.
 type batch struct {
 	head     head
@@ -38,6 +41,12 @@ func (s *Sealer) sealBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 	b, err := s.readBatch(ctx, tenant)
 	if err != nil || len(b.rows) == 0 {
 		return b, err
+	}
+	if !b.fresh && s.dueToEnd(&b.head) {
+		if err := s.renew(ctx, tenant, Renewal{Cause: CausePeriod}); err != nil {
+			return b, err
+		}
+		return b, errAgain
 	}
 	s.step("read")
 	key, err := s.signer(ctx, tenant, b.head.shard)
@@ -182,16 +191,8 @@ func (b *batch) queue(t engine.Tx, tenant uuid.UUID, key *signer) error {
 		t.Queue(s)
 	}
 	for k, data := range g.tiles {
-		t.Queue(engine.Stmt{
-			SQL: "INSERT INTO " + engine.Table(d, "tiles") + " (tenant_id, log_id, level, n, data) VALUES ($1, $2, $3, $4, $5)" +
-				" ON CONFLICT (log_id, level, n) DO UPDATE SET data = excluded.data",
-			Args: []any{tenant, b.head.id, int64(k.level), k.n, data},
-		})
+		t.Queue(insertTile(d, tenant, b.head.id, k, data))
 	}
-	t.Queue(engine.Stmt{
-		SQL: "INSERT INTO " + engine.Table(d, "checkpoints") +
-			" (tenant_id, log_id, size, note, created_at) VALUES ($1, $2, $3, $4, $5)",
-		Args: []any{tenant, b.head.id, g.size, string(signed), now},
-	})
+	t.Queue(insertCheckpoint(d, tenant, b.head.id, g.size, signed, now))
 	return nil
 }

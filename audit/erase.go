@@ -17,7 +17,12 @@ const (
 	// sorted, by which a verifier tells erasure from tampering.
 	actionErase   = "audit.erase"
 	maxErasedEach = 4096 // digests in one entry
+	// clearActions are those whose parts are not encrypted and stay.
+	clearActions = "('" + actionErase + "', '" + actionBegin + "')"
 )
+
+// isClear reports whether the parts of an action are not encrypted.
+func isClear(action string) bool { return action == actionErase || action == actionBegin }
 
 // EraseSubject removes what the log holds about a person beyond the random ids:
 // the ciphertext of every part of a payload that was encrypted under that

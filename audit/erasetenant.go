@@ -18,14 +18,14 @@ var (
 )
 
 // payloads are the parts from an event on that tell of people or data: all but
-// those that say what was erased.
+// those that are not encrypted.
 func payloads(d migrate.Dialect) string {
 	return " FROM " + engine.Table(d, "event_parts") + " p WHERE " + payloadsFrom(d)
 }
 
 func payloadsFrom(d migrate.Dialect) string {
 	return "p.tenant_id = $1 AND p.event_id >= $2 AND p.ciphertext IS NOT NULL AND NOT EXISTS (SELECT 1 FROM " +
-		engine.Table(d, "events") + " e WHERE e.tenant_id = p.tenant_id AND e.id = p.event_id AND e.action = '" + actionErase + "')"
+		engine.Table(d, "events") + " e WHERE e.tenant_id = p.tenant_id AND e.id = p.event_id AND e.action IN " + clearActions + ")"
 }
 
 // EraseTenant implements [tenancy.TenantEraser]: it empties the payloads of a

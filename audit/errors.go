@@ -13,6 +13,8 @@ var (
 	ErrAction = errors.New("audit: bad name of an action")
 	// ErrPayload: a value of the payload has no form in JSON.
 	ErrPayload = errors.New("audit: a value cannot be written")
+	// ErrReason: the context gives no reason, where one must stand in the log.
+	ErrReason = errors.New("audit: no reason in the context")
 	// ErrOtherActor: the actor or session of the context is not the one under
 	// whose seal the transaction of caller's text was opened.
 	ErrOtherActor = errors.New("audit: the context acts for another than the transaction")

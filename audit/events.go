@@ -265,8 +265,8 @@ func (q *query) entry(r *row, forged bool, parts []storedPart, keys map[uuid.UUI
 		ID: l.Event, At: l.At, Actor: l.Actor, Session: l.Session, Action: l.Action,
 		Object: l.Object, Outcome: l.Outcome, Sealed: r.at >= 0, Index: max(r.at, 0), Forged: forged,
 	}
-	if forged || l.Action == actionErase {
-		return e // the part of an erasure is no payload
+	if forged || isClear(l.Action) {
+		return e // its part is no payload
 	}
 	e.Erased = len(parts) < len(l.Digests)/digestSize
 	for _, p := range parts {

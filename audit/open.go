@@ -19,6 +19,9 @@ const (
 	sealerActor = "service:audit/sealer"
 )
 
+//nolint:gochecknoglobals // a constant of a struct type
+var sealerService = tenancy.MustService("audit/sealer")
+
 // errNotOpened says that the platform's log does not hold what it must.
 var errNotOpened = errors.New("audit: the platform's log does not take in that the log is opened: verify the platform's log")
 

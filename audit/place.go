@@ -10,7 +10,8 @@ import (
 )
 
 // headStmt moves the log's size from the one that was read, or makes the log.
-// A second sealer finds another size, or the log made, and changes nothing.
+// A second sealer finds another size, the log made, or that it has ended, and
+// changes nothing.
 func (b *batch) headStmt(d migrate.Dialect, tenant uuid.UUID, g *grown, now int64) engine.Stmt {
 	table := engine.Table(d, "logs")
 	if b.fresh {
@@ -21,7 +22,7 @@ func (b *batch) headStmt(d migrate.Dialect, tenant uuid.UUID, g *grown, now int6
 		}
 	}
 	return engine.Stmt{
-		SQL:  "UPDATE " + table + " SET size = $1, root = $2 WHERE tenant_id = $3 AND id = $4 AND size = $5",
+		SQL:  "UPDATE " + table + " SET size = $1, root = $2 WHERE tenant_id = $3 AND id = $4 AND size = $5 AND ended_at IS NULL",
 		Args: []any{g.size, g.root[:], tenant, b.head.id, b.head.size}, Rows: 1,
 	}
 }

@@ -61,8 +61,7 @@ func partVersion(first []byte) (uint32, bool) {
 	return field.KeyVersion(append(first, make([]byte, field.Overhead-versionBytes)...))
 }
 
-// countParts counts the encrypted parts. That of an entry which tells of an
-// erasure is not encrypted.
+// countParts counts the encrypted parts.
 func countParts(d migrate.Dialect, tenant uuid.UUID, subjects []uuid.UUID) engine.Stmt {
 	first, length := "substring(p.ciphertext FROM 1 FOR 5)", "octet_length(p.ciphertext)"
 	if d == migrate.SQLite {
@@ -75,8 +74,7 @@ func countParts(d migrate.Dialect, tenant uuid.UUID, subjects []uuid.UUID) engin
 	}
 	if subjects == nil {
 		s.SQL += " AND NOT EXISTS (SELECT 1 FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = p.tenant_id" +
-			" AND e.id = p.event_id AND e.action = $3)"
-		s.Args = append(s.Args, actionErase)
+			" AND e.id = p.event_id AND e.action IN " + clearActions + ")"
 	} else {
 		s.SQL += " AND p.subject " + amongIDs(d, 3)
 		s.Args = append(s.Args, listIDs(d, subjects))

@@ -22,6 +22,7 @@ const (
 	defaultBatch    = 4096
 	defaultInterval = time.Second
 	defaultLease    = 30 * time.Second
+	defaultPeriod   = 90 * 24 * time.Hour
 	leaseName       = "audit/seal"
 	maxOvertaken    = 64 // batches in a row that another sealer may be faster at
 )
@@ -32,6 +33,9 @@ type SealerOptions struct {
 	// Interval is the pause between two rounds of [Sealer.Run]: for so long an
 	// event may be removed without a trace in the tree. Default one second.
 	Interval time.Duration
+	// Period is after how long a log ends and another begins with a new key, at the
+	// next event: retention drops logs as a whole. Negative: never. Default 90 days.
+	Period time.Duration
 	// Batch is how many events are sealed in one transaction. Default 4,096.
 	Batch int
 	// Lease is after how long another instance takes over from one that died.
@@ -52,6 +56,7 @@ type Sealer struct {
 	logger   *slog.Logger
 	interval time.Duration
 	lease    time.Duration
+	period   time.Duration
 	batch    int
 
 	mu      sync.Mutex
@@ -71,7 +76,7 @@ func NewSealer(l *Log, db *tenancy.DB, o *SealerOptions) (*Sealer, error) {
 		o = &SealerOptions{}
 	}
 	s := &Sealer{
-		log: l, db: db, logger: o.Logger, interval: o.Interval, lease: o.Lease, batch: o.Batch,
+		log: l, db: db, logger: o.Logger, interval: o.Interval, lease: o.Lease, period: o.Period, batch: o.Batch,
 		signers: make(map[string]*signer), step: func(string) {},
 	}
 	if s.interval <= 0 {
@@ -79,6 +84,9 @@ func NewSealer(l *Log, db *tenancy.DB, o *SealerOptions) (*Sealer, error) {
 	}
 	if s.lease <= 0 {
 		s.lease = defaultLease
+	}
+	if s.period == 0 {
+		s.period = defaultPeriod
 	}
 	if s.batch <= 0 {
 		s.batch = defaultBatch
@@ -190,8 +198,8 @@ func (s *Sealer) seal(ctx context.Context, tenant uuid.UUID) (sealed int, err er
 	for tries := 0; ; tries++ {
 		b, err := s.sealBatch(ctx, tenant)
 		sealed += b.platform
-		if overtaken(err) && tries < maxOvertaken {
-			continue // the other one got further; see what is left
+		if (overtaken(err) || errors.Is(err, errAgain)) && tries < maxOvertaken {
+			continue // another one got further, or the log was renewed; see what is left
 		}
 		if err != nil {
 			return sealed, err
@@ -210,13 +218,18 @@ func overtaken(err error) bool {
 	return ok && (e.Kind == engine.WrongRows || e.Kind == engine.Unique)
 }
 
+// signerName names the secret from which the key of a log is made.
+func signerName(tenant uuid.UUID, shard int64) string {
+	return "audit/sign/" + tenant.String() + "/" + strconv.FormatInt(shard, 10)
+}
+
 // signer is the one of a log. Its seed is a secret of the platform, one per
 // log: a log stays signed and verifiable when its tenant's keys are gone. All
 // sealers get the same one, so that a log has its id before it exists.
 func (s *Sealer) signer(ctx context.Context, tenant uuid.UUID, shard int64) (*signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := "audit/sign/" + tenant.String() + "/" + strconv.FormatInt(shard, 10)
+	name := signerName(tenant, shard)
 	if k, ok := s.signers[name]; ok {
 		return k, nil
 	}

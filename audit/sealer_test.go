@@ -149,6 +149,7 @@ func TestSealerRefusesDamagedTiles(t *testing.T) {
 const (
 	envKill  = "ART32_TEST_KILL_AT"
 	envWorld = "ART32_TEST_WORLD"
+	envRenew = "ART32_TEST_RENEW"
 )
 
 // TestSealerChild is no test of its own: it seals and dies at a step.
@@ -166,6 +167,9 @@ func TestSealerChild(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 	})
+	if os.Getenv(envRenew) != "" {
+		w.renew(t, w.a, rotation)
+	}
 	w.seal(t)
 }
 
@@ -175,7 +179,7 @@ func TestSealerKilledAtEachStep(t *testing.T) {
 		for _, step := range []string{"read", "opening", "opened", "queued", "committed", "read", "queued"} {
 			w.customers(t, 5)
 			total += 5
-			w.killAt(t, step)
+			w.killAt(t, step, "")
 			if r := w.verify(t, nil); len(r.Findings) != 0 {
 				t.Errorf("killed at %s: %+v", step, r.Findings)
 			}
@@ -187,7 +191,26 @@ func TestSealerKilledAtEachStep(t *testing.T) {
 	})
 }
 
-func (w *world) killAt(t *testing.T, step string) {
+// A renewal that is killed anywhere is whole or can be repeated.
+func TestRenewKilledAtEachStep(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.sealed(t, 3)
+		for _, step := range []string{"opening", "opened", "beginning", "renewed"} {
+			w.customers(t, 2)
+			w.killAt(t, step, "1")
+			if r := w.verify(t, nil); len(r.Findings) != 0 {
+				t.Errorf("killed at %s: %+v", step, r.Findings)
+			}
+		}
+		w.renew(t, w.a, rotation)
+		w.seal(t)
+		if r := w.wantOK(t, &audit.VerifyOptions{Log: w.log}); len(r.Earlier) != 2 {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func (w *world) killAt(t *testing.T, step, renew string) {
 	t.Helper()
 	if w.engine == "sqlite" {
 		must(t, w.db.Close())
@@ -196,7 +219,7 @@ func (w *world) killAt(t *testing.T, step string) {
 	at, err := json.Marshal(w.Place)
 	must(t, err)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSealerChild$")
-	cmd.Env = append(os.Environ(), envKill+"="+step, envWorld+"="+string(at))
+	cmd.Env = append(os.Environ(), envKill+"="+step, envRenew+"="+renew, envWorld+"="+string(at))
 	out, err := cmd.CombinedOutput()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {

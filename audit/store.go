@@ -139,27 +139,32 @@ func parseID(s string) uuid.UUID {
 
 // head is a log's row: how far it was sealed.
 type head struct {
-	id     uuid.UUID
-	shard  int64
-	origin string
-	vkey   string
-	base   int64 // number of the log's first leaf in the column leaf
-	size   int64
-	root   [32]byte
-	newest storedNote // as far as it was read
+	id         uuid.UUID
+	shard      int64
+	origin     string
+	vkey       string
+	base       int64 // number of the log's first leaf in the column leaf
+	size       int64
+	root       [32]byte
+	created    int64  // microseconds since 1970
+	ended      bool   // it does not grow any more
+	dropped    bool   // its entries are gone
+	succession string // signed by the log before; "" for the first
+	newest     storedNote
 }
 
 // storedNote is a checkpoint as it is stored.
 type storedNote struct {
-	size int64
+	size int64 // -1: there is none
 	note string
 }
 
-// logColumns are what scanHead reads.
-const logColumns = `CAST(l.id AS TEXT), l.shard, l.origin, l.vkey, l.base, l.size, l.root`
+// logColumns are what head.dest takes.
+const logColumns = `CAST(l.id AS TEXT), l.shard, l.origin, l.vkey, l.base, l.size, l.root, l.created_at,
+ l.ended_at IS NOT NULL, l.dropped_at IS NOT NULL, COALESCE(l.succession, '')`
 
 func (h *head) dest(id *string, root *[]byte) []any {
-	return []any{id, &h.shard, &h.origin, &h.vkey, &h.base, &h.size, root}
+	return []any{id, &h.shard, &h.origin, &h.vkey, &h.base, &h.size, root, &h.created, &h.ended, &h.dropped, &h.succession}
 }
 
 func (h *head) set(id string, root []byte) {
@@ -169,15 +174,34 @@ func (h *head) set(id string, root []byte) {
 	}
 }
 
-// readHead reads the newest log of a tenant with its newest checkpoint, in one
-// statement, so that they fit each other; nil when nothing was ever sealed.
+// end is the number behind the log's last leaf in the column leaf.
+func (h *head) end() int64 { return h.base + h.size }
+
+// readHead reads the newest log of a tenant with its newest checkpoint; nil when
+// nothing was ever sealed.
 func readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (*head, error) {
-	var found *head
+	all, err := readHeads(ctx, db, tenant, " ORDER BY l.shard DESC LIMIT 1")
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// readLogs reads all logs of a tenant, the oldest first.
+func readLogs(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) ([]*head, error) {
+	return readHeads(ctx, db, tenant, " ORDER BY l.shard")
+}
+
+// readHeads reads logs with their newest checkpoints, in one statement, so that
+// they fit each other.
+func readHeads(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, order string) ([]*head, error) {
+	var all []*head
 	d := db.Engine(engine.Library).Dialect()
+	checkpoints := engine.Table(d, "checkpoints")
 	err := read(ctx, db, tenant, engine.Stmt{
 		SQL: "SELECT " + logColumns + ", COALESCE(c.size, -1), COALESCE(c.note, '') FROM " + engine.Table(d, "logs") +
-			" l LEFT JOIN " + engine.Table(d, "checkpoints") + " c ON c.log_id = l.id AND c.size = (SELECT max(size) FROM " + engine.Table(d, "checkpoints") +
-			" WHERE log_id = l.id) WHERE l.tenant_id = $1 ORDER BY l.shard DESC LIMIT 1",
+			" l LEFT JOIN " + checkpoints + " c ON c.log_id = l.id AND c.size = (SELECT max(size) FROM " + checkpoints +
+			" WHERE log_id = l.id) WHERE l.tenant_id = $1" + order,
 		Args: []any{tenant},
 	}, func(r engine.Row) error {
 		var h head
@@ -187,8 +211,8 @@ func readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (*head, err
 			return err
 		}
 		h.set(id, root)
-		found = &h
+		all = append(all, &h)
 		return nil
 	})
-	return found, err
+	return all, err
 }

@@ -37,8 +37,25 @@ type Finding struct {
 	Index int64 `json:"index"`
 	// EventID is the event's id, as far as it is known.
 	EventID uuid.UUID `json:"event_id,omitzero"`
+	// Log is the origin of the log, as far as it is known.
+	Log string `json:"log,omitempty"`
 	// Text says it in a sentence, without data.
 	Text string `json:"text"`
+}
+
+// EarlierLog is a log of a tenant that has ended.
+type EarlierLog struct {
+	Origin string `json:"log"`
+	Key    string `json:"key"`
+	Size   int64  `json:"size"` // entries in the tree
+	Root   []byte `json:"root"` // the root hash that they must yield
+	// Dropped says that its entries were deleted when they were no longer to be kept.
+	Dropped bool `json:"dropped"`
+	// Cause is why another log followed.
+	Cause Cause `json:"cause"`
+	// Lost is how many entries a restore has lost: a checkpoint that was held outside
+	// covered so many more.
+	Lost int64 `json:"lost"`
 }
 
 // VerifyOptions are the choices of [Verify]; nil and zero fields mean the
@@ -49,12 +66,12 @@ type VerifyOptions struct {
 	// nothing may be pending.
 	MaxPending time.Duration
 	// PlatformKey is the public key of the platform's log as it is held outside
-	// ([Report].PlatformKey of an earlier verification). It is the one key that
-	// must be: the platform's log names the logs of all tenants, and a log's id
-	// follows from its key. Default: the key that stands in the database, so that
+	// ([Report].PlatformKey of an earlier verification); where that log was followed
+	// by others, any key of them. It is the one key that must be held: the platform's
+	// log names the logs of all tenants, and a log's id follows from its key. Default: the key that stands in the database, so that
 	// an installation that was replaced as a whole is not found.
 	PlatformKey string
-	// Key is the log's own public key as it is held outside. Default: for the
+	// Key is the log's own public key as it is held outside, or that of an earlier log. Default: for the
 	// platform's log PlatformKey, for others the key that stands in the database.
 	Key string
 	// Checkpoints are checkpoints that were held outside: the log must have
@@ -78,6 +95,8 @@ type Report struct {
 	Size        int64     `json:"size"` // entries in the tree
 	Root        []byte    `json:"root"` // the root hash that they must yield
 	At          time.Time `json:"at"`   // when this was verified
+	// Earlier are the logs that came before, the oldest first.
+	Earlier []EarlierLog `json:"earlier,omitempty"`
 	// Erased counts the parts of payloads that were erased with an entry.
 	Erased int64 `json:"erased"`
 	// ErasedPending counts the parts that are gone while the entry that says so
@@ -120,7 +139,6 @@ func Verify(ctx context.Context, db *tenancy.DB, tenant tenancy.ID, o *VerifyOpt
 		report:   &Report{Tenant: tenant, At: time.Now().UTC(), Findings: []Finding{}},
 		manifest: make(map[[digestSize]byte]bool),
 		waived:   make(map[[digestSize]byte]bool),
-		lacking:  make(map[int64]bool),
 	}
 	if v.o.MaxFindings <= 0 {
 		v.o.MaxFindings = defaultMaxFindings
@@ -139,18 +157,24 @@ func Verify(ctx context.Context, db *tenancy.DB, tenant tenancy.ID, o *VerifyOpt
 
 // verifier is one walk through a log.
 type verifier struct {
-	db     *tenancy.DB
-	tenant uuid.UUID
-	o      VerifyOptions
-	report *Report
-	head   *head
-	points []point // checkpoints in the order of size
-	size   int64   // of the newest valid one
-	root   [32]byte
+	db      *tenancy.DB
+	tenant  uuid.UUID
+	o       VerifyOptions
+	report  *Report
+	excused anchoredDrops
+	before  *head // the log before the one that is walked; nil for the first
+	head    *head
+	points  []point // checkpoints in the order of size
+	outside []heldNote
+	// forgiven is the size up to which a checkpoint held outside need not match.
+	forgiven int64
+	size     int64 // of the newest valid one
+	root     [32]byte
 
 	tree     tree
 	suspects []suspect
 	lacking  map[int64]bool // entries without a row that matches
+	lacked   int            // how many in all logs
 	gone     []gonePart
 	manifest map[[digestSize]byte]bool // digests that entries of erasure name
 	waived   map[[digestSize]byte]bool // those of entries that are not sealed
@@ -164,27 +188,23 @@ func (v *verifier) findf(k Kind, index int64, event uuid.UUID, format string, ar
 		v.report.More++
 		return
 	}
-	v.report.Findings = append(v.report.Findings, Finding{Kind: k, Index: index, EventID: event, Text: fmt.Sprintf(format, args...)})
+	v.report.Findings = append(v.report.Findings, Finding{
+		Kind: k, Index: index, EventID: event, Log: v.report.Origin, Text: fmt.Sprintf(format, args...),
+	})
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	var err error
-	if v.head, err = readHead(ctx, v.db, v.tenant); err != nil {
+	logs, err := readLogs(ctx, v.db, v.tenant)
+	if err != nil {
 		return err
 	}
-	if v.head == nil {
+	if len(logs) == 0 {
 		v.head = &head{}
 		v.withoutLog()
-	} else if err := v.readPoints(ctx); err != nil {
+	} else if err := v.runLogs(ctx, logs); err != nil {
 		return err
 	}
-	if err := v.walk(ctx); err != nil {
-		return err
-	}
-	if err := v.resolve(ctx); err != nil {
-		return err
-	}
-	for _, step := range []func(context.Context) error{v.outside, v.copies, v.pending, v.orphans} {
+	for _, step := range []func(context.Context) error{v.behind, v.copies, v.pending, v.orphans} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -208,13 +228,13 @@ func (v *verifier) withoutLog() {
 	}
 }
 
-// outside finds rows that claim a place behind the end of the tree, or that the
-// sealer refused. The log may have grown meanwhile: its size is read once more,
-// after the rows.
-func (v *verifier) outside(ctx context.Context) error {
-	var behind []*row
+// behind finds rows that claim a place behind the end of the newest log, or that
+// the sealer refused. The log may have grown meanwhile, or another may have
+// followed: its end is read once more, after the rows.
+func (v *verifier) behind(ctx context.Context) error {
+	var rows []*row
 	err := v.strays(ctx, "e.leaf >= 0 AND e.leaf >= $2 ORDER BY e.leaf DESC", v.head.base+v.size, func(r *row) {
-		behind = append(behind, r)
+		rows = append(rows, r)
 	})
 	if err != nil {
 		return err
@@ -223,13 +243,14 @@ func (v *verifier) outside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end := v.size
-	if now != nil && now.size > v.head.size {
-		end = max(end, now.size)
+	end := v.head.base + v.size
+	if now != nil && now.end() > v.head.end() {
+		end = max(end, now.end())
 	}
-	for _, r := range behind {
-		if index := r.at - v.head.base; index >= end {
-			v.findf(KindInserted, index, r.leaf.Event, "the row claims to be entry %d, but the log ends with %d entries", index, end)
+	for _, r := range rows {
+		if r.at >= end {
+			v.findf(KindInserted, r.at-v.head.base, r.leaf.Event,
+				"the row claims to be entry %d, but the log ends with %d entries", r.at-v.head.base, end-v.head.base)
 		}
 	}
 	return v.strays(ctx, "e.leaf < $2 ORDER BY e.seq", 0, func(r *row) {

@@ -18,7 +18,11 @@ func (v *verifier) opened(ctx context.Context) error {
 		v.report.PlatformKey = v.report.Key
 		return nil
 	}
-	platform, err := readAnchor(ctx, v.db, uuid.Nil, v.o.PlatformKey)
+	logs, err := readLogs(ctx, v.db, v.tenant) // first: a log is opened before it begins
+	if err != nil {
+		return err
+	}
+	platform, err := readAnchors(ctx, v.db, uuid.Nil, v.o.PlatformKey)
 	if errors.Is(err, ErrCheckpoint) {
 		v.report.PlatformKey = v.o.PlatformKey
 		if v.head.id != uuid.Nil {
@@ -31,23 +35,32 @@ func (v *verifier) opened(ctx context.Context) error {
 		return fmt.Errorf("the platform's log: %w", err)
 	}
 	if platform != nil {
-		v.report.PlatformKey = platform.head.vkey
+		v.report.PlatformKey = platform.newest().head.vkey
 	}
 	if v.head.id == uuid.Nil {
 		return v.begun(ctx)
 	}
-	id := openingOf(v.tenant, v.head.id)
+	for _, h := range logs {
+		if err := v.openedLog(ctx, platform, h.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) openedLog(ctx context.Context, platform anchors, log uuid.UUID) error {
+	id := openingOf(v.tenant, log)
 	r, err := readEvent(ctx, v.db, uuid.Nil, id)
 	if err != nil {
 		return fmt.Errorf("the platform's log: %w", err)
 	}
-	if platform != nil && r != nil && r.opens(v.head.id) {
+	if r != nil && r.opens(log) {
 		held, err := platform.holds(ctx, r)
 		if held || err != nil {
 			return err
 		}
 	}
-	v.findf(KindForeign, -1, id, "this log was never opened here: the platform's log holds no such entry")
+	v.findf(KindForeign, -1, id, "the log %s was never opened here: the platform's log holds no such entry", originOf(log))
 	return nil
 }
 

@@ -125,13 +125,13 @@ func (v *verifier) judgeGone() {
 func (v *verifier) orphans(ctx context.Context) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	left := make(map[uuid.UUID]bool)
-	err := v.strayParts(ctx, "e.id IS NULL", int64(v.o.MaxFindings+len(v.lacking))+1, func(event uuid.UUID, _ int64) {
+	err := v.strayParts(ctx, "e.id IS NULL", int64(v.o.MaxFindings+v.lacked)+1, func(event uuid.UUID, _ int64) {
 		left[event] = true
 	})
 	if err != nil {
 		return err
 	}
-	if len(left) > len(v.lacking) {
+	if len(left) > v.lacked {
 		for _, event := range slices.SortedFunc(maps.Keys(left), compareIDs) {
 			v.findf(KindInserted, -1, event,
 				"a payload belongs to no event: it was inserted, or its event was deleted before it was sealed")

@@ -115,12 +115,12 @@ func (v *verifier) late(ctx context.Context) ([]*row, error) {
 	if err != nil || len(claimed) == 0 {
 		return nil, err
 	}
-	a, err := readAnchor(ctx, v.db, v.tenant, v.report.Key)
-	if a == nil {
+	all, err := readAnchors(ctx, v.db, v.tenant, v.report.Key)
+	if all == nil {
 		return nil, unlessCheckpoint(err)
 	}
 	for _, r := range claimed {
-		held, err := a.holds(ctx, r)
+		held, err := all.holds(ctx, r)
 		if err != nil {
 			return nil, err
 		}

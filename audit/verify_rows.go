@@ -55,6 +55,7 @@ func (v *verifier) walkTiles(ctx context.Context, first, last int64) error {
 		k := tileKey{0, n}
 		count, _ := slices.BinarySearchFunc(rows, (n+1)<<tileHeight, func(r *row, end int64) int { return int(r.at - end) })
 		for _, r := range v.walkTile(k, tiles[k], rows[:count]) {
+			v.judgeBegin(r)
 			v.judgeParts(r, parts, manifests)
 		}
 		rows = rows[count:]

@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -17,10 +18,11 @@ type point struct {
 }
 
 // readPoints judges the checkpoints and picks the one that the log must match.
-func (v *verifier) readPoints(ctx context.Context) error {
+func (v *verifier) readPoints(ctx context.Context, newest bool, logs []*head) error {
 	h := v.head
+	known := slices.ContainsFunc(logs, func(h *head) bool { return h.vkey == v.o.Key })
 	v.report.Origin, v.report.Key = originOf(h.id), h.vkey
-	if v.o.Key != "" && v.o.Key != h.vkey {
+	if v.o.Key != "" && newest && !known {
 		v.report.Key = v.o.Key
 		v.findf(KindCheckpoint, -1, uuid.Nil, "the public key in the database is not the one that is held outside")
 	}
@@ -34,11 +36,23 @@ func (v *verifier) readPoints(ctx context.Context) error {
 	for _, n := range notes {
 		v.addPoint([]byte(n.note), n.size, false)
 	}
-	for _, c := range v.o.Checkpoints {
-		v.addPoint(c, -1, true)
-	}
+	v.addHeld(newest)
+	v.forgiven = forgiven(logs, h)
 	v.choose()
 	return nil
+}
+
+// addHeld takes in the checkpoints held outside that name this log; with the
+// newest those too that name none.
+func (v *verifier) addHeld(newest bool) {
+	for i := range v.outside {
+		held := &v.outside[i]
+		if held.taken || held.origin != originOf(v.head.id) && !newest {
+			continue
+		}
+		held.taken = true
+		v.addPoint(held.note, -1, true)
+	}
 }
 
 // addPoint takes a checkpoint in, by order of size.
@@ -72,7 +86,8 @@ func faultOf(err error) string {
 }
 
 // choose sets the size and root that the entries must yield: those that stand
-// in the log's row, unless a signed checkpoint says otherwise.
+// in the log's row, unless a signed checkpoint says otherwise. Checkpoints held
+// outside of up to the forgiven size may cover more, since a restore lost it.
 func (v *verifier) choose() {
 	h := v.head
 	v.size, v.root = h.size, h.root
@@ -94,9 +109,10 @@ func (v *verifier) choose() {
 		v.root = newest.root
 		v.findf(KindCheckpoint, h.size, uuid.Nil, "the root that is stored for the log is not that of its checkpoint")
 	}
-	v.report.Size, v.report.Root = v.size, v.root[:]
+	root := v.root
+	v.report.Size, v.report.Root = v.size, root[:]
 	for _, p := range v.points {
-		if p.size > v.size {
+		if p.size > v.size && p.size > v.forgiven {
 			v.findf(KindTailCut, v.size, uuid.Nil,
 				"the log has %d entries; a checkpoint held outside covers %d: the end was cut, or an old backup restored", v.size, p.size)
 			break
@@ -184,6 +200,7 @@ func (v *verifier) compare(n int64, part *fold) {
 		case p.size != n:
 		case v.tree.rootWith(part) == p.root:
 			v.good = n
+		case p.outside && n <= v.forgiven:
 		case p.outside:
 			v.findf(KindCheckpoint, n, uuid.Nil,
 				"the first %d entries are not those of the checkpoint held outside: the log was rewritten", n)

@@ -246,6 +246,15 @@ func (r *Ring) Secret(ctx context.Context, tenant uuid.UUID, name string) ([]byt
 	return secret, err
 }
 
+// HasSecret reports whether a secret exists, so that it is not taken for a new one.
+func (r *Ring) HasSecret(ctx context.Context, tenant uuid.UUID, name string) (bool, error) {
+	found, err := r.load(ctx, tenant, []ref{{tenant: tenant, name: prefixSecret + name}})
+	if errors.Is(err, ErrNoTenant) {
+		return false, nil
+	}
+	return err == nil && found[0] != nil, err
+}
+
 // one returns a key of the tenant itself, created on first use.
 func (r *Ring) one(ctx context.Context, k ref) (*entry, error) {
 	if e := r.cache.get(k); e != nil && !e.erased {
