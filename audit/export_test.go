@@ -60,3 +60,6 @@ func FoldRoot(leaves []tlog.Hash) tlog.Hash {
 	}
 	return f.root()
 }
+
+// OnStep calls fn between the steps of a drop.
+func (r *Retention) OnStep(fn func(name string)) { r.step = fn }

@@ -147,7 +147,7 @@ type head struct {
 	size       int64
 	root       [32]byte
 	created    int64  // microseconds since 1970
-	ended      bool   // it does not grow any more
+	ended      int64  // microseconds since 1970; 0: it grows
 	dropped    bool   // its entries are gone
 	succession string // signed by the log before; "" for the first
 	newest     storedNote
@@ -161,7 +161,7 @@ type storedNote struct {
 
 // logColumns are what head.dest takes.
 const logColumns = `CAST(l.id AS TEXT), l.shard, l.origin, l.vkey, l.base, l.size, l.root, l.created_at,
- l.ended_at IS NOT NULL, l.dropped_at IS NOT NULL, COALESCE(l.succession, '')`
+ COALESCE(l.ended_at, 0), l.dropped_at IS NOT NULL, COALESCE(l.succession, '')`
 
 func (h *head) dest(id *string, root *[]byte) []any {
 	return []any{id, &h.shard, &h.origin, &h.vkey, &h.base, &h.size, root, &h.created, &h.ended, &h.dropped, &h.succession}

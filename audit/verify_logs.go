@@ -32,7 +32,7 @@ func (v *verifier) runLogs(ctx context.Context, logs []*head) error {
 	if h := logs[0]; h.base != 0 || h.succession != "" {
 		v.findf(KindDeleted, 0, uuid.Nil, "the log before the first one that is left is gone, with its last checkpoint")
 	}
-	if h := logs[len(logs)-1]; h.ended {
+	if h := logs[len(logs)-1]; h.ended != 0 {
 		v.findf(KindTailCut, h.size, uuid.Nil, "the newest log is gone: the last one that is left was followed by another")
 	}
 	for i, h := range logs {

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -180,12 +181,16 @@ func (f *file) empty() error {
 
 // upkeep runs a statement of the owner and gives the first column of its row.
 func (f *file) upkeep(ctx context.Context, text string) (first string, err error) {
+	return f.upkeepAs(ctx, owner, text)
+}
+
+func (f *file) upkeepAs(ctx context.Context, r rights, text string) (first string, err error) {
 	ses, err := f.session(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, ses.close()) }()
-	err = ses.as(owner, func() error {
+	err = ses.as(r, func() error {
 		rs, err := ses.inner.QueryContext(ctx, text, nil)
 		if err != nil {
 			return translate(err, f.name)
@@ -211,10 +216,13 @@ func (f *file) shut() error {
 	return errors.Join(err, f.db.Close())
 }
 
-// firstText gives the first column of the first row as text.
+// firstText gives the first column of the first row as text; "" without a row.
 func firstText(rs driver.Rows) (string, error) {
 	row := make([]driver.Value, len(rs.Columns()))
-	if err := rs.Next(row); err != nil {
+	switch err := rs.Next(row); {
+	case errors.Is(err, io.EOF):
+		return "", nil
+	case err != nil:
 		return "", err
 	}
 	return fmt.Sprint(row[0]), nil
