@@ -32,6 +32,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		initVerb(), migrateVerb(), doctorVerb(), adoptPlanVerb(), scaffoldVerb(), auditVerifyVerb(), auditExportVerb(),
+		auditRenewVerb(), auditRetainVerb(), auditHoldVerb(), auditReleaseVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
 		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(), keysCopyVerb(), keysRestoreVerb(),
 		sealRotateVerb(),
