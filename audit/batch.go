@@ -112,11 +112,11 @@ func (s *Sealer) readBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 	}
 	d := s.db.Engine(engine.Library).Dialect()
 	err := read(ctx, s.db, tenant, engine.Stmt{
-		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND e.leaf IS NULL ORDER BY e.seq LIMIT $2",
 		Args: []any{tenant, int64(s.batch)},
 	}, func(r engine.Row) error {
-		row, err := scanEvent(r)
+		row, err := scanEvent(d, r)
 		b.rows = append(b.rows, row)
 		return err
 	})

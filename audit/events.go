@@ -125,8 +125,9 @@ type storedPart struct {
 
 func (q *query) rows(ctx context.Context, s engine.Stmt) ([]*row, error) {
 	var rows []*row
+	d := q.db.Engine(engine.Library).Dialect()
 	err := readIn(ctx, q.db, engine.Scope{Tenant: q.tenant}, s, func(r engine.Row) error {
-		row, err := scanEvent(r)
+		row, err := scanEvent(d, r)
 		rows = append(rows, row)
 		return err
 	})
@@ -182,7 +183,7 @@ func (q *query) events(which string, from int64, order string) engine.Stmt {
 		since = q.filter.Since.UnixMicro()
 	}
 	s := engine.Stmt{
-		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND e." + which + " >= $2 AND e.at >= $3 AND e.at < $4",
 		Args: []any{q.tenant, from, since, until},
 	}

@@ -78,10 +78,10 @@ func readEvent(ctx context.Context, db *tenancy.DB, tenant, id uuid.UUID) (*row,
 	var found *row
 	d := db.Engine(engine.Library).Dialect()
 	err := read(ctx, db, tenant, engine.Stmt{
-		SQL:  "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.id = $2 LIMIT 1",
+		SQL:  "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.id = $2 LIMIT 1",
 		Args: []any{tenant, id},
 	}, func(r engine.Row) (err error) {
-		found, err = scanEvent(r)
+		found, err = scanEvent(d, r)
 		return err
 	})
 	return found, err

@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -85,55 +84,107 @@ func (r *row) hash(scratch []byte) (tlog.Hash, error) {
 	return r.leaf.hash(scratch)
 }
 
-// The types that SQLite must report; PostgreSQL's are those of the columns.
-const (
-	eventTypes  = "text,text,integer,text,integer,text,text,text,integer,blob,blob,"
-	withObject  = eventTypes + "text"
-	nobodyNamed = eventTypes + "null"
-)
-
 // eventColumns are what scanEvent reads. Where there is no leaf, -2 stands for
 // NULL: not sealed yet. A stored -1 is an event that was not sealed.
-func eventColumns(d migrate.Dialect) string {
-	types := "CASE WHEN e.object IS NULL THEN '" + nobodyNamed + "' ELSE '" + withObject + "' END"
-	if d == migrate.SQLite {
-		types = strings.TrimSuffix(strings.Repeat("typeof(e.%)||','||", 12), "||','||")
-		for _, c := range []string{"id", "tenant_id", "at", "writer", "counter", "actor", "session", "action", "outcome", "digests", "mac", "object"} {
-			types = strings.Replace(types, "%", c, 1)
-		}
-	}
-	return `CAST(e.id AS TEXT), CAST(e.tenant_id AS TEXT), e.at, CAST(e.writer AS TEXT), e.counter,
- e.actor, e.session, e.action, COALESCE(CAST(e.object AS TEXT), ''), e.outcome, e.digests, e.mac, e.seq, COALESCE(e.leaf, -2), ` + types
-}
+const eventColumns = `e.id, e.tenant_id, e.at, e.writer, e.counter, e.actor, e.session, e.action, e.object, e.outcome,
+ e.digests, e.mac, e.seq, COALESCE(e.leaf, -2)`
 
-func scanEvent(r engine.Row) (*row, error) {
+// scanEvent reads a row of eventColumns.
+func scanEvent(d migrate.Dialect, r engine.Row) (*row, error) {
+	if d == migrate.SQLite {
+		return scanFileEvent(r)
+	}
 	var out row
-	var id, tenant, writer, object, types string
 	var at, outcome int64
 	var mac []byte
+	var object *uuid.UUID
 	l := &out.leaf
-	err := r.Scan(&id, &tenant, &at, &writer, &l.Counter, &l.Actor, &l.Session, &l.Action,
-		&object, &outcome, &l.Digests, &mac, &out.seq, &out.at, &types)
+	err := r.Scan(&l.Event, &l.Tenant, &at, &l.Writer, &l.Counter, &l.Actor, &l.Session, &l.Action,
+		&object, &outcome, &l.Digests, &mac, &out.seq, &out.at)
 	if err != nil {
 		return nil, err
 	}
-	l.Event, l.Tenant, l.Writer, l.Object = parseID(id), parseID(tenant), parseID(writer), parseID(object)
-	l.At, l.Outcome = time.UnixMicro(at).UTC(), tenancy.Outcome(outcome)
-	if len(mac) == macSize {
-		l.MAC = [macSize]byte(mac)
+	if object != nil {
+		l.Object = *object
+		out.odd = *object == uuid.Nil // a leaf without object is written as NULL
 	}
-	named := types == withObject && l.Object != uuid.Nil && object == l.Object.String()
-	out.odd = id != l.Event.String() || tenant != l.Tenant.String() || writer != l.Writer.String() ||
-		len(mac) != macSize || !named && types != nobodyNamed
+	l.At, l.Outcome = time.UnixMicro(at).UTC(), tenancy.Outcome(outcome)
+	out.odd = out.odd || len(mac) != macSize
+	copy(l.MAC[:], mac)
 	return &out, nil
 }
 
-// parseID reads an id in the one form that the library writes.
-func parseID(s string) uuid.UUID {
-	id, err := uuid.Parse(s)
-	if err != nil || id.String() != s {
-		return uuid.Nil
+// scanFileEvent reads a row of SQLite, where a column may hold a value of any type:
+// one that reads the same but is not found by its value makes the row odd.
+func scanFileEvent(r engine.Row) (*row, error) {
+	var v [12]any
+	var out row
+	err := r.Scan(&v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9], &v[10], &v[11], &out.seq, &out.at)
+	if err != nil {
+		return nil, err
 	}
+	c := cells{values: v[:]}
+	l := &out.leaf
+	l.Event, l.Tenant = c.id(), c.id()
+	l.At = time.UnixMicro(c.number()).UTC()
+	l.Writer, l.Counter = c.id(), c.number()
+	l.Actor, l.Session, l.Action = c.text(), c.text(), c.text()
+	if c.values[0] == nil {
+		c.values = c.values[1:]
+	} else {
+		l.Object = c.id()
+		c.odd = c.odd || l.Object == uuid.Nil // a leaf without object is written as NULL
+	}
+	l.Outcome = tenancy.Outcome(c.number())
+	l.Digests = c.bytes()
+	mac := c.bytes()
+	copy(l.MAC[:], mac)
+	out.odd = c.odd || len(mac) != macSize
+	return &out, nil
+}
+
+// cells takes values from the front; what is of another type than was written sets
+// odd, and so does an id in another form.
+type cells struct {
+	values []any
+	odd    bool
+}
+
+func take[T any](c *cells) T {
+	v, ok := c.values[0].(T)
+	c.odd = c.odd || !ok
+	c.values = c.values[1:]
+	return v
+}
+
+func (c *cells) text() string  { return take[string](c) }
+func (c *cells) number() int64 { return take[int64](c) }
+func (c *cells) bytes() []byte { return take[[]byte](c) }
+
+func (c *cells) id() uuid.UUID {
+	id, ok := exactID(c.text())
+	c.odd = c.odd || !ok
+	return id
+}
+
+// exactID reads an id in the one form that the library writes: in lower case, with
+// hyphens.
+func exactID(s string) (id uuid.UUID, ok bool) {
+	if len(s) != 36 {
+		return uuid.Nil, false
+	}
+	for i := range len(s) {
+		if s[i] >= 'A' && s[i] <= 'F' {
+			return uuid.Nil, false
+		}
+	}
+	id, err := uuid.Parse(s)
+	return id, err == nil
+}
+
+// parseID is exactID for what must be an id; another text is nil.
+func parseID(s string) uuid.UUID {
+	id, _ := exactID(s)
 	return id
 }
 

@@ -263,11 +263,11 @@ func (v *verifier) behind(ctx context.Context) error {
 func (v *verifier) strays(ctx context.Context, which string, arg int64, found func(*row)) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	return read(ctx, v.db, v.tenant, engine.Stmt{
-		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND " + which + " LIMIT $3",
 		Args: []any{v.tenant, arg, int64(v.o.MaxFindings) + 1},
 	}, func(r engine.Row) error {
-		row, err := scanEvent(r)
+		row, err := scanEvent(d, r)
 		if err == nil {
 			found(row)
 		}

@@ -188,11 +188,11 @@ func readDrops(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, logs []*he
 func readAction(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, action string) (rows []*row, err error) {
 	d := db.Engine(engine.Library).Dialect()
 	err = read(ctx, db, tenant, engine.Stmt{
-		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND e.action = $2 AND e.leaf >= 0 ORDER BY e.leaf",
 		Args: []any{tenant, action},
 	}, func(r engine.Row) error {
-		row, err := scanEvent(r)
+		row, err := scanEvent(d, r)
 		rows = append(rows, row)
 		return err
 	})

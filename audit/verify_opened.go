@@ -80,10 +80,10 @@ func gone(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) (bool, error) {
 	d := db.Engine(engine.Library).Dialect()
 	opened := false
 	err := read(ctx, db, uuid.Nil, engine.Stmt{
-		SQL:  "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.action = '" + actionOpen + "'",
+		SQL:  "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.action = '" + actionOpen + "'",
 		Args: []any{uuid.Nil},
 	}, func(r engine.Row) error {
-		row, err := scanEvent(r)
+		row, err := scanEvent(d, r)
 		if err == nil && row.opens(row.leaf.Object) && row.leaf.Event == openingOf(tenant, row.leaf.Object) {
 			opened = true
 		}

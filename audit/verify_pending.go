@@ -58,11 +58,11 @@ func (v *verifier) pending(ctx context.Context) error {
 func (v *verifier) each(ctx context.Context, which string, arg int64, found func(*row)) error {
 	d := v.db.Engine(engine.Library).Dialect()
 	return read(ctx, v.db, v.tenant, engine.Stmt{
-		SQL: "SELECT " + eventColumns(d) + " FROM " + engine.Table(d, "events") +
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
 			" e WHERE e.tenant_id = $1 AND " + which,
 		Args: []any{v.tenant, arg},
 	}, func(r engine.Row) error {
-		row, err := scanEvent(r)
+		row, err := scanEvent(d, r)
 		if err == nil {
 			found(row)
 		}

@@ -52,6 +52,16 @@ func columnName(name string) string {
 // assign stores src, a value of the driver, into the pointer dest.
 func assign(dest any, src driver.Value) error {
 	switch d := dest.(type) {
+	case *string:
+		if s, ok := src.(string); ok {
+			*d = s
+			return nil
+		}
+	case *int64:
+		if n, ok := src.(int64); ok {
+			*d = n
+			return nil
+		}
 	case *any:
 		*d = own(src)
 		return nil
