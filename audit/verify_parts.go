@@ -35,43 +35,69 @@ func (v *verifier) readParts(ctx context.Context, from, to int64) (map[partKey][
 	})
 }
 
-// The types of a part's subject and ciphertext that SQLite must report.
-const (
-	partNamed   = "text,blob"
-	partUnnamed = "null,blob"
-)
-
 func partSelect(d migrate.Dialect) string {
-	types := "CASE WHEN p.subject IS NULL THEN '" + partUnnamed + "' ELSE '" + partNamed + "' END"
-	if d == migrate.SQLite {
-		types = "typeof(p.subject)||','||typeof(p.ciphertext)"
-	}
-	return "SELECT CAST(p.event_id AS TEXT), p.part, COALESCE(CAST(p.subject AS TEXT), ''), p.ciphertext, e.action, " + types + " FROM " +
+	return "SELECT p.event_id, p.part, p.subject, p.ciphertext, e.action FROM " +
 		engine.Table(d, "events") + " e JOIN " + engine.Table(d, "event_parts") + " p ON p.tenant_id = e.tenant_id AND p.event_id = e.id"
 }
 
+// readPart is a part as it was read, with the action of its event. Odd is one that
+// an erasure would not find by its values.
+type readPart struct {
+	storedPart
+
+	action string
+	odd    bool
+}
+
+func scanPart(d migrate.Dialect, r engine.Row) (p readPart, err error) {
+	if d == migrate.SQLite {
+		return scanFilePart(r)
+	}
+	var subject *uuid.UUID
+	err = r.Scan(&p.event, &p.number, &subject, &p.ciphertext, &p.action)
+	if subject != nil {
+		p.subject, p.odd = *subject, *subject == uuid.Nil
+	}
+	return p, err
+}
+
+func scanFilePart(r engine.Row) (p readPart, err error) {
+	var event, subject, ciphertext, action any
+	if err := r.Scan(&event, &p.number, &subject, &ciphertext, &action); err != nil {
+		return p, err
+	}
+	c := cells{values: []any{event, action}}
+	p.event, p.action = c.id(), c.text()
+	if subject != nil {
+		c.values = append(c.values, subject)
+		p.subject = c.id()
+		c.odd = c.odd || p.subject == uuid.Nil
+	}
+	if ciphertext != nil {
+		c.values = append(c.values, ciphertext)
+		p.ciphertext = c.bytes()
+	}
+	p.odd = c.odd
+	return p, nil
+}
+
 func (v *verifier) parts(ctx context.Context, s engine.Stmt) (map[partKey][digestSize]byte, map[uuid.UUID][]byte, error) {
+	d := v.db.Engine(engine.Library).Dialect()
 	digests := make(map[partKey][digestSize]byte)
 	manifests := make(map[uuid.UUID][]byte)
 	err := read(ctx, v.db, v.tenant, s, func(r engine.Row) error {
-		var id, subject, action, types string
-		var k partKey
-		var ciphertext []byte
-		if err := r.Scan(&id, &k.part, &subject, &ciphertext, &action, &types); err != nil {
+		p, err := scanPart(d, r)
+		k := partKey{p.event, p.number}
+		switch {
+		case err != nil || p.ciphertext == nil && !p.odd:
 			return err
-		}
-		k.event = parseID(id)
-		if ciphertext == nil {
+		case p.odd:
+			digests[k] = [digestSize]byte{}
 			return nil
 		}
-		who := parseID(subject)
-		if types != partUnnamed && (types != partNamed || who == uuid.Nil) {
-			digests[k] = [digestSize]byte{} // an erasure would not find it
-			return nil
-		}
-		digests[k] = partDigest(who, ciphertext)
-		if action == actionErase && k.part == 0 {
-			manifests[k.event] = ciphertext
+		digests[k] = partDigest(p.subject, p.ciphertext)
+		if p.action == actionErase && p.number == 0 {
+			manifests[p.event] = p.ciphertext
 		}
 		return nil
 	})

@@ -2,7 +2,9 @@ package audit
 
 import (
 	"context"
+	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/tlog"
@@ -18,7 +20,8 @@ type suspect struct {
 	hash  tlog.Hash
 }
 
-// walk judges all entries, some tiles at a time.
+// walk judges all entries, some tiles at a time, in the order of the tree. What
+// comes next is read and hashed meanwhile, a few pages ahead.
 func (v *verifier) walk(ctx context.Context) error {
 	if v.size == 0 {
 		return nil
@@ -27,53 +30,97 @@ func (v *verifier) walk(ctx context.Context) error {
 	if v.tree.upper, err = readUpper(ctx, v.db, v.tenant, v.head.id, v.size); err != nil {
 		return err
 	}
-	tiles := tileCount(0, v.size)
-	for first := int64(0); first < tiles; first += verifyTiles {
-		if err := v.walkTiles(ctx, first, min(first+verifyTiles, tiles)); err != nil {
-			return err
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+	for next := range v.ahead(ctx, &readers) {
+		p := <-next
+		if p.err != nil {
+			return p.err
 		}
+		v.judge(p)
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
 	}
 	v.judgeUpper()
 	return nil
 }
 
-func (v *verifier) walkTiles(ctx context.Context, first, last int64) error {
-	tiles, err := readTiles(ctx, v.db, v.tenant, v.head.id, 0, first, last)
-	if err != nil {
-		return err
+// page is what was read of some tiles.
+type page struct {
+	first, last int64 // tiles
+	tiles       map[tileKey][]byte
+	rows        []*row
+	hashes      []tlog.Hash // of the rows
+	parts       map[partKey][digestSize]byte
+	manifests   map[uuid.UUID][]byte
+	err         error
+}
+
+// ahead reads pages side by side, as many as there are processors, and hands them
+// on in their order.
+func (v *verifier) ahead(ctx context.Context, readers *sync.WaitGroup) <-chan (<-chan *page) {
+	queue := make(chan (<-chan *page), runtime.GOMAXPROCS(0))
+	tiles := tileCount(0, v.size)
+	readers.Go(func() {
+		defer close(queue)
+		for first := int64(0); first < tiles; first += verifyTiles {
+			one := make(chan *page, 1)
+			select {
+			case queue <- one:
+			case <-ctx.Done():
+				return
+			}
+			readers.Go(func() { one <- v.readPage(ctx, first, min(first+verifyTiles, tiles)) })
+		}
+	})
+	return queue
+}
+
+func (v *verifier) readPage(ctx context.Context, first, last int64) *page {
+	p := &page{first: first, last: last}
+	if p.tiles, p.err = readTiles(ctx, v.db, v.tenant, v.head.id, 0, first, last); p.err != nil {
+		return p
 	}
 	from, to := first<<tileHeight, min(last<<tileHeight, v.size)
-	rows, err := readLeaves(ctx, v.db, v.tenant, v.head, from, to)
-	if err != nil {
-		return err
+	if p.rows, p.err = readLeaves(ctx, v.db, v.tenant, v.head, from, to); p.err != nil {
+		return p
 	}
-	parts, manifests, err := v.readParts(ctx, from, to)
-	if err != nil {
-		return err
+	if p.parts, p.manifests, p.err = v.readParts(ctx, from, to); p.err != nil {
+		return p
 	}
-	for n := first; n < last; n++ {
+	p.hashes = make([]tlog.Hash, len(p.rows))
+	var scratch [1 << 10]byte
+	for i, r := range p.rows {
+		p.hashes[i], _ = r.hash(scratch[:0]) // what has no leaf matches nothing
+	}
+	return p
+}
+
+// judge judges the tiles of a page one after the other.
+func (v *verifier) judge(p *page) {
+	rows, hashes := p.rows, p.hashes
+	for n := p.first; n < p.last; n++ {
 		k := tileKey{0, n}
 		count, _ := slices.BinarySearchFunc(rows, (n+1)<<tileHeight, func(r *row, end int64) int { return int(r.at - end) })
-		for _, r := range v.walkTile(k, tiles[k], rows[:count]) {
+		for _, r := range v.walkTile(k, p.tiles[k], rows[:count], hashes[:count]) {
 			v.judgeBegin(r)
-			v.judgeParts(r, parts, manifests)
+			v.judgeParts(r, p.parts, p.manifests)
 		}
-		rows = rows[count:]
+		rows, hashes = rows[count:], hashes[count:]
 	}
-	return nil
 }
 
 // walkTile judges the rows of one tile and returns those that match it.
-func (v *verifier) walkTile(k tileKey, stored []byte, rows []*row) []*row {
+func (v *verifier) walkTile(k tileKey, stored []byte, rows []*row, hashes []tlog.Hash) []*row {
 	width := k.widthAt(v.size)
 	start := k.n << tileHeight
-	hashes := make([]tlog.Hash, len(rows))
-	scratch := make([]byte, 0, 1<<10)
 	byRow := make([]tlog.Hash, width)
 	has := make([]bool, width)
 	held := 0
 	for i, r := range rows {
-		hashes[i], _ = r.hash(scratch) // what has no leaf matches nothing
 		if at := r.at - start; !has[at] {
 			has[at], byRow[at] = true, hashes[i]
 			held++
