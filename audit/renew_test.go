@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/audit/audittest"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/tenancy"
 )
@@ -172,48 +173,48 @@ func TestRestoreOfNothing(t *testing.T) {
 }
 
 // chained are changes of a log of 5 entries and the one of 301 that follows it.
-var chained = []mutation{
-	{"edit an entry of an earlier log", []string{`UPDATE art32.events SET actor = 'person:x' WHERE leaf = 3 AND tenant_id = TENANT`}, audit.KindEdited, 3},
-	{"delete an entry of an earlier log", []string{`DELETE FROM art32.events WHERE leaf = 2 AND tenant_id = TENANT`}, audit.KindDeleted, 2},
-	{"cut the end of an earlier log", []string{`DELETE FROM art32.events WHERE leaf = 4 AND tenant_id = TENANT`}, audit.KindTailCut, 4},
-	{"set an earlier log back", []string{
+var chained = []audittest.Mutation{
+	{Name: "edit an entry of an earlier log", SQL: []string{`UPDATE art32.events SET actor = 'person:x' WHERE leaf = 3 AND tenant_id = TENANT`}, Kind: audit.KindEdited, Index: 3},
+	{Name: "delete an entry of an earlier log", SQL: []string{`DELETE FROM art32.events WHERE leaf = 2 AND tenant_id = TENANT`}, Kind: audit.KindDeleted, Index: 2},
+	{Name: "cut the end of an earlier log", SQL: []string{`DELETE FROM art32.events WHERE leaf = 4 AND tenant_id = TENANT`}, Kind: audit.KindTailCut, Index: 4},
+	{Name: "set an earlier log back", SQL: []string{
 		`DELETE FROM art32.events WHERE leaf = 4 AND tenant_id = TENANT`,
-		`UPDATE art32.logs SET size = 4 WHERE tenant_id = TENANT AND shard = 0`}, audit.KindTailCut, 4},
-	{"empty a payload of an earlier log", []string{`UPDATE art32.event_parts SET ciphertext = NULL, subject = NULL
-		WHERE event_id = (SELECT id FROM art32.events WHERE leaf = 3 AND tenant_id = TENANT)`}, audit.KindPayloadMissing, 3},
-	{"move between logs", []string{
+		`UPDATE art32.logs SET size = 4 WHERE tenant_id = TENANT AND shard = 0`}, Kind: audit.KindTailCut, Index: 4},
+	{Name: "empty a payload of an earlier log", SQL: []string{`UPDATE art32.event_parts SET ciphertext = NULL, subject = NULL
+		WHERE event_id = (SELECT id FROM art32.events WHERE leaf = 3 AND tenant_id = TENANT)`}, Kind: audit.KindPayloadMissing, Index: 3},
+	{Name: "move between logs", SQL: []string{
 		`UPDATE art32.events SET leaf = 1000 WHERE leaf = 3 AND tenant_id = TENANT`,
 		`UPDATE art32.events SET leaf = 3 WHERE leaf = 100 AND tenant_id = TENANT`,
-		`UPDATE art32.events SET leaf = 100 WHERE leaf = 1000 AND tenant_id = TENANT`}, audit.KindEdited, 3},
-	{"delete the first entry", []string{`DELETE FROM art32.events WHERE leaf = 5 AND tenant_id = TENANT`}, audit.KindDeleted, 0},
-	{"exchange the succession in the log", []string{`UPDATE art32.event_parts SET ciphertext = (SELECT mac FROM art32.events LIMIT 1)
-		WHERE event_id = (SELECT id FROM art32.events WHERE leaf = 5 AND tenant_id = TENANT)`}, audit.KindPayloadEdited, 0},
-	{"edit the succession", []string{`UPDATE art32.logs SET succession = replace(succession, 'rotation', 'period') WHERE tenant_id = TENANT AND shard = 1`}, audit.KindCheckpoint, -1},
-	{"delete the succession", []string{`UPDATE art32.logs SET succession = NULL WHERE tenant_id = TENANT AND shard = 1`}, audit.KindCheckpoint, -1},
-	{"delete an earlier log's checkpoints", []string{`DELETE FROM art32.checkpoints WHERE tenant_id = TENANT AND log_id = (SELECT id FROM art32.logs WHERE shard = 0 AND tenant_id = TENANT)`}, audit.KindCheckpoint, 5},
-	{"delete an earlier log", []string{
+		`UPDATE art32.events SET leaf = 100 WHERE leaf = 1000 AND tenant_id = TENANT`}, Kind: audit.KindEdited, Index: 3},
+	{Name: "delete the first entry", SQL: []string{`DELETE FROM art32.events WHERE leaf = 5 AND tenant_id = TENANT`}, Kind: audit.KindDeleted, Index: 0},
+	{Name: "exchange the succession in the log", SQL: []string{`UPDATE art32.event_parts SET ciphertext = (SELECT mac FROM art32.events LIMIT 1)
+		WHERE event_id = (SELECT id FROM art32.events WHERE leaf = 5 AND tenant_id = TENANT)`}, Kind: audit.KindPayloadEdited, Index: 0},
+	{Name: "edit the succession", SQL: []string{`UPDATE art32.logs SET succession = replace(succession, 'rotation', 'period') WHERE tenant_id = TENANT AND shard = 1`}, Kind: audit.KindCheckpoint, Index: -1},
+	{Name: "delete the succession", SQL: []string{`UPDATE art32.logs SET succession = NULL WHERE tenant_id = TENANT AND shard = 1`}, Kind: audit.KindCheckpoint, Index: -1},
+	{Name: "delete an earlier log's checkpoints", SQL: []string{`DELETE FROM art32.checkpoints WHERE tenant_id = TENANT AND log_id = (SELECT id FROM art32.logs WHERE shard = 0 AND tenant_id = TENANT)`}, Kind: audit.KindCheckpoint, Index: 5},
+	{Name: "delete an earlier log", SQL: []string{
 		`DELETE FROM art32.checkpoints WHERE tenant_id = TENANT AND log_id = (SELECT id FROM art32.logs WHERE shard = 0 AND tenant_id = TENANT)`,
 		`DELETE FROM art32.tiles WHERE tenant_id = TENANT AND log_id = (SELECT id FROM art32.logs WHERE shard = 0 AND tenant_id = TENANT)`,
 		`DELETE FROM art32.event_parts WHERE tenant_id = TENANT AND event_id IN (SELECT id FROM art32.events WHERE leaf < 5 AND tenant_id = TENANT)`,
 		`DELETE FROM art32.events WHERE tenant_id = TENANT AND leaf < 5`,
-		`DELETE FROM art32.logs WHERE tenant_id = TENANT AND shard = 0`}, audit.KindDeleted, 0},
-	{"say that an earlier log was dropped", []string{
+		`DELETE FROM art32.logs WHERE tenant_id = TENANT AND shard = 0`}, Kind: audit.KindDeleted, Index: 0},
+	{Name: "say that an earlier log was dropped", SQL: []string{
 		`UPDATE art32.logs SET dropped_at = 1 WHERE tenant_id = TENANT AND shard = 0`,
 		`DELETE FROM art32.event_parts WHERE tenant_id = TENANT AND event_id IN (SELECT id FROM art32.events WHERE leaf < 5 AND tenant_id = TENANT)`,
-		`DELETE FROM art32.events WHERE tenant_id = TENANT AND leaf < 5`}, audit.KindTailCut, 0},
-	{"delete the newest log", []string{
+		`DELETE FROM art32.events WHERE tenant_id = TENANT AND leaf < 5`}, Kind: audit.KindTailCut, Index: 0},
+	{Name: "delete the newest log", SQL: []string{
 		`DELETE FROM art32.checkpoints WHERE tenant_id = TENANT AND log_id = (SELECT id FROM art32.logs WHERE shard = 1 AND tenant_id = TENANT)`,
 		`DELETE FROM art32.tiles WHERE tenant_id = TENANT AND log_id = (SELECT id FROM art32.logs WHERE shard = 1 AND tenant_id = TENANT)`,
 		`DELETE FROM art32.event_parts WHERE tenant_id = TENANT AND event_id IN (SELECT id FROM art32.events WHERE leaf >= 5 AND tenant_id = TENANT)`,
 		`DELETE FROM art32.events WHERE tenant_id = TENANT AND leaf >= 5`,
-		`DELETE FROM art32.logs WHERE tenant_id = TENANT AND shard = 1`}, audit.KindTailCut, 5},
-	{"drop by an entry that is not sealed", []string{
+		`DELETE FROM art32.logs WHERE tenant_id = TENANT AND shard = 1`}, Kind: audit.KindTailCut, Index: 5},
+	{Name: "drop by an entry that is not sealed", SQL: []string{
 		`UPDATE art32.logs SET dropped_at = 1 WHERE tenant_id = TENANT AND shard = 0`,
 		`INSERT INTO art32.events (id, tenant_id, at, writer, counter, actor, session, action, object, outcome, digests, mac, leaf)
-			SELECT '00000000-8b86-4d11-b42d-00c04fc964ff', tenant_id, at, writer, counter, actor, session, 'audit.drop',
+			SELECT UUID('00000000-8b86-4d11-b42d-00c04fc964ff'), tenant_id, at, writer, counter, actor, session, 'audit.drop',
 			(SELECT id FROM art32.logs WHERE shard = 0 AND tenant_id = TENANT), 1, substr(digests, 1, 0), mac, 306 FROM art32.events WHERE leaf = 3 AND tenant_id = TENANT`,
 		`DELETE FROM art32.event_parts WHERE tenant_id = TENANT AND event_id IN (SELECT id FROM art32.events WHERE leaf < 5 AND tenant_id = TENANT)`,
-		`DELETE FROM art32.events WHERE tenant_id = TENANT AND leaf < 5`}, audit.KindTailCut, 0},
+		`DELETE FROM art32.events WHERE tenant_id = TENANT AND leaf < 5`}, Kind: audit.KindTailCut, Index: 0},
 }
 
 func TestVerifyFindsMutationsOfLogs(t *testing.T) {

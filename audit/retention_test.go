@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/audit/audittest"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -99,14 +100,14 @@ func TestRetentionDropsLogs(t *testing.T) {
 
 // afterDrop are changes of a tenant whose first log of 300 entries was dropped, and
 // whose second has 5.
-var afterDrop = []mutation{
-	{"put an entry back", []string{copyRow("7", "'00000000-8b86-4d11-b42d-00c04fc964ff'", "302")}, audit.KindInserted, 7},
-	{"delete the entry of the drop", []string{`DELETE FROM art32.event_parts WHERE event_id = (SELECT id FROM art32.events WHERE action = 'audit.drop')`,
-		`DELETE FROM art32.events WHERE action = 'audit.drop'`}, audit.KindTailCut, 4},
-	{"edit the entry of the drop", []string{`UPDATE art32.events SET object = NULL WHERE action = 'audit.drop'`}, audit.KindEdited, 4},
-	{"move the entry of the drop", []string{`UPDATE art32.events SET leaf = 305 WHERE action = 'audit.drop'`}, audit.KindInserted, 5},
-	{"delete the last checkpoint", []string{`DELETE FROM art32.checkpoints WHERE size = 300`}, audit.KindCheckpoint, 300},
-	{"edit the size", []string{`UPDATE art32.logs SET size = 299 WHERE tenant_id = TENANT AND shard = 0`}, audit.KindCheckpoint, -1},
+var afterDrop = []audittest.Mutation{
+	{Name: "put an entry back", SQL: []string{copyRow("7", "UUID('00000000-8b86-4d11-b42d-00c04fc964ff')", "302")}, Kind: audit.KindInserted, Index: 7},
+	{Name: "delete the entry of the drop", SQL: []string{`DELETE FROM art32.event_parts WHERE event_id = (SELECT id FROM art32.events WHERE action = 'audit.drop')`,
+		`DELETE FROM art32.events WHERE action = 'audit.drop'`}, Kind: audit.KindTailCut, Index: 4},
+	{Name: "edit the entry of the drop", SQL: []string{`UPDATE art32.events SET object = NULL WHERE action = 'audit.drop'`}, Kind: audit.KindEdited, Index: 4},
+	{Name: "move the entry of the drop", SQL: []string{`UPDATE art32.events SET leaf = 305 WHERE action = 'audit.drop'`}, Kind: audit.KindInserted, Index: 5},
+	{Name: "delete the last checkpoint", SQL: []string{`DELETE FROM art32.checkpoints WHERE size = 300`}, Kind: audit.KindCheckpoint, Index: 300},
+	{Name: "edit the size", SQL: []string{`UPDATE art32.logs SET size = 299 WHERE tenant_id = TENANT AND shard = 0`}, Kind: audit.KindCheckpoint, Index: -1},
 }
 
 func copyRow(leaf, id, from string) string {

@@ -290,4 +290,3 @@ func BenchmarkWriterSQLite(b *testing.B) {
 		})
 	}
 }
-

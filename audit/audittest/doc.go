@@ -14,6 +14,12 @@
 // given a [Recorder], which keeps what it is told in memory and fails on demand:
 // no entry, no action.
 //
+// The kit of the log itself is [Run]: it does to a log all that an administrator of
+// the database could, one thing after the other, and demands that [audit.Verify] finds
+// each. It needs no tables of the application:
+//
+//	func TestLog(t *testing.T) { tenancytest.Each(t, schema, nil, audittest.Run) }
+//
 // # Guarantees
 //
 // The events are read from the log itself, as [audit.Log.Events] yields them.
