@@ -8,12 +8,14 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
 
@@ -24,11 +26,41 @@ const eventPage = 256
 type Filter struct {
 	// Platform reads the platform's log in place of the context's tenant's.
 	Platform bool
-	Actor    string // as tenancy.Actor.String writes it
-	Action   string
-	Object   uuid.UUID
-	Since    time.Time // inclusive
-	Until    time.Time // exclusive
+	// Actor is who acted, as [tenancy.Actor.String] writes it: for itself, or on
+	// behalf of anybody. One who acts for another finds what it did for that one.
+	Actor string
+	// For is on whose behalf somebody acted.
+	For string
+	// Action is a word of the code; one that ends in a full stop stands for all
+	// that begin with it.
+	Action string
+	Object uuid.UUID
+	// Subject is a data subject of whom the payload tells. What was erased is not
+	// found.
+	Subject uuid.UUID
+	Since   time.Time // inclusive
+	Until   time.Time // exclusive
+}
+
+// acting and behalf are the two halves of an actor in SQL.
+func acting(d migrate.Dialect) string {
+	if d == migrate.SQLite {
+		return "substr(e.actor, 1, instr(e.actor || ' for ', ' for ') - 1)"
+	}
+	return "split_part(e.actor, ' for ', 1)"
+}
+
+func behalf(d migrate.Dialect) string {
+	if d == migrate.SQLite {
+		return "substr(e.actor, instr(e.actor || ' for ', ' for ') + 5)"
+	}
+	return "split_part(e.actor, ' for ', 2)"
+}
+
+// actedBy is true for what the actors of a subquery did, for themselves or for
+// others. One among them that acts for another is found as it stands.
+func actedBy(d migrate.Dialect, actors string) string {
+	return "(e.actor IN " + actors + " OR " + acting(d) + " IN " + actors + ")"
 }
 
 // Events yields the events of the context's tenant, page by page; the loop may
@@ -186,21 +218,36 @@ func (q *query) events(which string, from int64, order string) engine.Stmt {
 			" e WHERE e.tenant_id = $1 AND e." + which + " >= $2 AND e.at >= $3 AND e.at < $4",
 		Args: []any{q.tenant, from, since, until},
 	}
-	and := func(column string, value any) {
-		s.Args = append(s.Args, value)
-		s.SQL += " AND e." + column + " = $" + strconv.Itoa(len(s.Args))
-	}
-	if q.filter.Actor != "" {
-		and("actor", q.filter.Actor)
-	}
-	if q.filter.Action != "" {
-		and("action", q.filter.Action)
-	}
-	if q.filter.Object != uuid.Nil {
-		and("object", q.filter.Object)
-	}
+	q.filter.narrow(d, &s)
 	s.SQL += " ORDER BY " + order + " LIMIT " + strconv.Itoa(eventPage)
 	return s
+}
+
+// narrow adds the conditions of f to a statement over events e of the tenant in
+// its first parameter, but those on the time.
+func (f *Filter) narrow(d migrate.Dialect, s *engine.Stmt) {
+	and := func(condition string, value any) {
+		s.Args = append(s.Args, value)
+		s.SQL += " AND " + strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(s.Args)))
+	}
+	if f.Actor != "" {
+		and(actedBy(d, "(?)"), f.Actor)
+	}
+	if f.For != "" {
+		and(behalf(d)+" = ?", f.For)
+	}
+	switch {
+	case strings.HasSuffix(f.Action, "."):
+		and("substr(e.action, 1, length(?)) = ?", f.Action)
+	case f.Action != "":
+		and("e.action = ?", f.Action)
+	}
+	if f.Object != uuid.Nil {
+		and("e.object = ?", f.Object)
+	}
+	if f.Subject != uuid.Nil {
+		and("e.id IN (SELECT p.event_id FROM "+engine.Table(d, "event_parts")+" p WHERE p.tenant_id = $1 AND p.subject = ?)", f.Subject)
+	}
 }
 
 // parts reads the payloads of a page.
