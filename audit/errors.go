@@ -1,6 +1,10 @@
 package audit
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/art32/art32/tenancy"
+)
 
 // The errors on which callers decide. None carries anything of a payload.
 var (
@@ -18,6 +22,10 @@ var (
 	ErrOtherActor = errors.New("audit: the context acts for another than the transaction")
 	// ErrRole: the operation needs a transaction of library text ([tenancy.DB.In]).
 	ErrRole = errors.New("audit: not possible in a transaction of caller's text")
+	// ErrUnsealed: the event is committed, but no checkpoint covers it yet, for
+	// which the answer was held; see [Class]. The action is done and must not be
+	// repeated for that. Why sealing failed stands in the text only.
+	ErrUnsealed = tenancy.ErrUnsealed
 	// ErrNoLog: nothing was sealed yet, so that there is no checkpoint.
 	ErrNoLog = errors.New("audit: no checkpoint yet")
 	// ErrDamaged: the stored log contradicts itself; [Verify] says where.

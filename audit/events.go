@@ -22,6 +22,9 @@ import (
 // eventPage is how many events are read at once.
 const eventPage = 256
 
+// actionRead is the entry that says that somebody read the log.
+const actionRead = "audit.read"
+
 // Filter narrows [Log.Events]. Zero fields do not narrow.
 type Filter struct {
 	// Platform reads the platform's log in place of the context's tenant's.

@@ -46,21 +46,23 @@ type world struct {
 }
 
 // onBoth runs fn as a subtest on each engine.
-func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
+func onBoth(t *testing.T, fn func(t *testing.T, w *world), classes ...audit.Class) {
 	t.Helper()
 	for _, engine := range []string{tenancytest.SQLite, tenancytest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			t.Attr("art32.measure", "TOM-5.1")
-			fn(t, newWorld(t, engine))
+			fn(t, newWorld(t, engine, classes...))
 		})
 	}
 }
 
-func newWorld(tb testing.TB, engine string) *world {
+func newWorld(tb testing.TB, engine string, classes ...audit.Class) *world {
 	tb.Helper()
 	w := &world{logged: &bytes.Buffer{}}
-	w.take(tenancytest.New(tb, tenancy.Schema{customers}, w.options(engine)))
+	o := w.options(engine)
+	o.Classes = classes
+	w.take(tenancytest.New(tb, tenancy.Schema{customers}, o))
 	return w
 }
 

@@ -99,7 +99,7 @@ func (db *DB) Across(ctx context.Context, a Access, fn func(ctx context.Context,
 	ctx, done := db.tel.span(ctx, "tenancy.Across")
 	defer func() { done(err) }()
 	if err := x.begin(ctx); err != nil {
-		if errors.Is(err, ErrUnknownOutcome) { // it may have begun
+		if errors.Is(err, ErrUnknownOutcome) || errors.Is(err, ErrUnsealed) { // it may have begun, or has
 			err = errors.Join(err, x.end(context.WithoutCancel(ctx)))
 		}
 		return err

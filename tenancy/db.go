@@ -193,6 +193,9 @@ func (tx *Tx) end(ctx context.Context, err error) error {
 	}
 	err = tx.db.ofErased(ctx, tx.scope, err)
 	tx.db.tel.count(ctx, err, tx.refused)
+	if err == nil {
+		err = tx.committed(ctx)
+	}
 	return errors.Join(err, tx.recordRefusals(ctx))
 }
 
@@ -214,5 +217,8 @@ func (tx *Tx) recordRefusals(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("tenancy: record refusal: %w", err), fresh.eng.Rollback(ctx))
 		}
 	}
-	return wrap("record", "refusal", fresh.eng.Commit(ctx))
+	if err := fresh.eng.Commit(ctx); err != nil {
+		return wrap("record", "refusal", err)
+	}
+	return fresh.committed(ctx)
 }
