@@ -81,8 +81,7 @@ type event struct {
 	parts []part
 }
 
-// open begins an event: who, when, what. The id of an event is ordered by time,
-// which keeps the index on it small.
+// open begins an event: who, when, what.
 func (l *Log) open(ctx context.Context, tenant uuid.UUID, action string) (*event, error) {
 	actor, err := tenancy.ActorFrom(ctx)
 	if err != nil {
@@ -91,12 +90,9 @@ func (l *Log) open(ctx context.Context, tenant uuid.UUID, action string) (*event
 	if !actionName.MatchString(action) {
 		return nil, ErrAction
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("audit: draw id: %w", err)
-	}
+	at := time.Now().UTC().Truncate(time.Microsecond)
 	return &event{leaf: Leaf{
-		Tenant: tenant, Event: id, At: time.Now().UTC().Truncate(time.Microsecond), Writer: l.writer,
+		Tenant: tenant, Event: newEventID(at), At: at, Writer: l.writer,
 		Actor: actor.String(), Session: tenancy.SessionFrom(ctx), Action: action, Outcome: tenancy.Done,
 	}}, nil
 }

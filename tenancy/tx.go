@@ -54,6 +54,10 @@ func (tx *Tx) Session() string { return tx.scope.Session }
 // be had inside the module only.
 func (tx *Tx) Engine(engine.Key) engine.Tx { return tx.eng }
 
+// Ended reports whether the transaction takes nothing any more. The key can be had
+// inside the module only.
+func (tx *Tx) Ended(engine.Key) bool { return tx.done.Load() }
+
 // AfterCommit has fn run when tx has committed, before whoever ends it gets the
 // answer. No transaction is open then; fn may begin its own. Its error reaches the
 // caller, who has committed all the same, so that it must say so. The key can be
