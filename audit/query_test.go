@@ -284,21 +284,22 @@ func TestQueryUsesAnIndex(t *testing.T) {
 	})
 }
 
-// fill adds n events of other people's to the log of tenant a, past all protection.
+// fill adds n events of other people's, of 1970, to the log of tenant a, past all
+// protection.
 func (w *world) fill(tb testing.TB, n int) {
 	tb.Helper()
 	text := `INSERT INTO art32.events (id, tenant_id, at, writer, counter, actor, session, action, object, outcome, digests, mac)
-		SELECT %[1]s, TENANT, CAST(1000000 AS bigint) * i, %[1]s, i, 'service:test', '', 'customers.update', %[1]s, 1, %[2]s, %[3]s FROM %[4]s`
+		SELECT %[5]s, TENANT, CAST(1000000 AS bigint) * i, %[1]s, i, 'service:test', '', 'customers.update', %[1]s, 1, %[2]s, %[3]s FROM %[4]s`
 	parts := `INSERT INTO art32.event_parts (tenant_id, event_id, part, subject, ciphertext) SELECT TENANT, %[1]s, 0, %[1]s, %[2]s FROM %[3]s`
 	count := strconv.Itoa(n)
 	if w.engine == "postgres" {
 		series := "generate_series(1, " + count + ") i"
-		w.raw(tb, fmt.Sprintf(text, "gen_random_uuid()", "''::bytea", "decode(repeat('00', 32), 'hex')", series),
+		w.raw(tb, fmt.Sprintf(text, "gen_random_uuid()", "''::bytea", "decode(repeat('00', 32), 'hex')", series, "('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"),
 			fmt.Sprintf(parts, "gen_random_uuid()", "''::bytea", series), "ANALYZE art32.events", "ANALYZE art32.event_parts")
 		return
 	}
 	series := "(WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < " + count + ") SELECT i FROM s)"
-	w.raw(tb, fmt.Sprintf(text, "lower(hex(randomblob(16)))", "x''", "zeroblob(32)", series),
+	w.raw(tb, fmt.Sprintf(text, "lower(hex(randomblob(16)))", "x''", "zeroblob(32)", series, "printf('00000000-0000-7000-8000-%012x', i)"),
 		fmt.Sprintf(parts, "lower(hex(randomblob(16)))", "x''", series))
 }
 
