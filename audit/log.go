@@ -60,6 +60,7 @@ var (
 	_ tenancy.LineRecorder   = (*Log)(nil)
 	_ tenancy.SubjectEraser  = (*Log)(nil)
 	_ tenancy.ActionChecker  = (*Log)(nil)
+	_ tenancy.ReadRecorder   = (*Log)(nil)
 )
 
 // New makes the log whose payloads are encrypted with keys. It opens nothing:

@@ -285,7 +285,7 @@ func (x *Across) unit(ctx context.Context, what purpose) (*unit, error) {
 	if err != nil {
 		return nil, wrap("begin", "transaction", err)
 	}
-	return &unit{tx: &Tx{db: x.db, eng: e, scope: scope, across: x}, own: true}, nil
+	return &unit{tx: &Tx{db: x.db, eng: e, scope: scope, across: x}, own: true, readOnly: true}, nil
 }
 
 var errRawAcross = errors.New("tenancy: Where holds SQL of the caller's, which an access over tenants does not run: use DB.InSQL for one tenant")

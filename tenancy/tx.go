@@ -36,6 +36,7 @@ type Tx struct {
 	// spoilt says that a part of a bulk change was written, or queued, before it failed.
 	spoilt atomic.Bool
 	across *Across                                   // of which the transaction reads, else nil
+	reads  []func(fresh *Tx) error                   // recorded in tx, to be written again should it roll back
 	after  []func(ctx context.Context, db *DB) error // what follows the commit
 	// counted are the rows of callers to which a version was written.
 	counted []counted
