@@ -22,11 +22,12 @@ func TestCreatedTenants(t *testing.T) {
 		want("waiting", false, w.a, w.b)
 		w.seal(t)
 		want("sealed", false, w.a, w.b)
-		c, err := w.db.CreateTenant(w.as(t.Context()), tenancy.Tenant{Name: "Carla GmbH"})
-		must(t, err)
-		w.rawPlatform(t, "UPDATE art32.events SET session = 'x'"+create+" AND leaf IS NULL")
+		c := tenancy.NewID()
+		w.rawPlatform(t, "INSERT INTO art32.events (id, tenant_id, at, writer, counter, actor, session, action, object, outcome, digests, mac)"+
+			" SELECT '"+tenancy.NewID().String()+"', tenant_id, at, writer, counter, actor, session, action, '"+c.String()+"', outcome, digests, mac"+
+			" FROM art32.events"+create+" AND object = '"+w.a.String()+"'")
 		w.seal(t)
-		want("edited before the seal", true, w.a, w.b, c.ID)
+		want("written by another", true, w.a, w.b, c)
 		w.rawPlatform(t, "UPDATE art32.events SET object = NULL"+create+" AND leaf < 0", "UPDATE art32.events SET leaf = NULL WHERE leaf < 0")
 		want("naming nobody", true, w.a, w.b)
 		w.rawPlatform(t, "DELETE FROM art32.events"+create)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,7 +37,10 @@ type Entry struct {
 	Detail string // why it was refused, in words of the code
 	// Fields is what changed, in the order of the columns' names.
 	Fields []FieldChange
-	Attrs  map[string]json.RawMessage
+	// Attrs are those that concern nobody.
+	Attrs map[string]json.RawMessage
+	// Parts tell of data subjects; those of people who were erased are gone.
+	Parts []EntryPart
 	// Withheld names what was never written because the person was erased.
 	Withheld []string
 	// Erased says that the payload, or a part of it, was erased.
@@ -45,6 +49,25 @@ type Entry struct {
 	// wrote, or is not whole; it is left out. Verify says more.
 	Damaged bool
 }
+
+// EntryPart is what an event tells of one data subject. For package fmt and loggers
+// it shows that there is one only.
+type EntryPart struct {
+	Subject uuid.UUID                  // the data subject's id
+	Attrs   map[string]json.RawMessage // as they were written; may be empty
+}
+
+// String is a fixed word.
+func (p EntryPart) String() string { return "part" }
+
+// GoString is a fixed word.
+func (p EntryPart) GoString() string { return p.String() }
+
+// Format implements [fmt.Formatter]: every verb shows a fixed word.
+func (p EntryPart) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
+
+// LogValue implements [slog.LogValuer].
+func (p EntryPart) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // FieldChange is a column before and after, as JSON; nil where there was none.
 // For package fmt and loggers it shows the column's name only; encoded as JSON
@@ -93,8 +116,8 @@ func (c FieldChange) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.Co
 // LogValue implements [slog.LogValuer].
 func (c FieldChange) LogValue() slog.Value { return slog.StringValue(c.Column) }
 
-// fill adds one part to the entry.
-func (e *Entry) fill(plain []byte) error {
+// fill adds one part to the entry; a nil subject is nobody.
+func (e *Entry) fill(subject uuid.UUID, plain []byte) error {
 	var p struct {
 		Attrs  map[string]json.RawMessage `json:"attrs"`
 		Detail string                     `json:"detail"`
@@ -112,6 +135,12 @@ func (e *Entry) fill(plain []byte) error {
 		e.Fields = append(e.Fields, FieldChange{Column: column, Old: c.Old, New: c.New})
 	}
 	slices.SortFunc(e.Fields, func(a, b FieldChange) int { return strings.Compare(a.Column, b.Column) })
-	e.Reason, e.Detail, e.Attrs, e.Withheld = p.Reason, p.Detail, p.Attrs, p.Withheld
+	e.Reason, e.Detail = cmp.Or(e.Reason, p.Reason), cmp.Or(e.Detail, p.Detail)
+	e.Withheld = append(e.Withheld, p.Withheld...)
+	if subject == uuid.Nil {
+		e.Attrs = p.Attrs
+		return nil
+	}
+	e.Parts = append(e.Parts, EntryPart{Subject: subject, Attrs: p.Attrs})
 	return nil
 }

@@ -41,7 +41,7 @@ func (l *Log) EraseSubject(ctx context.Context, tx *tenancy.Tx, subject uuid.UUI
 		return err
 	}
 	if len(digests) == 0 {
-		return l.queueErasure(ctx, t, tenant, nil)
+		return l.queueErasure(ctx, tx, nil)
 	}
 	t.Queue(engine.Stmt{
 		SQL: "UPDATE " + engine.Table(t.Dialect(), "event_parts") +
@@ -50,7 +50,7 @@ func (l *Log) EraseSubject(ctx context.Context, tx *tenancy.Tx, subject uuid.UUI
 	})
 	slices.SortFunc(digests, bytes.Compare)
 	for chunk := range slices.Chunk(digests, maxErasedEach) {
-		if err := l.queueErasure(ctx, t, tenant, []part{{ciphertext: bytes.Join(chunk, nil)}}); err != nil {
+		if err := l.queueErasure(ctx, tx, []part{{ciphertext: bytes.Join(chunk, nil)}}); err != nil {
 			return err
 		}
 	}
@@ -59,13 +59,13 @@ func (l *Log) EraseSubject(ctx context.Context, tx *tenancy.Tx, subject uuid.UUI
 
 // queueErasure queues one entry. It has no part where there was nothing to
 // erase: that somebody ordered an erasure is recorded all the same.
-func (l *Log) queueErasure(ctx context.Context, t engine.Tx, tenant uuid.UUID, manifest []part) error {
-	e, err := l.open(ctx, tenant, actionErase)
+func (l *Log) queueErasure(ctx context.Context, tx *tenancy.Tx, manifest []part) error {
+	e, err := l.open(ctx, tx.Tenant().UUID(), actionErase)
 	if err != nil {
 		return err
 	}
 	e.parts = manifest
-	return l.queue(ctx, t, e)
+	return l.queueIn(ctx, tx, e)
 }
 
 // erasable lists the digests of the parts that lie under a person's key.

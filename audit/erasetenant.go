@@ -50,7 +50,7 @@ func (l *Log) EraseTenant(ctx context.Context, tx *tenancy.Tx, from uuid.UUID) (
 		if from != uuid.Nil {
 			return uuid.Nil, nil
 		}
-		return uuid.Nil, l.queueErasure(ctx, t, tenant, nil)
+		return uuid.Nil, l.queueErasure(ctx, tx, nil)
 	}
 	t.Queue(emptyPage(t.Dialect(), tenant, from, next, len(parts)))
 	digests := make([][]byte, len(parts))
@@ -59,7 +59,7 @@ func (l *Log) EraseTenant(ctx context.Context, tx *tenancy.Tx, from uuid.UUID) (
 		digests[i] = sum[:]
 	}
 	slices.SortFunc(digests, bytes.Compare)
-	return next, l.queueErasure(ctx, t, tenant, []part{{ciphertext: bytes.Join(digests, nil)}})
+	return next, l.queueErasure(ctx, tx, []part{{ciphertext: bytes.Join(digests, nil)}})
 }
 
 // payloadPage reads as many parts as one entry can name.

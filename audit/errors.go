@@ -1,6 +1,10 @@
 package audit
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/art32/art32/tenancy"
+)
 
 // The errors on which callers decide. None carries anything of a payload.
 var (
@@ -13,13 +17,15 @@ var (
 	ErrAction = errors.New("audit: bad name of an action")
 	// ErrPayload: a value of the payload has no form in JSON.
 	ErrPayload = errors.New("audit: a value cannot be written")
-	// ErrReason: the context gives no reason, where one must stand in the log.
-	ErrReason = errors.New("audit: no reason in the context")
 	// ErrOtherActor: the actor or session of the context is not the one under
 	// whose seal the transaction of caller's text was opened.
 	ErrOtherActor = errors.New("audit: the context acts for another than the transaction")
 	// ErrRole: the operation needs a transaction of library text ([tenancy.DB.In]).
 	ErrRole = errors.New("audit: not possible in a transaction of caller's text")
+	// ErrUnsealed: the event is committed, but no checkpoint covers it yet, for
+	// which the answer was held; see [Class]. The action is done and must not be
+	// repeated for that. Why sealing failed stands in the text only.
+	ErrUnsealed = tenancy.ErrUnsealed
 	// ErrNoLog: nothing was sealed yet, so that there is no checkpoint.
 	ErrNoLog = errors.New("audit: no checkpoint yet")
 	// ErrDamaged: the stored log contradicts itself; [Verify] says where.

@@ -8,45 +8,78 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
 )
 
 // eventPage is how many events are read at once.
 const eventPage = 256
 
+// actionRead is the entry that says that somebody read the log.
+const actionRead = "audit.read"
+
 // Filter narrows [Log.Events]. Zero fields do not narrow.
 type Filter struct {
 	// Platform reads the platform's log in place of the context's tenant's.
 	Platform bool
-	Actor    string // as tenancy.Actor.String writes it
-	Action   string
-	Object   uuid.UUID
-	Since    time.Time // inclusive
-	Until    time.Time // exclusive
+	// Actor is who acted, as [tenancy.Actor.String] writes it: for itself, or on
+	// behalf of anybody. One who acts for another finds what it did for that one.
+	Actor string
+	// For is on whose behalf somebody acted.
+	For string
+	// Action is a word of the code; one that ends in a full stop stands for all
+	// that begin with it.
+	Action string
+	Object uuid.UUID
+	// Subject is a data subject of whom the payload tells. What was erased is not
+	// found.
+	Subject uuid.UUID
+	Since   time.Time // inclusive
+	Until   time.Time // exclusive
+}
+
+// acting and behalf are the two halves of an actor in SQL.
+func acting(d migrate.Dialect) string {
+	if d == migrate.SQLite {
+		return "substr(e.actor, 1, instr(e.actor || ' for ', ' for ') - 1)"
+	}
+	return "split_part(e.actor, ' for ', 1)"
+}
+
+func behalf(d migrate.Dialect) string {
+	if d == migrate.SQLite {
+		return "substr(e.actor, instr(e.actor || ' for ', ' for ') + 5)"
+	}
+	return "split_part(e.actor, ' for ', 2)"
+}
+
+// actedBy is true for what the actors of a subquery did, for themselves or for
+// others. One among them that acts for another is found as it stands.
+func actedBy(d migrate.Dialect, actors string) string {
+	return "(e.actor IN " + actors + " OR " + acting(d) + " IN " + actors + ")"
 }
 
 // Events yields the events of the context's tenant, page by page; the loop may
 // use the database. Those that are sealed come first, in the order of the tree;
 // those that wait for the sealer follow in the order in which they were written,
 // and are [Entry].Forged where no writer vouches for them. What was erased is
-// marked, and no error. Without a tenant it yields [tenancy.ErrNoTenant].
+// marked, and no error. Without a tenant it yields [tenancy.ErrNoTenant]. It leaves
+// no event: it is for the program's own checks, for jobs and tests. What shows
+// events to people calls [Log.Query].
 // Whether sealed entries are as they were sealed is for [Verify] to say.
 func (l *Log) Events(ctx context.Context, db *tenancy.DB, f Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		var tenant uuid.UUID
-		if !f.Platform {
-			id, err := tenancy.TenantFrom(ctx)
-			if err != nil {
-				yield(Entry{}, err)
-				return
-			}
-			tenant = id.UUID()
+		tenant, err := tenantOf(ctx, f.Platform)
+		if err != nil {
+			yield(Entry{}, err)
+			return
 		}
 		q := query{log: l, db: db, tenant: tenant, filter: f, seq: minSeq, shown: make(map[int64]bool)}
 		if err := q.walk(ctx, func(e Entry) bool { return yield(e, nil) }); err != nil && !errors.Is(err, errStop) {
@@ -187,21 +220,36 @@ func (q *query) events(which string, from int64, order string) engine.Stmt {
 			" e WHERE e.tenant_id = $1 AND e." + which + " >= $2 AND e.at >= $3 AND e.at < $4",
 		Args: []any{q.tenant, from, since, until},
 	}
-	and := func(column string, value any) {
-		s.Args = append(s.Args, value)
-		s.SQL += " AND e." + column + " = $" + strconv.Itoa(len(s.Args))
-	}
-	if q.filter.Actor != "" {
-		and("actor", q.filter.Actor)
-	}
-	if q.filter.Action != "" {
-		and("action", q.filter.Action)
-	}
-	if q.filter.Object != uuid.Nil {
-		and("object", q.filter.Object)
-	}
+	q.filter.narrow(d, &s)
 	s.SQL += " ORDER BY " + order + " LIMIT " + strconv.Itoa(eventPage)
 	return s
+}
+
+// narrow adds the conditions of f to a statement over events e of the tenant in
+// its first parameter, but those on the time.
+func (f *Filter) narrow(d migrate.Dialect, s *engine.Stmt) {
+	and := func(condition string, value any) {
+		s.Args = append(s.Args, value)
+		s.SQL += " AND " + strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(s.Args)))
+	}
+	if f.Actor != "" {
+		and(actedBy(d, "(?)"), f.Actor)
+	}
+	if f.For != "" {
+		and(behalf(d)+" = ?", f.For)
+	}
+	switch {
+	case strings.HasSuffix(f.Action, "."):
+		and("substr(e.action, 1, length(?)) = ?", f.Action)
+	case f.Action != "":
+		and("e.action = ?", f.Action)
+	}
+	if f.Object != uuid.Nil { // a subquery, so that SQLite does not prefer an index that spares it sorting
+		and("e.id IN (SELECT o.id FROM "+engine.Table(d, "events")+" o WHERE o.tenant_id = $1 AND o.object = ?)", f.Object)
+	}
+	if f.Subject != uuid.Nil {
+		and("e.id IN (SELECT p.event_id FROM "+engine.Table(d, "event_parts")+" p WHERE p.tenant_id = $1 AND p.subject = ?)", f.Subject)
+	}
 }
 
 // parts reads the payloads of a page.
@@ -281,7 +329,7 @@ func (q *query) entry(r *row, forged bool, parts []storedPart, keys map[uuid.UUI
 			e.Erased = true
 			continue
 		}
-		if err != nil || e.fill(plain) != nil {
+		if err != nil || e.fill(p.subject, plain) != nil {
 			e.Damaged = true
 		}
 	}

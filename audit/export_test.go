@@ -1,6 +1,25 @@
 package audit
 
-import "golang.org/x/mod/sumdb/tlog"
+import (
+	"context"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/art32/art32/internal/engine"
+	"github.com/art32/art32/tenancy"
+)
+
+// QueryStatement is what a query runs.
+func QueryStatement(ctx context.Context, l *Log, db *tenancy.DB, q Query) (engine.Stmt, error) {
+	if err := q.check(); err != nil {
+		return engine.Stmt{}, err
+	}
+	r, err := l.reading(ctx, db, q)
+	if err != nil {
+		return engine.Stmt{}, err
+	}
+	return r.statement(), nil
+}
 
 // OnStep calls fn between the steps of sealing a batch.
 func (s *Sealer) OnStep(fn func(name string)) { s.step = fn }

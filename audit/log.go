@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/aead"
@@ -30,6 +32,9 @@ type Options struct {
 	// MaxPayload limits the payload of one event before encryption, in bytes.
 	// A change beyond it fails with [ErrTooLarge]. Default 4 MiB.
 	MaxPayload int
+	// Classes give actions a policy, beside those of the library ([Log.Classes]).
+	// New refuses what asks for less than these. Default: none.
+	Classes []Class
 	// Logger receives what an operator must read once. Default [slog.Default].
 	Logger *slog.Logger
 }
@@ -44,16 +49,23 @@ type Log struct {
 	counters   sync.Map // tenant → *atomic.Int64
 	macMu      sync.Mutex
 	macKey     *aead.MAC
+	classes    classes
+	lost       metric.Int64Counter
+	holdMu     sync.Mutex
+	holders    map[*tenancy.DB]*holder
 }
 
 var (
 	_ tenancy.ChangeRecorder = (*Log)(nil)
 	_ tenancy.LineRecorder   = (*Log)(nil)
 	_ tenancy.SubjectEraser  = (*Log)(nil)
+	_ tenancy.ActionChecker  = (*Log)(nil)
+	_ tenancy.ReadRecorder   = (*Log)(nil)
 )
 
 // New makes the log whose payloads are encrypted with keys. It opens nothing:
-// the log writes into whatever transaction it is handed.
+// the log writes into whatever transaction it is handed. Classes that contradict
+// themselves or the library's are refused with the complete list.
 func New(keys *keyring.Ring, o *Options) (*Log, error) {
 	if keys == nil {
 		return nil, errors.New("audit: new log: keys must not be nil")
@@ -62,6 +74,10 @@ func New(keys *keyring.Ring, o *Options) (*Log, error) {
 		o = &Options{}
 	}
 	l := &Log{keys: keys, logger: o.Logger, maxPayload: o.MaxPayload, writer: uuid.New()}
+	l.holders = make(map[*tenancy.DB]*holder)
+	if err := l.setUp(o); err != nil {
+		return nil, fmt.Errorf("audit: new log: %w", err)
+	}
 	if l.maxPayload <= 0 {
 		l.maxPayload = defaultMaxPayload
 	}
@@ -69,6 +85,16 @@ func New(keys *keyring.Ring, o *Options) (*Log, error) {
 		l.logger = slog.Default()
 	}
 	return l, nil
+}
+
+// setUp reads the classes and makes the counter of what they may lose.
+func (l *Log) setUp(o *Options) (err error) {
+	if l.classes, err = newClasses(o.Classes); err != nil {
+		return err
+	}
+	l.lost, err = otel.Meter("github.com/art32/art32/audit").Int64Counter("art32.audit.lost",
+		metric.WithDescription("Events of classes that fail open which could not be written, by class."), metric.WithUnit("{event}"))
+	return err
 }
 
 // next is the number of the next event of this process in the tenant's log.

@@ -109,16 +109,9 @@ func (l *Log) seal(ctx context.Context, a about, p *payload) ([]part, error) {
 			return nil, fmt.Errorf("audit: key of the tenant: %w", err)
 		}
 	}
-	plain, err := p.encode(l.maxPayload)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plain)
-	sealed, err := cipher.Seal(nil, plain, payloadScope(a.tenant, a.event, 0))
-	if err != nil {
-		return nil, fmt.Errorf("audit: seal payload: %w", err)
-	}
-	return []part{{subject: a.subject, ciphertext: sealed}}, nil
+	s := sealing{log: l, leaf: &Leaf{Tenant: a.tenant, Event: a.event}, left: l.maxPayload}
+	err = s.add(a.subject, cipher, p)
+	return s.parts, err
 }
 
 // subjectCipher is nil where the event is about nobody. A refused action makes

@@ -40,14 +40,15 @@ type Renewal struct {
 // Renew ends the log of a tenant, or with the zero ID the platform's, and begins
 // the one that follows, with a key of its own for which the old one vouches. The
 // context names actor and reason; without them it returns [tenancy.ErrNoActor] or
-// [ErrReason].
+// [tenancy.ErrNoReason].
 //
 // After a restore of a database this must come before anything is sealed: the
 // platform's log first, then that of each tenant that was restored. Otherwise the
 // sealer would sign other entries in the places of those that were lost, which
 // looks like a forged log to whoever holds a newer checkpoint. It returns
-// [ErrNoLog] where there is none, and [ErrDamaged] where the log contradicts its
-// newest checkpoint.
+// [ErrNoLog] where there is none, [ErrDamaged] where the log contradicts its newest
+// checkpoint, and [ErrUnsealed] where the new log has begun and who ordered it waits
+// for the sealer.
 func (s *Sealer) Renew(ctx context.Context, tenant tenancy.ID, r Renewal) error {
 	if r.Cause != CauseRotation && r.Cause != CauseRestore || r.Cause == CauseRotation && len(r.Held) > 0 {
 		return ErrCause
@@ -56,10 +57,16 @@ func (s *Sealer) Renew(ctx context.Context, tenant tenancy.ID, r Renewal) error 
 		return fmt.Errorf("audit: renew: %w", err)
 	}
 	if tenancy.ReasonFrom(ctx) == "" {
-		return fmt.Errorf("audit: renew: %w", ErrReason)
+		return fmt.Errorf("audit: renew: %w", tenancy.ErrNoReason)
 	}
 	for tries := 0; ; tries++ {
 		err := s.renew(ctx, tenant.UUID(), r)
+		if err == nil {
+			if _, err = s.seal(ctx, tenant.UUID()); err != nil {
+				err = fmt.Errorf("audit: renew: %w: %s", ErrUnsealed, err.Error())
+			}
+			return err
+		}
 		if !overtaken(err) || tries >= maxOvertaken {
 			return err
 		}

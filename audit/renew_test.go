@@ -89,7 +89,7 @@ func TestRenewRefuses(t *testing.T) {
 		wantErr(t, w.sealer.Renew(ctx, w.a, audit.Renewal{Cause: audit.CauseRestore}), audit.ErrNoLog)
 		w.sealed(t, 2)
 		wantErr(t, w.sealer.Renew(t.Context(), w.a, rotation), tenancy.ErrNoActor)
-		wantErr(t, w.sealer.Renew(tenancy.WithReason(ctx, ""), w.a, rotation), audit.ErrReason)
+		wantErr(t, w.sealer.Renew(tenancy.WithReason(ctx, ""), w.a, rotation), tenancy.ErrNoReason)
 		for _, r := range []audit.Renewal{{}, {Cause: audit.CausePeriod}, {Cause: audit.CauseRotation, Held: w.checkpoint(t)}} {
 			wantErr(t, w.sealer.Renew(ctx, w.a, r), audit.ErrCause)
 		}

@@ -188,7 +188,7 @@ func TestRetentionKeeps(t *testing.T) {
 			t.Errorf("got %+v, %v", r, err)
 		}
 		_, err = w.log.Hold(tenancy.WithReason(ctx, ""), w.db)
-		wantErr(t, err, audit.ErrReason)
+		wantErr(t, err, tenancy.ErrNoReason)
 		first, err := w.log.Hold(ctx, w.db)
 		must(t, err)
 		second, err := w.log.Hold(ctx, w.db)
@@ -207,6 +207,25 @@ func TestRetentionKeeps(t *testing.T) {
 			t.Errorf("got %v", e)
 		}
 		w.wantOK(t, &audit.VerifyOptions{Log: w.log})
+	})
+}
+
+// What a verification relies on is nobody's to write but the log's.
+func TestReservedActions(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.aged(t, 3)
+		rec, err := audit.NewRecorder(w.log, w.db)
+		must(t, err)
+		ctx := w.in(t.Context(), w.a)
+		for _, action := range []string{"audit.open", "audit.erase", "audit.begin", "audit.drop"} {
+			wantErr(t, rec.Record(ctx, action), audit.ErrAction)
+			wantErr(t, w.db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+				return w.log.Write(ctx, tx, audit.Event{Action: action})
+			}), audit.ErrAction)
+			wantErr(t, w.db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
+				return w.log.Change(ctx, tx, tenancy.Change{Action: action, Outcome: tenancy.Done})
+			}), audit.ErrAction)
+		}
 	})
 }
 

@@ -114,7 +114,10 @@ func traceWhere(d migrate.Dialect, tenant uuid.UUID, q tenancy.TraceQuery) (stri
 		args = append(args, wordList(words))
 		where += " AND " + column + " IN " + wordsIn(d, len(args))
 	}
-	among("e.actor", q.Actors)
+	if len(q.Actors) > 0 {
+		args = append(args, wordList(q.Actors))
+		where += " AND " + actedBy(d, wordsIn(d, len(args)))
+	}
 	among("e.session", q.Sessions)
 	among(tableOf, q.Tables)
 	among(verbOf, q.Verbs)

@@ -170,7 +170,7 @@ func readDrops(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, logs []*he
 	}
 	for _, r := range rows {
 		i := slices.IndexFunc(logs, func(h *head) bool { return h.id == r.leaf.Object })
-		if i < 0 || logs[i].end() <= out.end || r.odd || r.leaf.Outcome != tenancy.Done || r.at < logs[i].end() {
+		if i < 0 || logs[i].end() <= out.end || !r.drops(tenant) || r.at < logs[i].end() {
 			continue
 		}
 		held, err := all.holds(ctx, r)
@@ -182,6 +182,11 @@ func readDrops(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, logs []*he
 		}
 	}
 	return out, nil
+}
+
+// drops reports whether the row is the entry that retention writes for a log.
+func (r *row) drops(tenant uuid.UUID) bool {
+	return !r.odd && r.leaf.Outcome == tenancy.Done && r.leaf.Event == derived(dropLabel, tenant[:], r.leaf.Object[:])
 }
 
 // readAction reads the sealed events of an action.

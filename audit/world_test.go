@@ -32,6 +32,23 @@ type customer struct {
 
 var customers = tenancy.MustRepository[customer]("customers")
 
+// visit is a row of whose table the log keeps who reads it.
+type visit struct {
+	ID      uuid.UUID               `art32:"key"          db:"id"`
+	Tenant  tenancy.ID              `art32:"tenant,reads" db:"tenant_id"`
+	Patient uuid.UUID               `art32:"subject"      db:"patient_id"`
+	Finding field.Encrypted[string] `art32:"index=finding_bidx:exact,rows=16" db:"finding"`
+	Room    string                  `art32:"open"         db:"room"`
+}
+
+var (
+	visits       = tenancy.MustRepository[visit]("visits")
+	visitRoom    = tenancy.MustColumn[string](visits, "room")
+	visitFinding = tenancy.MustColumn[string](visits, "finding")
+)
+
+var schema = tenancy.Schema{customers, visits}
+
 // world is a database with a log and two tenants, on one of the engines.
 type world struct {
 	*tenancytest.World
@@ -46,21 +63,23 @@ type world struct {
 }
 
 // onBoth runs fn as a subtest on each engine.
-func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
+func onBoth(t *testing.T, fn func(t *testing.T, w *world), classes ...audit.Class) {
 	t.Helper()
 	for _, engine := range []string{tenancytest.SQLite, tenancytest.Postgres} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			t.Attr("art32.measure", "TOM-5.1")
-			fn(t, newWorld(t, engine))
+			fn(t, newWorld(t, engine, classes...))
 		})
 	}
 }
 
-func newWorld(tb testing.TB, engine string) *world {
+func newWorld(tb testing.TB, engine string, classes ...audit.Class) *world {
 	tb.Helper()
 	w := &world{logged: &bytes.Buffer{}}
-	w.take(tenancytest.New(tb, tenancy.Schema{customers}, w.options(engine)))
+	o := w.options(engine)
+	o.Classes = classes
+	w.take(tenancytest.New(tb, schema, o))
 	return w
 }
 
@@ -68,7 +87,7 @@ func newWorld(tb testing.TB, engine string) *world {
 func openWorld(tb testing.TB, at tenancytest.Place) *world {
 	tb.Helper()
 	w := &world{logged: &bytes.Buffer{}}
-	w.take(tenancytest.Open(tb, tenancy.Schema{customers}, at, w.options(at.Engine)))
+	w.take(tenancytest.Open(tb, schema, at, w.options(at.Engine)))
 	return w
 }
 
@@ -86,9 +105,12 @@ func (w *world) options(engine string) *tenancytest.Options {
 func migrations(engine string) fs.FS {
 	text := `CREATE TABLE customers (
 		id TEXT NOT NULL, tenant_id TEXT NOT NULL, email BLOB, email_bidx BLOB, city TEXT NOT NULL, plan TEXT NOT NULL,
+		PRIMARY KEY (tenant_id, id));
+	CREATE TABLE visits (
+		id TEXT NOT NULL, tenant_id TEXT NOT NULL, patient_id TEXT NOT NULL, finding BLOB, finding_bidx BLOB, room TEXT NOT NULL,
 		PRIMARY KEY (tenant_id, id))`
 	if engine == tenancytest.Postgres {
-		text = strings.NewReplacer("id TEXT", "id uuid", "BLOB", "bytea").Replace(text) + "; SELECT art32.protect('customers')"
+		text = strings.NewReplacer("id TEXT", "id uuid", "BLOB", "bytea").Replace(text) + "; SELECT art32.protect('customers'), art32.protect('visits')"
 	}
 	return fstest.MapFS{"0001_customers.sql": {Data: []byte(text)}}
 }

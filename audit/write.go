@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
@@ -23,9 +26,14 @@ var actionName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,199}$`)
 // [tenancy.ErrNoActor], and the caller must not perform the change.
 func (l *Log) Change(ctx context.Context, tx *tenancy.Tx, c tenancy.Change) error {
 	p := &payload{Detail: c.Detail, Fields: changed(c.Fields), Reason: tenancy.ReasonFrom(ctx)}
-	e, err := l.open(ctx, tx.Tenant().UUID(), c.Action)
+	e, err := l.openOwn(ctx, tx.Tenant().UUID(), c.Action)
 	if err != nil {
 		return err
+	}
+	if c.Outcome != tenancy.Refused { // what did not happen is recorded in any case
+		if err := l.demand(ctx, c.Action); err != nil {
+			return err
+		}
 	}
 	e.leaf.Object, e.leaf.Outcome = c.Object, c.Outcome
 	a := about{
@@ -56,8 +64,11 @@ func (l *Log) Record(ctx context.Context, action string, attrs ...slog.Attr) err
 
 // recorded is the event of a [Log.Record].
 func (l *Log) recorded(ctx context.Context, tenant uuid.UUID, action string, attrs []slog.Attr) (*event, error) {
-	e, err := l.open(ctx, tenant, action)
+	e, err := l.openOwn(ctx, tenant, action)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.demand(ctx, action); err != nil {
 		return nil, err
 	}
 	p := &payload{Attrs: attrMap(attrs), Reason: tenancy.ReasonFrom(ctx)}
@@ -71,8 +82,16 @@ type event struct {
 	parts []part
 }
 
-// open begins an event: who, when, what. The id of an event is ordered by time,
-// which keeps the index on it small.
+// openOwn is open for what others write: the actions on which a verification relies
+// are the log's own.
+func (l *Log) openOwn(ctx context.Context, tenant uuid.UUID, action string) (*event, error) {
+	if slices.Contains(written, action) {
+		return nil, ErrAction
+	}
+	return l.open(ctx, tenant, action)
+}
+
+// open begins an event: who, when, what.
 func (l *Log) open(ctx context.Context, tenant uuid.UUID, action string) (*event, error) {
 	actor, err := tenancy.ActorFrom(ctx)
 	if err != nil {
@@ -81,12 +100,9 @@ func (l *Log) open(ctx context.Context, tenant uuid.UUID, action string) (*event
 	if !actionName.MatchString(action) {
 		return nil, ErrAction
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, fmt.Errorf("audit: draw id: %w", err)
-	}
+	at := time.Now().UTC().Truncate(time.Microsecond)
 	return &event{leaf: Leaf{
-		Tenant: tenant, Event: id, At: time.Now().UTC().Truncate(time.Microsecond), Writer: l.writer,
+		Tenant: tenant, Event: newEventID(at), At: at, Writer: l.writer,
 		Actor: actor.String(), Session: tenancy.SessionFrom(ctx), Action: action, Outcome: tenancy.Done,
 	}}, nil
 }
@@ -98,7 +114,11 @@ func (l *Log) queueIn(ctx context.Context, tx *tenancy.Tx, e *event) error {
 	if t.Role() == engine.RoleApp && (e.leaf.Actor != tx.Actor() || e.leaf.Session != tx.Session()) {
 		return ErrOtherActor
 	}
-	return l.queue(ctx, t, e)
+	if err := l.queue(ctx, t, e); err != nil {
+		return err
+	}
+	l.holdAfter(tx, e)
+	return nil
 }
 
 // queue vouches for e and queues its statements.
@@ -182,10 +202,37 @@ func NewRecorder(l *Log, db *tenancy.DB) (*Recorder, error) {
 
 // Record is [Log.Record] that outside a transaction commits the event by
 // itself: into the log of the context's tenant, or the platform's without one.
+// Where the action's class fails open ([FailOpen]), an event that cannot be written
+// there is no error.
 func (r *Recorder) Record(ctx context.Context, action string, attrs ...slog.Attr) error {
 	if tenancy.TxFrom(ctx) != nil {
 		return r.log.Record(ctx, action, attrs...)
 	}
+	err := r.record(ctx, action, attrs)
+	if c := r.log.classOf(action); err != nil && c.Failure == FailOpen && !misused(err) {
+		r.log.lose(ctx, c, action, err)
+		return nil
+	}
+	return err
+}
+
+// misused reports whether the caller's code is to blame, and not the log.
+func misused(err error) bool {
+	for _, e := range []error{tenancy.ErrNoActor, ErrAction, ErrPayload, ErrTooLarge} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// lose tells the operator of an event that could not be written.
+func (l *Log) lose(ctx context.Context, c *Class, action string, err error) {
+	l.lost.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("class", c.Name))))
+	l.logger.ErrorContext(ctx, "audit: event lost", slog.String("action", action), slog.Any("error", err))
+}
+
+func (r *Recorder) record(ctx context.Context, action string, attrs []slog.Attr) error {
 	var tenant uuid.UUID
 	if id, err := tenancy.TenantFrom(ctx); err == nil {
 		tenant = id.UUID()
@@ -195,5 +242,9 @@ func (r *Recorder) Record(ctx context.Context, action string, attrs ...slog.Attr
 		return err
 	}
 	scope := engine.Scope{Tenant: tenant, Actor: e.leaf.Actor, Session: e.leaf.Session}
-	return inTx(ctx, r.db, scope, func(t engine.Tx) error { return r.log.queue(ctx, t, e) })
+	err = inTx(ctx, r.db, scope, func(t engine.Tx) error { return r.log.queue(ctx, t, e) })
+	if err != nil || !r.log.classOf(action).Sealed {
+		return err
+	}
+	return r.log.hold(ctx, r.db, tenant, e.leaf.Event)
 }

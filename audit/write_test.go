@@ -163,7 +163,7 @@ func TestRecord(t *testing.T) {
 		if got := w.entries(ctx, t, audit.Filter{Platform: true, Action: "account.create"}); len(got) != 1 {
 			t.Errorf("platform: got %v", got)
 		}
-		if w.seal(t) != 6 { // with the log that is opened
+		if w.seal(t) != 4 { // with the log that is opened
 			t.Error("not all sealed")
 		}
 		w.wantOK(t, nil)

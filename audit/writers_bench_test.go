@@ -25,15 +25,15 @@ import (
 	"github.com/art32/art32/tenancy/tenancytest"
 )
 
-// visit is a row without people: what is measured is the log, not the keys.
-type visit struct {
+// pageVisit is a row without people: what is measured is the log, not the keys.
+type pageVisit struct {
 	ID     uuid.UUID  `art32:"key"    db:"id"`
 	Tenant tenancy.ID `art32:"tenant" db:"tenant_id"`
 	Page   string     `art32:"open"   db:"page"`
 	Hits   int64      `art32:"open"   db:"hits"`
 }
 
-var visits = tenancy.MustRepository[visit]("visits")
+var pageVisits = tenancy.MustRepository[pageVisit]("visits")
 
 func visitMigrations(engine string) fstest.MapFS {
 	text := `CREATE TABLE visits (id TEXT NOT NULL, tenant_id TEXT NOT NULL, page TEXT NOT NULL, hits INTEGER NOT NULL, PRIMARY KEY (tenant_id, id))`
@@ -58,7 +58,7 @@ type writers struct {
 
 func newWriters(b *testing.B, tenants int) *writers {
 	b.Helper()
-	w := &writers{World: tenancytest.New(b, tenancy.Schema{visits}, &tenancytest.Options{
+	w := &writers{World: tenancytest.New(b, tenancy.Schema{pageVisits}, &tenancytest.Options{
 		Engine: tenancytest.Postgres, Migrations: visitMigrations(tenancytest.Postgres),
 	})}
 	w.plain = sqlx.MustOpen("pgx", w.Owner)
@@ -75,8 +75,8 @@ func newWriters(b *testing.B, tenants int) *writers {
 		w.tenants = append(w.tenants, t.ID)
 		var ids []uuid.UUID
 		for range benchWriters {
-			v := visit{Page: "/start"}
-			must(b, visits.Insert(w.In(b, t.ID), w.DB, &v))
+			v := pageVisit{Page: "/start"}
+			must(b, pageVisits.Insert(w.In(b, t.ID), w.DB, &v))
 			w.plain.MustExec(`INSERT INTO plain_visits VALUES ($1, $2, '/start', 0)`, v.ID, t.ID)
 			ids = append(ids, v.ID)
 		}
@@ -179,7 +179,7 @@ func BenchmarkWriters(b *testing.B) {
 			}
 			b.Run("insert", func(b *testing.B) {
 				w.promise(b, "postgres-insert-"+of, 1.15, func(_, tenant int) {
-					must(b, visits.Insert(in[tenant], w.DB, &visit{Page: "/start"}))
+					must(b, pageVisits.Insert(in[tenant], w.DB, &pageVisit{Page: "/start"}))
 				}, func(_, tenant int) {
 					plainTx([]string{`INSERT INTO plain_visits VALUES ($1, $2, $3, $4)`}, []any{uuid.New(), w.tenants[tenant], "/start", 0})
 				})
@@ -198,7 +198,7 @@ func BenchmarkWriters(b *testing.B) {
 			})
 			b.Run("edit", func(b *testing.B) {
 				w.promise(b, "postgres-edit-"+of, 0.8, func(writer, tenant int) {
-					must(b, visits.Edit(in[tenant], w.DB, w.rows[tenant][writer], func(v *visit) error { v.Hits++; return nil }))
+					must(b, pageVisits.Edit(in[tenant], w.DB, w.rows[tenant][writer], func(v *pageVisit) error { v.Hits++; return nil }))
 				}, func(writer, tenant int) {
 					tx, err := w.plain.BeginTxx(b.Context(), nil)
 					must(b, err)
@@ -216,7 +216,7 @@ func BenchmarkWriters(b *testing.B) {
 			}
 			b.Run("chain", func(b *testing.B) {
 				w.promise(b, "postgres-against-chain", 4, func(_, tenant int) {
-					must(b, visits.Insert(in[tenant], w.DB, &visit{Page: "/start"}))
+					must(b, pageVisits.Insert(in[tenant], w.DB, &pageVisit{Page: "/start"}))
 				}, func(_, tenant int) { w.chained(b, w.tenants[tenant]) })
 			})
 		})
@@ -239,7 +239,7 @@ func (w *writers) chained(b *testing.B, tenant tenancy.ID) {
 	}
 	must(b, tx.GetContext(ctx, &head, `SELECT n, hash FROM chain_heads WHERE tenant_id = $1 FOR UPDATE`, tenant))
 	hash := sha256.Sum256(append(head.Hash, id[:]...))
-	_, err = tx.ExecContext(ctx, `INSERT INTO chain VALUES ($1, $2, $3, $4)`, tenant, head.N+1, "visits.insert "+id.String(), hash[:])
+	_, err = tx.ExecContext(ctx, `INSERT INTO chain VALUES ($1, $2, $3, $4)`, tenant, head.N+1, "pageVisits.insert "+id.String(), hash[:])
 	must(b, err)
 	_, err = tx.ExecContext(ctx, `UPDATE chain_heads SET n = n + 1, hash = $2 WHERE tenant_id = $1`, tenant, hash[:])
 	must(b, err)
@@ -257,14 +257,14 @@ func BenchmarkWriterSQLite(b *testing.B) {
 		{"full", "FULL", sqlite.DurabilityFull, 1 / 0.92}, {"normal", "NORMAL", sqlite.DurabilityUnsafeProcess, 1 / 0.7},
 	} {
 		b.Run(x.name, func(b *testing.B) {
-			w := tenancytest.New(b, tenancy.Schema{visits}, &tenancytest.Options{Migrations: visitMigrations("")})
-			db, err := sqlite.Open(b.Context(), w.Dir, tenancy.Schema{visits}, w.Keys, w.Log, &sqlite.Options{
+			w := tenancytest.New(b, tenancy.Schema{pageVisits}, &tenancytest.Options{Migrations: visitMigrations("")})
+			db, err := sqlite.Open(b.Context(), w.Dir, tenancy.Schema{pageVisits}, w.Keys, w.Log, &sqlite.Options{
 				Migrations: visitMigrations(""), Durability: x.durability,
 			})
 			must(b, err)
 			defer db.Close()
 			ctx := w.In(b, w.A)
-			must(b, visits.Insert(ctx, db, &visit{Page: "/start"}))
+			must(b, pageVisits.Insert(ctx, db, &pageVisit{Page: "/start"}))
 			path := filepath.Join(b.TempDir(), "plain.db")
 			must(b, os.WriteFile(path, nil, 0o600))
 			plain, err := sql.Open("sqlite", path+"?_pragma=journal_mode(WAL)&_pragma=synchronous("+x.pragma+")")
@@ -275,7 +275,7 @@ func BenchmarkWriterSQLite(b *testing.B) {
 			must(b, err)
 			ratio := promise.Ratio(b, func(n int) {
 				for range n {
-					must(b, visits.Insert(ctx, db, &visit{Page: "/start"}))
+					must(b, pageVisits.Insert(ctx, db, &pageVisit{Page: "/start"}))
 				}
 			}, func(n int) {
 				for range n {

@@ -99,7 +99,7 @@ func (db *DB) Across(ctx context.Context, a Access, fn func(ctx context.Context,
 	ctx, done := db.tel.span(ctx, "tenancy.Across")
 	defer func() { done(err) }()
 	if err := x.begin(ctx); err != nil {
-		if errors.Is(err, ErrUnknownOutcome) { // it may have begun
+		if errors.Is(err, ErrUnknownOutcome) || errors.Is(err, ErrUnsealed) { // it may have begun, or has
 			err = errors.Join(err, x.end(context.WithoutCancel(ctx)))
 		}
 		return err
@@ -285,7 +285,7 @@ func (x *Across) unit(ctx context.Context, what purpose) (*unit, error) {
 	if err != nil {
 		return nil, wrap("begin", "transaction", err)
 	}
-	return &unit{tx: &Tx{db: x.db, eng: e, scope: scope, across: x}, own: true}, nil
+	return &unit{tx: &Tx{db: x.db, eng: e, scope: scope, across: x}, own: true, readOnly: true}, nil
 }
 
 var errRawAcross = errors.New("tenancy: Where holds SQL of the caller's, which an access over tenants does not run: use DB.InSQL for one tenant")

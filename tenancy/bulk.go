@@ -128,7 +128,7 @@ func (r *Repository[T]) forAll(
 	if q.raw {
 		return 0, errRawWrites
 	}
-	q.lock = true
+	q.lock, q.keeps = true, true // each row has an event of its own
 	u, err := r.writer(ctx, c)
 	if err != nil {
 		return 0, err

@@ -66,6 +66,22 @@ type ChangeRecorder interface {
 	Change(ctx context.Context, tx *Tx, c Change) error
 }
 
+// ActionChecker is what a [ChangeRecorder] may offer beyond: it is asked before
+// the first step of an action that cannot be taken back.
+type ActionChecker interface {
+	// CheckAction returns the error with which Change would refuse an event of the
+	// action under ctx, such as [ErrNoReason].
+	CheckAction(ctx context.Context, action string) error
+}
+
+// check asks the log whether the action would be recorded.
+func (db *DB) check(ctx context.Context, action string) error {
+	if c, ok := db.log.(ActionChecker); ok {
+		return c.CheckAction(ctx, action)
+	}
+	return nil
+}
+
 // LineRecorder is a [ChangeRecorder] that keeps tables of its own; engines
 // migrate its lines together with theirs.
 type LineRecorder interface {

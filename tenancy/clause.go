@@ -47,7 +47,20 @@ type selection struct {
 	limit   int  // 0: none
 	lock    bool // the rows are written next
 	raw     bool // a filter holds text of the caller
+	keeps   bool // no row is handed over, or
+	hands   int  // at most that many; 0: all
 	err     error
+}
+
+// handed is how many of n rows that were read are handed over.
+func (q *selection) handed(n int) int {
+	switch {
+	case q.keeps:
+		return 0
+	case q.hands > 0:
+		return min(n, q.hands)
+	}
+	return n
 }
 
 func (f Filter) addTo(q *selection) { q.filters = append(q.filters, f) }

@@ -61,6 +61,8 @@ func (r *Repository[T]) Page(ctx context.Context, c Conn, cursor string, clauses
 		}
 	}
 	for more := true; more && len(out.Rows) <= size; {
+		q.hands = size - len(out.Rows)
+		q.keeps = q.hands == 0 // the one row more says only that there is a next page
 		p, err := r.page(ctx, c, &q, at, size+1-len(out.Rows))
 		if err != nil {
 			return Page[T]{}, err

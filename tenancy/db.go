@@ -31,7 +31,7 @@ type DB struct {
 // the ledger of erasures. The Open functions of the engine packages call it; an
 // engine can be made inside the module only.
 func New(e engine.Engine, schema Schema, keys *keyring.Ring, log ChangeRecorder, ledger ErasureLedger) (*DB, error) {
-	err := errors.Join(schema.check(), required("keys", keys), required("log", log))
+	err := errors.Join(schema.check(), required("keys", keys), required("log", log), checkReads(schema, log))
 	if err != nil {
 		return nil, err
 	}
@@ -190,16 +190,21 @@ func (tx *Tx) end(ctx context.Context, err error) error {
 	}
 	if err != nil {
 		tx.uncount(0)
+	} else {
+		tx.reads = nil // they are written
 	}
 	err = tx.db.ofErased(ctx, tx.scope, err)
 	tx.db.tel.count(ctx, err, tx.refused)
-	return errors.Join(err, tx.recordRefusals(ctx))
+	if err == nil {
+		err = tx.committed(ctx)
+	}
+	return errors.Join(err, tx.recordRest(ctx))
 }
 
-// recordRefusals writes the refused changes in a fresh transaction, also when
-// the context was cancelled meanwhile.
-func (tx *Tx) recordRefusals(ctx context.Context) error {
-	if len(tx.refused) == 0 {
+// recordRest writes the refused changes in a fresh transaction, also when the
+// context was cancelled meanwhile, and what was read in one that rolled back.
+func (tx *Tx) recordRest(ctx context.Context) error {
+	if len(tx.refused)+len(tx.reads) == 0 {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -214,5 +219,13 @@ func (tx *Tx) recordRefusals(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("tenancy: record refusal: %w", err), fresh.eng.Rollback(ctx))
 		}
 	}
-	return wrap("record", "refusal", fresh.eng.Commit(ctx))
+	for _, again := range tx.reads {
+		if err := again(fresh); err != nil {
+			return errors.Join(fmt.Errorf("tenancy: record reading: %w", err), fresh.eng.Rollback(ctx))
+		}
+	}
+	if err := fresh.eng.Commit(ctx); err != nil {
+		return wrap("record", "refusal", err)
+	}
+	return fresh.committed(ctx)
 }

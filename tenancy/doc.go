@@ -21,6 +21,7 @@
 //	art32:"subject"                 the id of the data subject whom the row is about
 //	art32:"key,subject"             both: the row is the person
 //	art32:"tenant"                  the tenant; the library fills it
+//	art32:"tenant,reads"            and the log keeps who reads rows of the table
 //	art32:"personal"                personal data that is not encrypted
 //	art32:"open"                    no personal data
 //	art32:"version"                 how often the row was written, from 1: an int64

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -40,13 +41,20 @@ func (r *Repository[T]) edit(ctx context.Context, u *unit, key rowKey, fn func(r
 // changed lets fn change a copy of the locked row, and stores what differs.
 func (r *Repository[T]) changed(ctx context.Context, u *unit, old reflect.Value, fn func(row *T) error) (bool, error) {
 	row := r.t.clone(old)
-	if err := fn(row.Addr().Interface().(*T)); err != nil { //nolint:forcetypeassert // clone of a T
-		return false, err
+	err := fn(row.Addr().Interface().(*T)) //nolint:forcetypeassert // clone of a T
+	if err == nil && r.t.versionOf(row) != r.t.versionOf(old) {
+		err = fmt.Errorf("tenancy: %s.update: the version of a row cannot be changed: %w", r.t.name, ErrBadValue)
 	}
-	if r.t.versionOf(row) != r.t.versionOf(old) {
-		return false, fmt.Errorf("tenancy: %s.update: the version of a row cannot be changed: %w", r.t.name, ErrBadValue)
+	differs := false
+	if err == nil {
+		differs, err = r.store(ctx, u, old, row)
 	}
-	return r.store(ctx, u, old, row)
+	if r.t.reads && !differs { // fn has seen the row, and no event of a change says so
+		rd := Read{Action: r.t.name + ".read", Object: r.t.keyOf(old)}
+		rd.add(r.t, old, nil)
+		err = errors.Join(err, u.tx.noteRead(ctx, rd))
+	}
+	return differs, err
 }
 
 // clone copies a row, also what its pointers and slices hold, so that changing

@@ -36,6 +36,7 @@ type TenantEraser interface {
 // of the tenant's log emptied; rows stay. If EraseTenant returns an error after the
 // first step, it must be repeated until it returns nil; repeating it is always safe.
 // What callers' own SQL writes in a transaction that began before is not waited for.
+// Where a person acts it needs a reason ([ErrNoReason]).
 func (db *DB) EraseTenant(ctx context.Context) (err error) {
 	ctx, done := db.tel.span(ctx, "tenancy.EraseTenant")
 	defer func() { done(err) }()
@@ -44,6 +45,9 @@ func (db *DB) EraseTenant(ctx context.Context) (err error) {
 		return err
 	}
 	scope.Closed = true
+	if err := db.check(ctx, actionEraseTenant); err != nil {
+		return err
+	}
 	if _, err := db.tenantErasure(ctx, scope.Tenant); err != nil {
 		return err
 	}
@@ -59,6 +63,8 @@ func (db *DB) EraseTenant(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+const actionEraseTenant = "tenant.erase"
 
 // TenantErased reports whether the context's tenant was erased and nothing is left
 // to do: its keys are gone, and its data are cleared.
@@ -114,7 +120,7 @@ func (db *DB) closeErased(ctx context.Context, s engine.Scope) error {
 	if err != nil {
 		return err
 	}
-	c := Change{Action: "tenant.erase", Object: s.Tenant, Outcome: Done}
+	c := Change{Action: actionEraseTenant, Object: s.Tenant, Outcome: Done}
 	err = db.onPlatform(ctx, c, func(ctx context.Context, tx *Tx) error {
 		tenants := engine.Table(tx.eng.Dialect(), "tenants")
 		_, err := tx.eng.Run(ctx, engine.Stmt{

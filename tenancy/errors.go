@@ -18,7 +18,8 @@ var (
 	ErrOtherTenant = errors.New("tenancy: another tenant")
 	// ErrNoActor: the context names nobody who acts, and the call changes data.
 	ErrNoActor = errors.New("tenancy: no actor in the context")
-	// ErrNoReason: the context does not say why, and the call reads over tenants.
+	// ErrNoReason: the context does not say why, and the call reads over tenants, or
+	// is one of those for which the log demands a reason (audit.Class).
 	ErrNoReason = errors.New("tenancy: no reason in the context")
 	// ErrAccessOver: the access over tenants has ended, or its time is over.
 	ErrAccessOver = errors.New("tenancy: the access over tenants is over")
@@ -39,6 +40,10 @@ var (
 	// ErrUnknownOutcome: the connection broke while a commit was under way. The
 	// change may have happened; read before trying again.
 	ErrUnknownOutcome = engine.ErrUnknownOutcome
+	// ErrUnsealed: the change is committed, but its event has no place in a signed
+	// log yet, for which the answer was held. A sealer catches up; the change must
+	// not be repeated for that.
+	ErrUnsealed = errors.New("tenancy: committed, but the event is not sealed yet")
 	// ErrTxDone: the transaction has ended, or is rolled back at its end since a bulk
 	// change failed in it.
 	ErrTxDone = errors.New("tenancy: transaction has ended")

@@ -70,6 +70,7 @@ func (r *Repository[T]) Count(ctx context.Context, c Conn, filters ...Filter) (i
 		return r.count(ctx, c, &q)
 	}
 	n := 0
+	q.keeps = true
 	for at, more := position(nil), true; more; {
 		p, err := r.page(ctx, c, &q, at, 0)
 		if err != nil {
@@ -134,7 +135,7 @@ func (r *Repository[T]) page(ctx context.Context, c Conn, q *selection, at posit
 	}
 	err = errPanic
 	defer u.finish(ctx, &err)
-	return r.readPage(ctx, u, q, at, most, u.last())
+	return r.readPage(ctx, u, q, at, most, r.t.ends(u))
 }
 
 // readPage reads at most that many rows behind at, 0 for no bound of the caller's.
@@ -177,7 +178,10 @@ func (r *Repository[T]) readPage(ctx context.Context, u *unit, q *selection, at 
 	if most > 0 && len(p.rows) > most {
 		p.rows, p.more = p.rows[:most], true
 	}
-	return p, wrap("list", r.t.name, err)
+	if err != nil {
+		return p, wrap("list", r.t.name, err)
+	}
+	return p, r.tellRows(ctx, u, p.rows[:q.handed(len(p.rows))])
 }
 
 // beyond refuses a page that shows the row behind whose place it was to begin: the

@@ -18,7 +18,7 @@ import (
 // several columns, it is a struct whose fields have the names and types of those of
 // the row that are the key, and no others. Another type, or a value of the key that
 // is missing, is [ErrBadValue]. A row that does not exist or belongs to another
-// tenant is [ErrNotFound].
+// tenant is [ErrNotFound]. Where the table says reads, it needs an actor.
 func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (row T, err error) {
 	key, err := r.rowKey(id)
 	if err != nil {
@@ -29,9 +29,16 @@ func (r *Repository[T]) Get(ctx context.Context, c Conn, id any) (row T, err err
 		return row, err
 	}
 	err = errPanic
-	defer u.finish(ctx, &err)
+	defer func() {
+		if u.finish(ctx, &err); err != nil && r.t.reads {
+			row = *new(T) // what could not be recorded is not handed over
+		}
+	}()
 	if err = r.open(c, u); err == nil {
-		err = r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).get, key, u.last(), &row)
+		err = r.fetch(ctx, u, r.texts(u.tx.eng.Dialect()).get, key, r.t.ends(u), &row)
+	}
+	if err == nil {
+		err = r.tellRow(ctx, u, key.id, reflect.ValueOf(&row).Elem())
 	}
 	return row, err
 }

@@ -83,7 +83,8 @@ func TestReseal(t *testing.T) {
 		if !bytes.Equal(gone, w.cell(t, "members", "name", all[3].ID)) || w.cell(t, "members", "name_bidx", all[3].ID) != nil {
 			t.Error("what belongs to an erased person was touched")
 		}
-		w.forget(t)
+		w.Verify(t)
+		w.forget(t) // which no log verifies after
 		r = w.settled(t)
 		if r.Destroyed != 4 {
 			t.Errorf("destroyed: %+v", r)
@@ -104,7 +105,6 @@ func TestReseal(t *testing.T) {
 				t.Errorf("device: %d, %v", n, err)
 			}
 		}
-		w.Verify(t)
 	})
 }
 

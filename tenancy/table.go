@@ -23,8 +23,9 @@ type table struct {
 	cols    []column
 	keys    []int // indexes into cols, in the order of the struct
 	tenant  int
-	subject int // -1 for none
-	version int // -1 for none
+	subject int  // -1 for none
+	version int  // -1 for none
+	reads   bool // each query that hands rows over is recorded
 	// expected is the length of the last page that was read: rows are large, and
 	// a slice that grows copies them again and again.
 	expected atomic.Int32
@@ -159,6 +160,12 @@ func (t *table) applyWord(n int, word string) error {
 		return t.assign(&t.tenant, n, word, func(ty reflect.Type) bool { return ty == idType })
 	case "subject":
 		return t.assign(&t.subject, n, word, uuidLike)
+	case "reads":
+		if t.tenant != n || t.reads {
+			return errReads
+		}
+		t.reads = true
+		return nil
 	case "version":
 		return t.assign(&t.version, n, word, func(ty reflect.Type) bool { return ty == reflect.TypeFor[int64]() })
 	case "personal":
@@ -177,6 +184,8 @@ func (t *table) applyWord(n int, word string) error {
 	}
 	return fmt.Errorf("unknown word %q in the art32 tag", word)
 }
+
+var errReads = errors.New(`"reads" is of the whole table, and stands once, behind "tenant"`)
 
 var errPersonalKey = errors.New("a key is open: events and ids show it; give the row a UUID, and find it by the blind index of an encrypted column")
 

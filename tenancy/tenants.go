@@ -21,9 +21,10 @@ type Tenant struct {
 }
 
 // CreateTenant makes a tenant known and gives it its keys. A zero ID is drawn.
-// It needs an actor, and leaves an event in the platform's log. Repeating it
-// with the same ID after a crash finishes what was begun; an ID that exists is
-// [ErrExists].
+// It needs an actor, and where a person acts a reason ([ErrNoReason]), and leaves
+// an event in the platform's log. Repeating it with the same ID after a crash
+// finishes what was begun; an ID that exists is [ErrExists]. With [ErrUnsealed] the
+// tenant is there.
 func (db *DB) CreateTenant(ctx context.Context, t Tenant) (Tenant, error) {
 	if n := utf8.RuneCountInString(t.Name); n < 1 || n > 200 || !utf8.ValidString(t.Name) || strings.ContainsFunc(t.Name, obeyed) {
 		return Tenant{}, errors.New("tenancy: create tenant: name must have 1 to 200 printable characters of valid UTF-8")
@@ -34,6 +35,9 @@ func (db *DB) CreateTenant(ctx context.Context, t Tenant) (Tenant, error) {
 	if t.ID.IsZero() {
 		t.ID = NewID()
 	}
+	if err := db.check(ctx, actionCreate); err != nil {
+		return Tenant{}, err
+	}
 	t.Created = time.Now().UTC().Truncate(time.Microsecond)
 	if _, err := db.erasureCode(ctx, t.ID.UUID(), uuid.Nil); err != nil { // makes its secret, see there
 		return Tenant{}, err
@@ -41,11 +45,14 @@ func (db *DB) CreateTenant(ctx context.Context, t Tenant) (Tenant, error) {
 	if err := db.keys.CreateTenant(ctx, t.ID.UUID()); err != nil {
 		return Tenant{}, wrap("create", "tenant", err)
 	}
-	if err := db.insertTenant(ctx, t); err != nil {
+	err := db.insertTenant(ctx, t)
+	if err != nil && !errors.Is(err, ErrUnsealed) {
 		return Tenant{}, err
 	}
-	return t, nil
+	return t, err
 }
+
+const actionCreate = "tenant.create"
 
 // obeyed reports whether a terminal does something on r instead of showing it:
 // control characters, and marks that reorder text.
@@ -59,7 +66,7 @@ func (db *DB) insertTenant(ctx context.Context, t Tenant) error {
 		return err
 	}
 	return tx.do(ctx, func(ctx context.Context) error {
-		c := Change{Action: "tenant.create", Object: t.ID.UUID(), Outcome: Done}
+		c := Change{Action: actionCreate, Object: t.ID.UUID(), Outcome: Done}
 		if err := db.log.Change(ctx, tx, c); err != nil {
 			return err
 		}

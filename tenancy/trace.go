@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // TraceQuery selects what was done to the rows of one tenant: in a span of time,
@@ -15,7 +13,7 @@ import (
 type TraceQuery struct {
 	From     time.Time // inclusive; zero: since the beginning
 	Until    time.Time // exclusive; zero: until now
-	Actors   []string  // as [Actor.String] writes them
+	Actors   []string  // as [Actor.String] writes them; one finds too what it did for others
 	Sessions []string  // public ids
 	Tables   []string  // as declared
 	Verbs    []string  // insert, update, delete, and read where the log keeps reads
@@ -42,7 +40,7 @@ func (db *DB) CheckTrace(q TraceQuery) error {
 		return errors.New("tenancy: check query: a verb is not insert, update, delete or read")
 	}
 	if slices.ContainsFunc(q.Actors, func(a string) bool { return !isActor(a) }) {
-		return errors.New("tenancy: check query: an actor is neither person:<uuid> nor service:<name>")
+		return errors.New("tenancy: check query: an actor is neither person:<uuid>, service:<name> nor system:<name>, alone or for another")
 	}
 	if slices.Contains(q.Sessions, "") {
 		return errors.New("tenancy: check query: a session is empty")
@@ -60,11 +58,8 @@ func (s Schema) names() (names []string) {
 
 // isActor reports whether [Actor.String] may have written text.
 func isActor(text string) bool {
-	if name, ok := strings.CutPrefix(text, "service:"); ok {
-		return actorName.MatchString(name)
-	}
-	id, err := uuid.Parse(strings.TrimPrefix(text, "person:"))
-	return err == nil && text == Person(id).String()
+	_, err := ParseActor(text)
+	return err == nil
 }
 
 // Trace is what the log of one tenant tells about a [TraceQuery]. It counts

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -34,7 +35,9 @@ type Tx struct {
 	done    atomic.Bool
 	// spoilt says that a part of a bulk change was written, or queued, before it failed.
 	spoilt atomic.Bool
-	across *Across // of which the transaction reads, else nil
+	across *Across                                   // of which the transaction reads, else nil
+	reads  []func(fresh *Tx) error                   // recorded in tx, to be written again should it roll back
+	after  []func(ctx context.Context, db *DB) error // what follows the commit
 	// counted are the rows of callers to which a version was written.
 	counted []counted
 }
@@ -51,6 +54,27 @@ func (tx *Tx) Session() string { return tx.scope.Session }
 // Engine gives the library's own packages the transaction below. The key can
 // be had inside the module only.
 func (tx *Tx) Engine(engine.Key) engine.Tx { return tx.eng }
+
+// Ended reports whether the transaction takes nothing any more. The key can be had
+// inside the module only.
+func (tx *Tx) Ended(engine.Key) bool { return tx.done.Load() }
+
+// AfterCommit has fn run when tx has committed, before whoever ends it gets the
+// answer. No transaction is open then; fn may begin its own. Its error reaches the
+// caller, who has committed all the same, so that it must say so. The key can be
+// had inside the module only.
+func (tx *Tx) AfterCommit(_ engine.Key, fn func(ctx context.Context, db *DB) error) {
+	tx.after = append(tx.after, fn)
+}
+
+// committed runs what follows the commit.
+func (tx *Tx) committed(ctx context.Context) error {
+	var errs []error
+	for _, fn := range tx.after {
+		errs = append(errs, fn(ctx, tx.db))
+	}
+	return errors.Join(errs...)
+}
 
 // Refuse records that an action was refused. The event is written in a
 // transaction of its own before [DB.In] returns, whatever becomes of tx.

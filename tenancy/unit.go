@@ -16,6 +16,8 @@ type unit struct {
 	own bool
 	// queues says that statements wait for the next one that runs, or for flush.
 	queues bool
+	// readOnly says that nothing can be written in the transaction.
+	readOnly bool
 }
 
 // last is how the verb's last statement ends: with a commit in the same round
@@ -83,7 +85,7 @@ func (db *DB) unit(ctx context.Context, what purpose) (*unit, error) {
 		if err != nil {
 			return nil, wrap("begin", "transaction", err)
 		}
-		return &unit{tx: &Tx{db: db, eng: e, scope: scope}, own: true}, nil
+		return &unit{tx: &Tx{db: db, eng: e, scope: scope}, own: true, readOnly: true}, nil
 	}
 	e, err := db.eng.Begin(ctx, scope)
 	if err != nil {

@@ -38,7 +38,7 @@ damaged, or the case touches nobody; the case is open all the same.`,
 			fs.StringVar(&o.measures, "measures", "", "the measures taken or proposed, a `TEXT` or @FILE; default: to follow")
 			fs.StringVar(&o.from, "from", "", "scope: changes from this `TIME` on; default: from the beginning")
 			fs.StringVar(&o.until, "until", "", "scope: changes before this `TIME`; default: now, and what is there and dated up to five minutes later")
-			fs.Var(&o.actors, "actor", "scope: changes by this `ACTOR`, such as person:UUID or service:NAME; may be repeated")
+			fs.Var(&o.actors, "actor", "scope: changes by this `ACTOR`, such as person:UUID or service:NAME, alone or for another; may be repeated")
 			fs.Var(&o.sessions, "session", "scope: changes in this session, by its `ID`; may be repeated")
 			fs.Var(&o.tables, "table", "scope: changes in this `TABLE`; may be repeated")
 			fs.Var(&o.tenants, "tenant", "a tenant that is affected whatever its log shows, by its `ID`; may be repeated;\nwithout a scope: these alone, and what was deleted there from the beginning")

@@ -59,9 +59,11 @@ func TestCarrier(t *testing.T) {
 	tenant, person := tenancy.NewID(), tenancy.Person(uuid.New())
 	full := tenancy.WithReason(tenancy.WithSession(tenancy.WithActor(tenancy.WithTenant(t.Context(), tenant), person), "s-1"), "Anfrage von Jürgen")
 	for name, from := range map[string]context.Context{
-		"all":     full,
-		"bare":    tenancy.WithTenant(t.Context(), tenant),
-		"service": tenancy.WithActor(tenancy.WithTenant(t.Context(), tenant), tenancy.MustService("import/csv")),
+		"all":         full,
+		"bare":        tenancy.WithTenant(t.Context(), tenant),
+		"service":     tenancy.WithActor(tenancy.WithTenant(t.Context(), tenant), tenancy.MustService("import/csv")),
+		"for another": tenancy.WithActor(tenancy.WithTenant(t.Context(), tenant), tenancy.MustService("import/csv").For(person)),
+		"system":      tenancy.WithActor(tenancy.WithTenant(t.Context(), tenant), tenancy.MustSystem("retention")),
 	} {
 		text, err := c.Seal(from, time.Hour)
 		must(t, err)

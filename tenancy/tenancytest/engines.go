@@ -56,7 +56,7 @@ func (w *World) join(tb testing.TB, root keyring.Wrapper, store Keystore) {
 	w.Store = store
 	w.Keys, err = keyring.New(root, store, w.options.Keyring)
 	check(tb, err)
-	w.Log, err = audit.New(w.Keys, &audit.Options{Logger: w.options.Logger})
+	w.Log, err = audit.New(w.Keys, &audit.Options{Logger: w.options.Logger, Classes: w.options.Classes})
 	check(tb, err)
 }
 

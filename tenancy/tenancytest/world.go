@@ -43,6 +43,8 @@ type Options struct {
 	Ledger tenancy.ErasureLedger
 	// Names are those of the two tenants. Default: "Tenant A", "Tenant B".
 	Names [2]string
+	// Classes are the log's policies. Default: none but the library's.
+	Classes []audit.Class
 	// Logger receives what an operator would read. Default: it is thrown away.
 	Logger *slog.Logger
 }
