@@ -14,7 +14,7 @@ import (
 
 const (
 	maxKey  = 1 << 12 // bytes of a public key
-	maxLogs = 1 << 12 // folders of one chain
+	maxLogs = 1 << 10 // folders of one chain
 )
 
 // files are those of an export. They may come from an adversary: none is read that

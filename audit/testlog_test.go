@@ -200,3 +200,28 @@ func Replace(tb testing.TB, path string, data []byte) {
 	testOK(tb, os.Remove(path))
 	testOK(tb, writeFile(path, data))
 }
+
+// TestEdge is the right edge of a tree that nobody has grown.
+type TestEdge struct {
+	Head  Checkpoint
+	Files map[string][]byte
+}
+
+// NewTestTreeEdge makes up the edge of a tree of any size: its holder can sign it
+// without having the entries.
+func NewTestTreeEdge(tb testing.TB, l *TestLog, size int64) TestEdge {
+	tb.Helper()
+	e := edge{size: size, tiles: make(map[tileKey][]byte)}
+	out := TestEdge{Files: make(map[string][]byte)}
+	for level := 0; level <= topLevel(size); level++ {
+		k := tileKey{level, size >> (tileHeight * (level + 1))}
+		if width := k.widthAt(size); width > 0 {
+			e.tiles[k] = bytes.Repeat([]byte{byte(level)}, int(width)*tlog.HashSize)
+			out.Files[exportPath(tlog.Tile{H: tileHeight, L: k.level, N: k.n, W: int(width)})] = e.tiles[k]
+		}
+	}
+	root, err := tlog.TreeHash(size, &overlay{edge: &e, base: tlog.StoredHashCount(size)})
+	testOK(tb, err)
+	out.Head = Checkpoint{Origin: originOf(l.ID), Size: size, Root: root}
+	return out
+}
