@@ -12,16 +12,15 @@ import (
 func (w *walk) judgeGone() {
 	slices.Sort(w.gone)
 	size := w.l.point.Size
-	for len(w.gone) > 0 {
+	for gone := w.gone; len(gone) > 0; {
 		n := 1
-		for n < len(w.gone) && w.gone[n] == w.gone[0]+int64(n) {
+		for n < len(gone) && gone[n] == gone[0]+int64(n) {
 			n++
 		}
-		first, end := w.gone[0]<<tileHeight, min((w.gone[n-1]+1)<<tileHeight, size)
-		w.missing(first, end)
-		w.gone = w.gone[n:]
+		w.missing(gone[0]<<tileHeight, min((gone[n-1]+1)<<tileHeight, size))
+		gone = gone[n:]
 	}
-	if w.ended.Load() && w.err == nil {
+	if w.cut || w.ended.Load() {
 		w.v.findf(w.l, KindDeleted, size, uuid.Nil, "so much is wrong that not all entries were compared")
 	}
 }
@@ -49,13 +48,13 @@ type judgement struct {
 // judgeUnequal says what was done to bundles, where several follow each other as
 // one: what is taken out of one moves the others.
 func (w *walk) judgeUnequal() {
-	slices.SortFunc(w.unequal, func(a, b unequal) int { return cmp.Compare(a.n, b.n) })
 	j := &judgement{walk: w, places: make(map[tlog.Hash]int64), held: make(map[int64]bool)}
 	for _, u := range w.unequal {
 		for i := range len(u.want) / tlog.HashSize {
 			j.places[tlog.Hash(u.want[i*tlog.HashSize:][:tlog.HashSize])] = u.n<<tileHeight + int64(i)
 		}
 	}
+	j.locate()
 	for _, u := range w.unequal {
 		for i := range u.got {
 			if at, ok := j.places[u.got[i].hash]; ok {
@@ -75,30 +74,55 @@ func (w *walk) judgeUnequal() {
 	}
 }
 
+// locate looks through all tiles for entries that came from other bundles.
+func (j *judgement) locate() {
+	strangers := make(map[tlog.Hash]bool)
+	for _, u := range j.unequal {
+		for i := range u.got {
+			if _, known := j.places[u.got[i].hash]; !known {
+				strangers[u.got[i].hash] = true
+			}
+		}
+	}
+	for n := int64(0); len(strangers) > 0 && n < tileCount(0, j.l.point.Size); n++ {
+		data := j.l.tiles.read(tileKey{0, n})
+		if data == nil {
+			return // what is missing was found
+		}
+		for i := range len(data) / tlog.HashSize {
+			if h := tlog.Hash(data[i*tlog.HashSize:][:tlog.HashSize]); strangers[h] {
+				delete(strangers, h)
+				j.places[h] = n<<tileHeight + int64(i)
+			}
+		}
+	}
+}
+
 // aligned judges bundles whose entries stand in their order, some of them
-// missing, exchanged or added; false where they do not.
+// missing, exchanged or added; false where they do not. Behind an open end others
+// follow that are not known.
 func (j *judgement) aligned(group []unequal, open bool) bool {
-	next := group[0].n << tileHeight
+	next, last := group[0].n<<tileHeight, group[len(group)-1]
+	end := last.n<<tileHeight + int64(len(last.want)/tlog.HashSize)
 	var gaps []gap
 	var strangers []bundled
 	for _, u := range group {
 		for _, e := range u.got {
 			at, known := j.places[e.hash]
-			if !known {
+			switch {
+			case !known:
 				strangers = append(strangers, e)
 				continue
-			}
-			if at < next {
+			case open && at >= end:
+				continue
+			case at < next || at >= end:
 				return false
 			}
 			gaps = append(gaps, gap{next, at, strangers})
 			next, strangers = at+1, nil
 		}
 	}
-	last := group[len(group)-1]
-	if end := last.n<<tileHeight + int64(len(last.want)/tlog.HashSize); next > end {
-		return false
-	} else if !open { // what comes next is not known otherwise
+	if !open {
 		gaps = append(gaps, gap{next, end, strangers})
 	}
 	for _, g := range gaps {
@@ -171,11 +195,19 @@ func (j *judgement) place(index int64, e *bundled, inside bool) {
 
 // inPlace reports whether an entry stands where it must.
 func (j *judgement) inPlace(index int64) bool {
-	for _, u := range j.unequal {
-		if i := index - u.n<<tileHeight; i >= 0 && i < int64(len(u.got)) && i < tileWidth {
-			at, known := j.places[u.got[i].hash]
-			return known && at == index
-		}
+	n := index >> tileHeight
+	if _, gone := slices.BinarySearch(j.gone, n); gone {
+		return false
 	}
-	return false
+	at, unequal := slices.BinarySearchFunc(j.unequal, n, func(u unequal, n int64) int { return cmp.Compare(u.n, n) })
+	if !unequal {
+		return true
+	}
+	i := index - n<<tileHeight
+	got := j.unequal[at].got
+	if i >= int64(len(got)) {
+		return false
+	}
+	held, known := j.places[got[i].hash]
+	return known && held == index
 }

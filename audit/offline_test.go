@@ -436,3 +436,23 @@ func TestVerifyExportLevels(t *testing.T) {
 	wantFound(t, x.verify(t, &audit.ExportOptions{MaxFindings: 10}),
 		"tile damaged: the entries below tile/1/000 cannot be compared", "tile damaged: tile/1/000 does not hold")
 }
+
+// An entry that was taken out of a long log, with all that follow moved up, is one
+// finding, and does not keep all of the log in memory.
+func TestVerifyExportDeletedEarly(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-5.1")
+	dir, log := small(t, 100*256)
+	for n := range 100 {
+		leaves := log.Leaves[n*256+1 : min((n+1)*256+1, len(log.Leaves))]
+		if n == 0 {
+			leaves = append(append([][]byte{}, log.Leaves[:9]...), log.Leaves[10:257]...)
+		}
+		audit.Replace(t, filepath.Join(dir, "0", "tile", "entries", fmt.Sprintf("%03d", n)), audit.MakeBundle(leaves))
+	}
+	for range 5 {
+		r, err := audit.VerifyExport(t.Context(), dir, nil)
+		must(t, err)
+		wantFound(t, r, "deleted: entry 9 is gone", "deleted: so much is wrong that not all entries were compared")
+	}
+}

@@ -26,12 +26,13 @@ type walk struct {
 	from  int64 // the first bundle
 	to    int64 // behind the last
 	next  atomic.Int64
-	ended atomic.Bool // more of it would tell nothing new
+	limit atomic.Int64 // bundles from here on would tell nothing new
+	ended atomic.Bool  // and none at all would
 
 	mu      sync.Mutex
 	gone    []int64   // bundles without file
-	unequal []unequal // bundles that are not what the tree holds
-	cut     bool      // there were more of them
+	unequal []unequal // the first bundles that are not what the tree holds
+	cut     bool      // there are more of them
 	err     error
 }
 
@@ -57,6 +58,7 @@ func (v *exportVerifier) walk(ctx context.Context, l *link) error {
 	w := &walk{v: v, l: l}
 	w.from, w.to = v.bundles(l)
 	w.next.Store(w.from)
+	w.limit.Store(w.to)
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), int((w.to-w.from)/walkChunk)+1) {
 		workers.Go(func() { w.work(ctx) })
@@ -115,7 +117,7 @@ func (w *walk) work(ctx context.Context) {
 	tiles := w.l.tiles.clone()
 	for {
 		first := w.next.Add(walkChunk) - walkChunk
-		for n := first; n < min(first+walkChunk, w.to); n++ {
+		for n := first; n < min(first+walkChunk, w.limit.Load()); n++ {
 			if w.bundle(tiles, n); tiles.err != nil {
 				w.fail(tiles.err)
 			}
@@ -123,7 +125,7 @@ func (w *walk) work(ctx context.Context) {
 				return
 			}
 		}
-		if first >= w.to {
+		if first >= w.limit.Load() {
 			return
 		}
 	}
@@ -236,14 +238,16 @@ func (w *walk) miss(n int64) {
 	}
 }
 
-// differ keeps a bundle that is not what the tree holds.
+// differ keeps a bundle that is not what the tree holds, unless enough of those
+// before it are kept.
 func (w *walk) differ(n int64, b *bundle, want []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.unequal) >= maxUnequal {
+	at, _ := slices.BinarySearchFunc(w.unequal, n, func(u unequal, n int64) int { return cmp.Compare(u.n, n) })
+	w.unequal = slices.Insert(w.unequal, at, unequal{n: n, want: want, got: b.entries})
+	if len(w.unequal) > maxUnequal {
 		w.cut = true
-		w.ended.Store(true)
-		return
+		w.unequal = slices.Delete(w.unequal, maxUnequal, maxUnequal+1)
+		w.limit.Store(w.unequal[maxUnequal-1].n + 1)
 	}
-	w.unequal = append(w.unequal, unequal{n: n, want: want, got: b.entries})
 }
