@@ -250,6 +250,17 @@ func TestVerifyExportFinds(t *testing.T) {
 		{"opening of another log", func(t *testing.T, x *exported) {
 			audit.Replace(t, x.path("0/opening"), x.logs[1].Opening)
 		}, []string{"foreign log: log 0: its opening does not show"}},
+		{"opened for another tenant", func(t *testing.T, x *exported) {
+			other := *x.logs[0]
+			other.Tenant = uuid.New()
+			x.platform[1].Open(t, &other)()
+			audit.Replace(t, x.path("0/opening"), other.Opening)
+		}, []string{"foreign log: log 0: its opening does not show"}},
+		{"leaf of another log in the tree", func(t *testing.T, x *exported) {
+			x.logs[1].Leaves[5] = x.logs[0].Leaves[5]
+			x.remove(t, "1")
+			x.write(t)
+		}, []string{"foreign log: log 1: entry 5 is no leaf of this log"}},
 		{"log of another tenant", func(t *testing.T, x *exported) {
 			other := audit.NewTestLog(t, 21, uuid.New())
 			other.Fill(t, 5)
@@ -397,6 +408,24 @@ func TestVerifyExportDropped(t *testing.T) {
 	}
 	x.bundle(t, "1/tile/entries/001.p/45", func(l [][]byte) [][]byte { return l[:44] })
 	wantFound(t, x.verify(t, nil), "deleted: log 0: its 700 entries are gone", "tail cut: log 1: the last entries are gone")
+}
+
+// A log says nothing about those that follow it.
+func TestVerifyExportDroppedByEarlier(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-5.1")
+	x := &exported{dir: t.TempDir()}
+	a, b, c := audit.NewTestLog(t, 1, uuid.Nil), audit.NewTestLog(t, 2, uuid.Nil), audit.NewTestLog(t, 3, uuid.Nil)
+	a.Add(t, "audit.drop", b.ID, nil)
+	a.Follow(t, b, audit.CausePeriod, nil)
+	b.Fill(t, 4)
+	b.Follow(t, c, audit.CausePeriod, nil)
+	for i, l := range []*audit.TestLog{a, b, c} {
+		l.Write(t, x.path(fmt.Sprint(i)), true)
+	}
+	wantFound(t, x.verify(t, nil))
+	x.remove(t, "1/tile")
+	wantFound(t, x.verify(t, nil), "deleted: log 1: its 4 entries are gone")
 }
 
 // A range reads no bundle outside of it, and finds what is wrong inside.
