@@ -68,6 +68,9 @@ type ExportedLog struct {
 	Size    int64  `json:"size"`
 	Root    []byte `json:"root"`
 	Dropped bool   `json:"dropped"` // its entries are gone, and a sealed entry says so
+	// Lost is how many entries a restore has lost: a checkpoint that was held outside
+	// covered so many more.
+	Lost int64 `json:"lost"`
 }
 
 // OK reports whether nothing is wrong.
@@ -210,8 +213,11 @@ func (v *exportVerifier) conclude() *ExportReport {
 			Number: l.number, Origin: l.origin(), Key: l.vkey,
 			First: l.base, Size: l.point.Size, Root: l.point.Root[:], Dropped: l.dropped,
 		}
-		if l.succession != nil {
-			e.Cause = l.succession.Cause
+		if s := l.succession; s != nil {
+			e.Cause = s.Cause
+			if s.Held != nil {
+				v.report.Logs[l.at-1].Lost = max(0, s.Held.Size-l.previous.point.Size)
+			}
 		}
 		v.report.Logs = append(v.report.Logs, e)
 	}

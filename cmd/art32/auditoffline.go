@@ -185,6 +185,9 @@ func (r *exportVerdict) print(out *output) {
 		if l.Cause != "" {
 			text += fmt.Sprintf("; it followed because of a %s", l.Cause)
 		}
+		if l.Lost > 0 {
+			text += fmt.Sprintf("; %d entries behind it were lost with a restore", l.Lost)
+		}
 		out.textf("             %s", text)
 	}
 	out.textf("      checked %d entries %s", r.Checked, r.At.Format(time.RFC3339))
