@@ -60,14 +60,14 @@ type ExportReport struct {
 
 // ExportedLog is one of the logs of an export.
 type ExportedLog struct {
-	Number  int64  `json:"number"` // of its folder
-	Origin  string `json:"log"`
+	Number  int64  `json:"number"`          // of its folder
+	Origin  string `json:"log"`             // its name
 	Key     string `json:"key"`             // its public key, for [VerifyProof]
 	Cause   Cause  `json:"cause,omitempty"` // why it followed the one before; "" for the first
 	First   int64  `json:"first"`           // the number of its first entry over all logs
-	Size    int64  `json:"size"`
-	Root    []byte `json:"root"`
-	Dropped bool   `json:"dropped"` // its entries are gone, and a sealed entry says so
+	Size    int64  `json:"size"`            // entries in the tree
+	Root    []byte `json:"root"`            // the root hash that they must yield
+	Dropped bool   `json:"dropped"`         // its entries are gone, and a sealed entry says so
 	// Lost is how many entries a restore has lost: a checkpoint that was held outside
 	// covered so many more.
 	Lost int64 `json:"lost"`

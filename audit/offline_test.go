@@ -417,6 +417,18 @@ func TestVerifyExportDropped(t *testing.T) {
 	wantFound(t, x.verify(t, nil), "deleted: log 0: its 700 entries are gone", "tail cut: log 1: the last entries are gone")
 }
 
+// Entries that were copied from elsewhere in the log are known again.
+func TestVerifyExportCopied(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-5.1")
+	x := makeExported(t)
+	audit.Replace(t, x.path("1/tile/entries/001.p/44"), audit.MakeBundle(x.logs[1].Leaves[100:144]))
+	r := x.verify(t, nil)
+	if len(r.Findings) != 44 || r.More != 0 || r.Findings[3].Text != "a copy of entry 103 stands in the place of entry 259" {
+		t.Errorf("got %+v", r.Findings)
+	}
+}
+
 // A log says nothing about those that follow it.
 func TestVerifyExportDroppedByEarlier(t *testing.T) {
 	t.Parallel()
