@@ -6,8 +6,10 @@
 // event into the transaction of the change that it describes. A [Sealer] later
 // gives the events their places in a Merkle tree per tenant and signs its head.
 // The platform has such a log too, which names those of the tenants.
-// [Verify] checks all of it without any secret. [Export] writes a log in the
-// form of c2sp.org/tlog-tiles, for verifiers that others wrote.
+// [Verify] checks all of it without any secret. [Export] writes the logs of a
+// tenant in the form of c2sp.org/tlog-tiles, for verifiers that others wrote and
+// for [VerifyExport], which needs no database. [Prove] and [VerifyProof] show one
+// entry to somebody else.
 //
 // Make the log with [New], hand it to the Open function of an engine, and run
 // one sealer per process:

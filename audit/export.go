@@ -1,56 +1,124 @@
 package audit
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/art32/art32/tenancy"
 )
 
-// Names of files in an export.
+// Names of files and folders in an export.
 const (
 	fileCheckpoint = "checkpoint"
 	fileKey        = "log.vkey"
+	fileSuccession = "succession"
+	fileOpening    = "opening"
+	fileBegin      = "begin"
+	dirTiles       = "tile"
+	dirPlatform    = "platform"
 )
 
 // exportTiles is how many tiles of entries are read at once.
 const exportTiles = 4
 
-// Export writes the log of a tenant, or with the zero ID the platform's, into
-// the folder dir in the form of c2sp.org/tlog-tiles: checkpoint, tile/… and the
-// public key as log.vkey. Anybody can verify it with public tools and without
-// the database. It holds no payload.
+// Export writes the logs of a tenant, or with the zero ID the platform's, into
+// the folder dir: one folder for each, named by its number, in the form of
+// c2sp.org/tlog-tiles, with what shows whose log it is. docs/formats/audit-log.md
+// lists the files. [VerifyExport] checks them without the database, and public
+// tools check each folder by itself. They hold no payload.
 //
 // A new folder appears when it is complete. An existing one is brought up to
-// date: each file is replaced as a whole, and the checkpoint last, so that the
-// old one holds until then. It returns [ErrNoLog] when nothing was sealed yet,
-// [ErrOtherLog] when dir holds another or a longer log, and [ErrDamaged] when
-// the stored log contradicts itself; nothing is written in the first two cases.
+// date: each file is replaced as a whole, and the checkpoint of a log last, so
+// that the old one holds until then. What a log that was dropped has left there
+// stays. It returns [ErrNoLog] when nothing was sealed yet, [ErrOtherLog] when dir
+// holds other logs or longer ones, and [ErrDamaged] when what is stored
+// contradicts itself; nothing is written in the first two cases.
 func Export(ctx context.Context, db *tenancy.DB, tenant tenancy.ID, dir string) error {
-	x := exporter{db: db, tenant: tenant.UUID(), dir: dir}
+	x := &export{db: db, tenant: tenant.UUID()}
 	if err := x.open(ctx); err != nil {
 		return err
 	}
-	if err := x.held(); err != nil {
+	if err := x.held(dir); err != nil {
 		return err
 	}
 	_, err := os.Stat(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return x.write(ctx)
+		return x.write(ctx, dir)
 	}
-	return x.writeNew(ctx)
+	return writeNew(dir, func(tmp string) error { return x.write(ctx, tmp) })
 }
 
+// export is what belongs into a folder.
+type export struct {
+	db       *tenancy.DB
+	tenant   uuid.UUID
+	logs     []*exporter
+	platform []*exporter // without entries; empty in the export of the platform
+}
+
+// open fixes up to where each log is exported.
+func (x *export) open(ctx context.Context) error {
+	var err error
+	if x.logs, err = openExporters(ctx, x.db, x.tenant); err != nil {
+		return err
+	}
+	if len(x.logs) == 0 {
+		return ErrNoLog
+	}
+	if x.tenant != uuid.Nil { // after the logs, so that it knows where each was opened
+		x.platform, err = openExporters(ctx, x.db, uuid.Nil)
+	}
+	return err
+}
+
+// held refuses a folder that holds other logs, or more of these.
+func (x *export) held(dir string) error {
+	known := map[string]bool{dirPlatform: x.tenant != uuid.Nil}
+	for _, l := range x.logs {
+		known[l.name()] = true
+		if err := l.held(filepath.Join(dir, l.name())); err != nil {
+			return err
+		}
+	}
+	return refuseOthers(dir, known)
+}
+
+// write writes the platform's logs first: the openings refer to them.
+func (x *export) write(ctx context.Context, dir string) error {
+	for _, l := range x.platform {
+		if err := l.into(filepath.Join(dir, dirPlatform, l.name()), func() error { return l.writeKey(ctx) }); err != nil {
+			return err
+		}
+	}
+	for _, l := range x.logs {
+		if err := l.into(filepath.Join(dir, l.name()), func() error { return l.writeLog(ctx) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// into has a log written into the folder dir.
+func (x *exporter) into(dir string, write func() error) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return writeNew(dir, func(tmp string) error {
+			x.dir = tmp
+			return write()
+		})
+	}
+	x.dir = dir
+	return write()
+}
+
+// exporter writes one log into a folder of its own.
 type exporter struct {
 	db     *tenancy.DB
 	tenant uuid.UUID
@@ -58,31 +126,45 @@ type exporter struct {
 	head   *head
 	point  Checkpoint
 	note   []byte
+	// dropped says that its entries are gone, or about to go.
+	dropped bool
 }
 
-func (x *exporter) open(ctx context.Context) error {
-	h, err := readHead(ctx, x.db, x.tenant)
+// openExporters reads the logs of a tenant with their checkpoints, the oldest
+// first.
+func openExporters(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) ([]*exporter, error) {
+	logs, err := readLogs(ctx, db, tenant)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if h == nil {
-		return ErrNoLog
+	drops, err := readDrops(ctx, db, tenant, logs)
+	if err != nil {
+		return nil, err
 	}
-	if h.newest.size < 0 {
-		return fmt.Errorf("audit: export: no checkpoint: %w", ErrDamaged)
+	all := make([]*exporter, len(logs))
+	for i, h := range logs {
+		x := &exporter{db: db, tenant: tenant, head: h, note: []byte(h.newest.note), dropped: h.dropped || drops.covers(h)}
+		if h.newest.size < 0 {
+			return nil, fmt.Errorf("audit: export: no checkpoint: %w", ErrDamaged)
+		}
+		if x.point, err = ParseCheckpoint(x.note, h.vkey); err != nil {
+			return nil, fmt.Errorf("audit: export: %w: %w", ErrDamaged, err)
+		}
+		all[i] = x
 	}
-	x.head, x.note = h, []byte(h.newest.note)
-	if x.point, err = ParseCheckpoint(x.note, h.vkey); err != nil {
-		return fmt.Errorf("audit: export: %w: %w", ErrDamaged, err)
-	}
-	return nil
+	return all, nil
 }
+
+// name is that of the log's folder.
+func (x *exporter) name() string { return strconv.FormatInt(x.head.shard, 10) }
 
 // held refuses a folder that holds another log, or more of this one.
-func (x *exporter) held() error {
-	note, err := os.ReadFile(filepath.Join(x.dir, fileCheckpoint))
+func (x *exporter) held(dir string) error {
+	note, err := os.ReadFile(filepath.Join(dir, fileCheckpoint))
 	if errors.Is(err, fs.ErrNotExist) {
-		return x.empty()
+		return refuseOthers(dir, map[string]bool{
+			dirTiles: true, fileKey: true, fileSuccession: true, fileOpening: true, fileBegin: true,
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("audit: export: %w", err)
@@ -94,15 +176,15 @@ func (x *exporter) held() error {
 	return nil
 }
 
-// empty refuses a folder that holds something else: it is not ours to fill.
-// What an interrupted export left behind is ours.
-func (x *exporter) empty() error {
-	files, err := os.ReadDir(x.dir)
+// refuseOthers refuses a folder that holds something else: it is not ours to
+// fill. What an interrupted export left behind is ours.
+func refuseOthers(dir string, known map[string]bool) error {
+	files, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("audit: export: %w", err)
 	}
 	for _, f := range files {
-		if f.Name() != "tile" && f.Name() != fileKey && !strings.HasPrefix(f.Name(), ".art32-") {
+		if !known[f.Name()] && !strings.HasPrefix(f.Name(), ".art32-") {
 			return ErrOtherLog
 		}
 	}
@@ -110,8 +192,7 @@ func (x *exporter) empty() error {
 }
 
 // writeNew fills a folder beside dir and gives it its name at the end.
-func (x *exporter) writeNew(ctx context.Context) error {
-	dir := x.dir
+func writeNew(dir string, fill func(tmp string) error) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // an export is public
 		return fmt.Errorf("audit: export: %w", err)
 	}
@@ -119,134 +200,11 @@ func (x *exporter) writeNew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("audit: export: %w", err)
 	}
-	x.dir = tmp
-	if err := x.write(ctx); err != nil {
+	if err := fill(tmp); err != nil {
 		return errors.Join(err, os.RemoveAll(tmp))
 	}
 	if err := errors.Join(os.Chmod(tmp, 0o755), os.Rename(tmp, dir)); err != nil { //nolint:gosec // an export is public
 		return errors.Join(fmt.Errorf("audit: export: %w", err), os.RemoveAll(tmp))
 	}
 	return nil
-}
-
-func (x *exporter) write(ctx context.Context) error {
-	if err := x.file(fileKey, []byte(x.head.vkey+"\n")); err != nil {
-		return err
-	}
-	for first := int64(0); first < tileCount(0, x.point.Size); first += exportTiles {
-		if err := x.writeEntries(ctx, first, min(first+exportTiles, tileCount(0, x.point.Size))); err != nil {
-			return err
-		}
-	}
-	upper, err := readUpper(ctx, x.db, x.tenant, x.head.id, x.point.Size)
-	if err != nil {
-		return err
-	}
-	for level := 1; level <= topLevel(x.point.Size); level++ {
-		for n := range tileCount(level, x.point.Size) {
-			if _, err := x.writeTile(tileKey{level, n}, upper); err != nil {
-				return err
-			}
-		}
-	}
-	return x.file(fileCheckpoint, x.note)
-}
-
-// writeEntries writes tiles of level 0 and their bundles of entries.
-func (x *exporter) writeEntries(ctx context.Context, first, last int64) error {
-	tiles, err := readTiles(ctx, x.db, x.tenant, x.head.id, 0, first, last)
-	if err != nil {
-		return err
-	}
-	end := min(last<<tileHeight, x.point.Size)
-	rows, err := readLeaves(ctx, x.db, x.tenant, x.head, first<<tileHeight, end)
-	if err != nil {
-		return err
-	}
-	for n := first; n < last; n++ {
-		hashes, err := x.writeTile(tileKey{0, n}, tiles)
-		if err != nil {
-			return err
-		}
-		if rows, err = x.writeBundle(n, hashes, rows); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeBundle writes the entries of one tile: each after its length as two
-// bytes. It returns the rows behind them.
-func (x *exporter) writeBundle(n int64, hashes []byte, rows []*row) ([]*row, error) {
-	var bundle, leaf []byte
-	width := len(hashes) / tlog.HashSize
-	for i := range width {
-		index := n<<tileHeight + int64(i)
-		if len(rows) == 0 || rows[0].at != index {
-			return nil, damaged(index)
-		}
-		var err error
-		leaf, err = rows[0].leaf.AppendBinary(leaf[:0])
-		if err != nil || rows[0].odd {
-			return nil, damaged(index)
-		}
-		if h := tlog.RecordHash(leaf); !bytes.Equal(h[:], hashes[i*tlog.HashSize:][:tlog.HashSize]) {
-			return nil, damaged(index)
-		}
-		bundle = binary.BigEndian.AppendUint16(bundle, uint16(len(leaf)))
-		bundle = append(bundle, leaf...)
-		rows = rows[1:]
-	}
-	t := tlog.Tile{H: tileHeight, L: -1, N: n, W: width}
-	return rows, x.file(exportPath(t), bundle)
-}
-
-func damaged(index int64) error {
-	return fmt.Errorf("audit: export: entry %d does not match the tree: %w", index, ErrDamaged)
-}
-
-// writeTile writes a tile as wide as the checkpoint says, and returns it.
-func (x *exporter) writeTile(k tileKey, tiles map[tileKey][]byte) ([]byte, error) {
-	width := k.widthAt(x.point.Size)
-	data := tiles[k]
-	if int64(len(data)) < width*tlog.HashSize {
-		return nil, fmt.Errorf("audit: export: %s is cut: %w", k.path(), ErrDamaged)
-	}
-	data = data[:width*tlog.HashSize]
-	return data, x.file(exportPath(tlog.Tile{H: tileHeight, L: k.level, N: k.n, W: int(width)}), data)
-}
-
-// file replaces a file as a whole.
-func (x *exporter) file(name string, data []byte) error {
-	path := filepath.Join(x.dir, filepath.FromSlash(name))
-	if held, err := os.ReadFile(path); err == nil && bytes.Equal(held, data) {
-		return nil
-	}
-	if err := writeFile(path, data); err != nil {
-		return fmt.Errorf("audit: export: %w", err)
-	}
-	return nil
-}
-
-func writeFile(path string, data []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // an export is public
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".art32-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close(), os.Chmod(f.Name(), 0o644)); err != nil { //nolint:gosec // an export is public
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

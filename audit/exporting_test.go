@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/art32/art32/audit"
+	"github.com/art32/art32/tenancy"
 )
 
 // An export verifies with nothing but its own files.
@@ -23,7 +24,7 @@ func TestExportStandsAlone(t *testing.T) {
 			checkExport(t, dir)
 		}
 		must(t, audit.Export(t.Context(), w.db, w.a, dir)) // nothing new
-		must(t, os.WriteFile(filepath.Join(dir, "tile", "0", "000"), []byte("damaged"), 0o600))
+		must(t, os.WriteFile(filepath.Join(dir, "0", "tile", "0", "000"), []byte("damaged"), 0o600))
 		must(t, audit.Export(t.Context(), w.db, w.a, dir))
 		checkExport(t, dir)
 		wantErr(t, audit.Export(t.Context(), w.db, w.b, dir), audit.ErrNoLog)
@@ -33,7 +34,7 @@ func TestExportStandsAlone(t *testing.T) {
 func checkExport(t *testing.T, dir string) {
 	t.Helper()
 	file := func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		b, err := os.ReadFile(filepath.Join(dir, "0", filepath.FromSlash(name)))
 		must(t, err)
 		return b
 	}
@@ -84,6 +85,87 @@ func TestExportRefuses(t *testing.T) {
 		wantErr(t, audit.Export(t.Context(), w.db, w.a, fresh), audit.ErrDamaged)
 		if left, err := os.ReadDir(filepath.Dir(fresh)); err != nil || len(left) != 0 {
 			t.Errorf("left behind: %v %v", left, err)
+		}
+	})
+}
+
+// Every log of a tenant is exported, with what ties it to the platform's key, on
+// top of what an earlier export holds.
+func TestExportOfLogs(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		dir := filepath.Join(t.TempDir(), "export")
+		export := func(want ...string) *audit.ExportReport {
+			t.Helper()
+			must(t, audit.Export(t.Context(), w.db, w.a, dir))
+			r, err := audit.VerifyExport(t.Context(), dir, &audit.ExportOptions{
+				Tenant: w.a, PlatformKey: w.platformKey(t, nil), Checkpoints: [][]byte{w.checkpoint(t)},
+			})
+			must(t, err)
+			wantFound(t, r, want...)
+			return r
+		}
+		w.sealed(t, 300)
+		early := w.platformKey(t, nil)
+		held := w.checkpoint(t)
+		export()
+		w.renew(t, tenancy.ID{}, rotation)
+		w.renew(t, w.a, rotation)
+		w.sealed(t, 20)
+		r := export()
+		db := w.wantOK(t, nil)
+		if len(r.Logs) != 2 || r.Logs[1].Origin != db.Origin || string(r.Logs[1].Root) != string(db.Root) || r.Logs[1].First != 300 ||
+			r.Checked != 300+db.Size || r.PlatformKey != db.PlatformKey || r.PlatformKey == early {
+			t.Errorf("got %+v, of the database %+v", r, db)
+		}
+		r, err := audit.VerifyExport(t.Context(), dir, &audit.ExportOptions{PlatformKey: early, Checkpoints: [][]byte{held}})
+		must(t, err)
+		wantFound(t, r)
+		platform := filepath.Join(t.TempDir(), "platform")
+		must(t, audit.Export(t.Context(), w.db, tenancy.ID{}, platform))
+		r, err = audit.VerifyExport(t.Context(), platform, &audit.ExportOptions{PlatformKey: early})
+		must(t, err)
+		wantFound(t, r)
+		if !r.Tenant.IsZero() || len(r.Logs) != 2 || r.PlatformKey != db.PlatformKey {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// Of a log that was dropped an export holds what ties the others to it.
+func TestExportOfDroppedLog(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.aged(t, 20)
+		before, dir := filepath.Join(t.TempDir(), "before"), filepath.Join(t.TempDir(), "after")
+		must(t, audit.Export(t.Context(), w.db, w.a, before))
+		func() {
+			defer func() { _ = recover() }()
+			r := w.retention(t, nil)
+			r.OnStep(func(name string) {
+				if name == "page" { // the entries are gone, the log's row does not say so yet
+					panic(name)
+				}
+			})
+			_, err := r.RunDue(t.Context())
+			t.Errorf("did not stop: %v", err)
+		}()
+		must(t, audit.Export(t.Context(), w.db, w.a, dir))
+		_, err := w.retention(t, nil).RunDue(t.Context())
+		must(t, err)
+		w.seal(t)
+		must(t, audit.Export(t.Context(), w.db, w.a, before))
+		must(t, audit.Export(t.Context(), w.db, w.a, dir))
+		for path, dropped := range map[string]bool{before: false, dir: true} {
+			r, err := audit.VerifyExport(t.Context(), path, &audit.ExportOptions{PlatformKey: w.platformKey(t, nil)})
+			must(t, err)
+			wantFound(t, r)
+			if len(r.Logs) < 2 || r.Logs[0].Dropped != dropped {
+				t.Errorf("%s: got %+v", path, r)
+			}
+		}
+		files, err := os.ReadDir(filepath.Join(dir, "0"))
+		must(t, err)
+		if len(files) != 2 {
+			t.Errorf("got %v", files)
 		}
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/tenancy"
@@ -16,17 +18,19 @@ import (
 func auditExportVerb() verb {
 	return verb{
 		name:  "audit export",
-		brief: "write the audit logs as folders that public tools verify (c2sp.org/tlog-tiles)",
+		brief: "write the audit logs as folders that anybody can verify without this database",
 		login: "the library login (--dsn), or read access to the directory (--data). No key and no secret",
-		more: `Each log gets a folder below OUT, named platform or after the tenant's id, with
-checkpoint, tile/… and the public key as log.vkey, whose name is the origin. It
-holds no payload. An export that is there is brought up to date. Nothing checks
-the entries against what they describe: that does audit verify.`,
+		more: `The platform and each tenant get a folder below OUT, named platform or after the
+tenant's id; in it each of its logs has one, named by its number, in the form of
+c2sp.org/tlog-tiles, which public tools verify. A tenant's folder is complete by
+itself: hand it over as a whole. It holds no payload. What is there already is
+brought up to date. Whoever gets it checks it with audit verify --export. Nothing
+checks the entries against what they describe: that does audit verify.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			x := &exportation{}
 			x.flags(fs, "library", envLibrary)
-			fs.StringVar(&x.out, "out", "", "the `DIR` that gets a folder per log")
-			fs.StringVar(&x.tenant, "tenant", "", "export one log only: the `ID` of a tenant, or the word platform")
+			fs.StringVar(&x.out, "out", "", "the `DIR` that gets a folder for the platform and each tenant")
+			fs.StringVar(&x.tenant, "tenant", "", "export the logs of one only: the `ID` of a tenant, or the word platform")
 			return x.run
 		},
 	}
@@ -42,13 +46,14 @@ type exportation struct {
 	db     *tenancy.DB
 }
 
-// exported is what became of one log.
+// exported is what became of the logs of the platform or of a tenant.
 type exported struct {
-	Tenant string   `json:"tenant"` // "platform" or the tenant's id
-	Folder string   `json:"folder"` // "": nothing was sealed yet
-	Origin string   `json:"log"`
-	Size   int64    `json:"size"`
-	Wrong  []string `json:"wrong"`
+	Tenant  string   `json:"tenant"` // "platform" or the tenant's id
+	Folder  string   `json:"folder"` // "": nothing was sealed yet
+	Origin  string   `json:"log"`    // the newest
+	Size    int64    `json:"size"`   // of the newest
+	Earlier int      `json:"earlier_logs"`
+	Wrong   []string `json:"wrong"`
 }
 
 func (x *exportation) run(ctx context.Context, out *output) (err error) {
@@ -132,21 +137,62 @@ func (x *exportation) write(ctx context.Context, tenant tenancy.ID, dir string) 
 
 // head reads back what was written.
 func (e *exported) head(dir string) error {
-	note, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	logs, err := exportedLogs(dir)
 	if err != nil {
 		return err
 	}
-	key, err := os.ReadFile(filepath.Join(dir, "log.vkey"))
+	newest := logs[len(logs)-1]
+	c, err := audit.ParseCheckpoint(newest.checkpoint, newest.key)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", newest.dir, err)
 	}
-	c, err := audit.ParseCheckpoint(note, string(bytes.TrimSpace(key)))
-	if err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
-	}
-	e.Folder, e.Origin, e.Size = dir, c.Origin, c.Size
+	e.Folder, e.Origin, e.Size, e.Earlier = dir, c.Origin, c.Size, len(logs)-1
 	return nil
 }
+
+// exportedLog is one log of an export, as far as it can be read without checking it.
+type exportedLog struct {
+	dir        string
+	checkpoint []byte
+	key        string
+}
+
+// exportedLogs lists the logs of an export, the oldest first. There is at least one.
+func exportedLogs(dir string) ([]exportedLog, error) {
+	numbers := exportedNumbers(dir)
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("%s: %w", dir, audit.ErrNoExport)
+	}
+	slices.Sort(numbers)
+	logs := make([]exportedLog, len(numbers))
+	for i, n := range numbers {
+		l := exportedLog{dir: filepath.Join(dir, strconv.Itoa(n))}
+		key, err := os.ReadFile(filepath.Join(l.dir, "log.vkey"))
+		if err != nil {
+			return nil, err
+		}
+		if l.checkpoint, err = os.ReadFile(filepath.Join(l.dir, "checkpoint")); err != nil {
+			return nil, err
+		}
+		l.key = string(bytes.TrimSpace(key))
+		logs[i] = l
+	}
+	return logs, nil
+}
+
+// exportedNumbers lists the folders that are named by the number of a log.
+func exportedNumbers(dir string) (numbers []int) {
+	entries, _ := os.ReadDir(dir) // what cannot be read is no export
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && n >= 0 && strconv.Itoa(n) == e.Name() {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers
+}
+
+// isExport reports whether a folder is the export of the platform or of a tenant.
+func isExport(dir string) bool { return len(exportedNumbers(dir)) > 0 }
 
 func (e *exported) print(out *output) {
 	switch {
@@ -163,5 +209,8 @@ func (e *exported) print(out *output) {
 	}
 	if e.Folder != "" {
 		out.textf("      %d entries of %s in %s", e.Size, e.Origin, e.Folder)
+	}
+	if e.Earlier > 0 {
+		out.textf("      and %d logs before it", e.Earlier)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -21,7 +20,7 @@ func auditVerifyVerb() verb {
 	return verb{
 		name:  "audit verify",
 		brief: "check that no entry of the audit logs was changed, deleted, inserted or moved",
-		login: "the library login (--dsn), or read access to the directory (--data). No key and no secret",
+		login: "the library login (--dsn), or read access to the directory (--data), or an export (--export). No key and no secret",
 		more: `It changes nothing. It prints each log with its size, root and findings, and
 exits with 1 when there is any. Entries that wait for the sealer count as a
 finding unless --pending accepts them; with --pending and without --key an
@@ -29,15 +28,23 @@ erasure that waits is taken at its word. What the database alone cannot show:
 another installation in place of this one shows against the platform's key, which
 is printed, and which must be held elsewhere: --vkey. That everything was
 rewritten, an end cut off or an old backup restored shows against an export that
-was held elsewhere: --held.`,
+was held elsewhere: --held.
+
+Without a database it checks an export, --export, of one tenant or of all, or a
+single entry, --proof: so a customer or an auditor can who has nothing else. What
+was held from an earlier export is passed with --vkey and --checkpoint: the log must
+have grown from there.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {
 			v := &verification{}
 			v.flags(fs, "library", envLibrary)
 			fs.StringVar(&v.tenant, "tenant", "", "check one log only: the `ID` of a tenant, or the word platform")
 			fs.DurationVar(&v.pending, "pending", 0, "accept entries that wait for the sealer for less than this `DURATION`, such as 1m;\ndefault: none")
 			fs.StringVar(&v.key, "key", "", "the root key `FILE`, to check in addition who wrote the entries that wait; default: not checked")
-			fs.StringVar(&v.vkey, "vkey", "", "the public `KEY` of the platform's log as it is held elsewhere;\ndefault: that of the platform in --held, else the one in the database")
+			fs.StringVar(&v.vkey, "vkey", "", "the public `KEY` of the platform's log as it is held elsewhere, with --proof that of the entry's log;\ndefault: that of the platform in --held, else the one in the database or the export")
 			fs.StringVar(&v.held, "held", "", "the `DIR` of an earlier audit export: each log must have grown from it, under the same key")
+			fs.StringVar(&v.export, "export", "", "check the audit export in this `DIR` in place of a database")
+			fs.Var(&v.checkpoints, "checkpoint", "with --export: a `FILE` that holds a checkpoint of an earlier export; may be repeated")
+			fs.StringVar(&v.proof, "proof", "", "check the proof of an entry in this `FILE` in place of a database")
 			return v.run
 		},
 	}
@@ -52,9 +59,13 @@ type verification struct {
 	key     string
 	vkey    string
 	held    string
+	export  string
+	proof   string
 	source  source
 	db      *tenancy.DB
 	log     *audit.Log // nil without --key
+
+	checkpoints values
 }
 
 // verdict is what became of one log.
@@ -67,6 +78,9 @@ type verdict struct {
 }
 
 func (v *verification) run(ctx context.Context, out *output) (err error) {
+	if v.export != "" || v.proof != "" || len(v.checkpoints) > 0 {
+		return v.offline(ctx, out)
+	}
 	if err := v.resolve(); err != nil {
 		return err
 	}
@@ -142,14 +156,15 @@ func (v *verification) heldKey() error {
 	if v.vkey != "" || v.held == "" {
 		return nil
 	}
-	key, err := os.ReadFile(filepath.Join(v.held, platformName, "log.vkey"))
-	if errors.Is(err, os.ErrNotExist) {
+	dir := filepath.Join(v.held, platformName)
+	if !isExport(dir) {
 		return nil
 	}
+	logs, err := exportedLogs(dir)
 	if err != nil {
 		return fmt.Errorf("--held: %w", err)
 	}
-	v.vkey = string(bytes.TrimSpace(key))
+	v.vkey = logs[len(logs)-1].key
 	return nil
 }
 
@@ -227,18 +242,17 @@ func (v *verification) options(s subject) (*audit.VerifyOptions, error) {
 		return o, nil
 	}
 	dir := filepath.Join(v.held, s.name())
-	checkpoint, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
-	if errors.Is(err, os.ErrNotExist) && !exists(dir) {
+	if !exists(dir) {
 		return o, nil // the log is younger than the export
 	}
+	logs, err := exportedLogs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("--held: %w", err)
 	}
-	key, err := os.ReadFile(filepath.Join(dir, "log.vkey"))
-	if err != nil {
-		return nil, fmt.Errorf("--held: %w", err)
+	for _, l := range logs {
+		o.Checkpoints = append(o.Checkpoints, l.checkpoint)
 	}
-	o.Checkpoints, o.Key = [][]byte{checkpoint}, string(bytes.TrimSpace(key))
+	o.Key = logs[len(logs)-1].key
 	return o, nil
 }
 
@@ -255,7 +269,7 @@ func (v *verification) heldLogs(all []subject) ([]subject, []string, error) {
 	var lost []string
 	logs := 0
 	for _, e := range entries {
-		if !exists(filepath.Join(v.held, e.Name(), "checkpoint")) {
+		if !isExport(filepath.Join(v.held, e.Name())) {
 			continue
 		}
 		logs++
@@ -264,7 +278,7 @@ func (v *verification) heldLogs(all []subject) ([]subject, []string, error) {
 		}
 	}
 	if logs == 0 {
-		return nil, nil, usagef("--held: %s is no export: it holds no folder with a checkpoint", v.held)
+		return nil, nil, usagef("--held: %s is no export: it holds no folder of the platform or of a tenant with logs", v.held)
 	}
 	return all, lost, nil
 }
