@@ -75,7 +75,8 @@ func (x *exporter) open(ctx context.Context) error {
 	if x.point, err = ParseCheckpoint(x.note, h.vkey); err != nil {
 		return fmt.Errorf("audit: export: %w: %w", ErrDamaged, err)
 	}
-	return nil
+	x.note, err = cosigned(ctx, x.db, x.tenant, h.id, h.newest)
+	return err
 }
 
 // held refuses a folder that holds another log, or more of this one.

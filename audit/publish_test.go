@@ -1,0 +1,268 @@
+package audit_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/art32/art32/audit"
+	"github.com/art32/art32/audit/dirplace"
+	"github.com/art32/art32/tenancy"
+)
+
+// folder is a place outside, in a directory of the test.
+func folder(t *testing.T) (*dirplace.Place, string) {
+	t.Helper()
+	dir := t.TempDir()
+	p, err := dirplace.Open("vault", dir)
+	must(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	return p, dir
+}
+
+// publish is what a publisher does that has just started.
+func (w *world) publish(t *testing.T, places ...audit.Place) *audit.Publication {
+	t.Helper()
+	r, err := w.publisher(t, places...).PublishDue(t.Context())
+	must(t, err)
+	return r
+}
+
+func (w *world) publisher(t *testing.T, places ...audit.Place) *audit.Publisher {
+	t.Helper()
+	p, err := audit.NewPublisher(w.db, places, w.publishing())
+	must(t, err)
+	return p
+}
+
+func (w *world) publishing() *audit.PublisherOptions {
+	return &audit.PublisherOptions{Logger: slog.New(slog.NewTextHandler(w.logged, nil))}
+}
+
+// running starts run, and returns what ends it and waits for that.
+func running(t *testing.T, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	return func() {
+		cancel()
+		wantErr(t, <-done, context.Canceled)
+	}
+}
+
+func (w *world) wantDisagreement(t *testing.T, p *audit.Publication, looks audit.Divergence, held, ours int64) {
+	t.Helper()
+	origin := w.verify(t, nil).Origin
+	for _, d := range p.Disagreements {
+		if d.Origin != origin {
+			continue
+		}
+		if d.Place != "vault" || d.Looks != looks || d.Held != held || d.Ours != ours {
+			t.Errorf("got %+v", d)
+		}
+		return
+	}
+	t.Errorf("it agrees: %+v", p)
+}
+
+// Each log's head lies outside, once, in the form in which it was signed.
+func TestPublish(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, dir := folder(t)
+		w.sealed(t, 3)
+		p := w.publisher(t, place)
+		for i, want := range []int{2, 0} { // the platform's and that of tenant a
+			r, err := p.PublishDue(t.Context())
+			must(t, err)
+			if r.Heads != want || len(r.Disagreements) != 0 {
+				t.Errorf("round %d: %+v", i, r)
+			}
+		}
+		w.sealed(t, 300)
+		if r := w.publish(t, place); r.Heads != 1 || len(r.Disagreements) != 0 {
+			t.Errorf("another publisher: %+v", r)
+		}
+		origin := w.verify(t, nil).Origin
+		held, err := os.ReadFile(filepath.Join(dir, origin, fmt.Sprintf("%020d", 303)))
+		must(t, err)
+		if string(held) != string(w.checkpoint(t)) {
+			t.Errorf("held: %s", held)
+		}
+		w.wantOK(t, &audit.VerifyOptions{Checkpoints: [][]byte{held}})
+		if files, err := os.ReadDir(filepath.Join(dir, origin)); err != nil || len(files) != 2 {
+			t.Errorf("%v, %v", files, err)
+		}
+	})
+}
+
+// A log that was set back, and one that went on from there, is found; the place
+// keeps what it holds, and the alarm is given once.
+func TestPublishFindsRollback(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, _ := folder(t)
+		w.sealed(t, 3)
+		back := w.snapshot(t)
+		w.sealed(t, 4)
+		w.publish(t, place)
+		origin := w.verify(t, nil).Origin
+		back()
+		p := w.publisher(t, place)
+		for range 2 {
+			r, err := p.PublishDue(t.Context())
+			must(t, err)
+			w.wantDisagreement(t, r, audit.RolledBack, 7, 3)
+		}
+		if n := strings.Count(w.logged.String(), "did not grow from what is held outside"); n == 0 || strings.Count(w.logged.String(), "log="+origin) != 1 {
+			t.Errorf("alarms:\n%s", w.logged)
+		}
+		w.customers(t, 4)
+		w.seal(t)
+		w.wantDisagreement(t, w.publish(t, place), audit.Forked, 7, 7)
+		w.customers(t, 300)
+		w.seal(t)
+		w.wantDisagreement(t, w.publish(t, place), audit.Forked, 7, 307)
+		held, err := place.Held(t.Context(), origin)
+		must(t, err)
+		if !strings.HasPrefix(string(held), origin+"\n7\n") {
+			t.Errorf("the place holds %s", held)
+		}
+		if strings.Contains(w.logged.String(), "gruenwald") {
+			t.Error("personal data in the log")
+		}
+	})
+}
+
+// What lies in a place and is not signed by the log's key is an alarm, and is not
+// covered up by a newer head.
+func TestPublishFindsUnsigned(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, dir := folder(t)
+		w.sealed(t, 3)
+		w.publish(t, place)
+		origin := w.verify(t, nil).Origin
+		name := filepath.Join(dir, origin, fmt.Sprintf("%020d", 3))
+		note, err := os.ReadFile(name)
+		must(t, err)
+		must(t, os.WriteFile(name, []byte(strings.Replace(string(note), "\n3\n", "\n2\n", 1)), 0o600))
+		w.sealed(t, 1)
+		w.wantDisagreement(t, w.publish(t, place), audit.Unsigned, -1, 4)
+	})
+}
+
+// A checkpoint in the database that the log's key did not sign leaves no house.
+func TestPublishOnlySigned(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, _ := folder(t)
+		w.sealed(t, 3)
+		origin := w.verify(t, nil).Origin
+		w.raw(t, `UPDATE art32.checkpoints SET note = replace(note, 'audit/', 'audit/0') WHERE tenant_id = TENANT`)
+		r, err := w.publisher(t, place).PublishDue(t.Context())
+		wantErr(t, err, audit.ErrCheckpoint)
+		if held, herr := place.Held(t.Context(), origin); r.Heads != 1 || held != nil || herr != nil { // the platform's
+			t.Errorf("%+v, held %s, %v", r, held, herr)
+		}
+	})
+}
+
+// A restore that the log's own key has declared explains what was lost; any other
+// note does not.
+func TestPublishAfterDeclaredRestore(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, _ := folder(t)
+		w.sealed(t, 3)
+		back := w.snapshot(t)
+		w.sealed(t, 4)
+		lost, err := audit.ParseCheckpoint(w.checkpoint(t), w.verify(t, nil).Key)
+		must(t, err)
+		w.publish(t, place)
+		back()
+		here := w.verify(t, nil)
+		now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+		text := func(cause string, size int64) string {
+			return fmt.Sprintf("art32/audit/succession/v1\n%s\n%d %s\n%s\n%s\n%s\n%d %s\n", here.Origin, here.Size,
+				base64.StdEncoding.EncodeToString(here.Root), here.Key, cause, now, size, base64.StdEncoding.EncodeToString(lost.Root[:]))
+		}
+		signer := w.signer(t, 0)
+		other := w.signer(t, 1)
+		for name, c := range map[string]struct {
+			text string
+			by   note.Signer
+			ok   bool
+		}{
+			"declared":      {text("restore", 7), signer, true},
+			"a later one":   {text("restore", 9), signer, true},
+			"an older one":  {text("restore", 6), signer, false},
+			"no restore":    {text("period", 7), signer, false},
+			"another's key": {text("restore", 7), other, false},
+		} {
+			signed, err := note.Sign(&note.Note{Text: c.text}, c.by)
+			must(t, err)
+			w.succeed(t, string(signed))
+			if p := w.publish(t, place); (len(p.Disagreements) == 0) != c.ok {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	})
+}
+
+// signer signs with the key of one of the logs of tenant a.
+func (w *world) signer(t *testing.T, shard int) note.Signer {
+	t.Helper()
+	seed, err := w.keys.Secret(t.Context(), uuid.Nil, fmt.Sprintf("audit/sign/%s/%d", w.a, shard))
+	must(t, err)
+	origin := w.verify(t, nil).Origin
+	vkey, err := note.NewEd25519VerifierKey(origin, ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey))
+	must(t, err)
+	v, err := note.NewVerifier(vkey)
+	must(t, err)
+	hash := binary.BigEndian.AppendUint32(nil, v.KeyHash())
+	s, err := note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%x+%s", origin, hash, base64.StdEncoding.EncodeToString(append([]byte{1}, seed...))))
+	must(t, err)
+	return s
+}
+
+// succeed adds the row of a log that follows the first of tenant a.
+func (w *world) succeed(t *testing.T, opening string) {
+	t.Helper()
+	w.raw(t, `DELETE FROM art32.logs WHERE shard = 1`)
+	db := w.rawDB(t)
+	defer db.Close()
+	table := "art32.logs"
+	if w.engine == "sqlite" {
+		table = "art32_logs"
+	}
+	_, err := db.ExecContext(t.Context(), "INSERT INTO "+table+` (id, tenant_id, shard, base, origin, vkey, size, root, created_at, succession)
+		SELECT '`+uuid.NewString()+`', tenant_id, 1, size, 'other', 'other', 0, root, 0, $1 FROM `+table+` WHERE tenant_id = $2 AND shard = 0`, opening, w.a.String())
+	must(t, err)
+}
+
+// The publisher runs under its lease, and ends with its context.
+func TestPublisherRun(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, _ := folder(t)
+		w.sealed(t, 3)
+		o := w.publishing()
+		o.Interval, o.Tenants = 10*time.Millisecond, []tenancy.ID{w.a}
+		p, err := audit.NewPublisher(w.db, []audit.Place{place}, o)
+		must(t, err)
+		origin := w.verify(t, nil).Origin
+		stop := running(t, p.Run)
+		for held := []byte(nil); held == nil; time.Sleep(5 * time.Millisecond) {
+			held, err = place.Held(t.Context(), origin)
+			must(t, err)
+		}
+		stop()
+	})
+}
