@@ -266,3 +266,57 @@ func TestPublisherRun(t *testing.T) {
 		stop()
 	})
 }
+
+// cosigner is a place that signs what it is given.
+type cosigner struct{ note.Signer }
+
+func (cosigner) Held(context.Context, string) ([]byte, error) { return nil, nil }
+
+func (c cosigner) Put(_ context.Context, h *audit.Head) ([]string, error) {
+	text, _, _ := strings.Cut(string(h.Note), "\n\n")
+	signed, err := note.Sign(&note.Note{Text: text + "\n"}, c.Signer)
+	_, lines, _ := strings.Cut(string(signed), "\n\n")
+	return strings.Split(strings.TrimSuffix(lines, "\n"), "\n"), err
+}
+
+// Cosignatures are kept beside the checkpoint that they sign, and leave with it.
+func TestPublishKeepsCosignatures(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		var verifiers []note.Verifier
+		var places []audit.Place
+		for _, name := range []string{"one.example", "two.example"} {
+			private, public, err := note.GenerateKey(nil, name)
+			must(t, err)
+			s, err := note.NewSigner(private)
+			must(t, err)
+			v, err := note.NewVerifier(public)
+			must(t, err)
+			verifiers, places = append(verifiers, v), append(places, cosigner{s})
+		}
+		w.sealed(t, 3)
+		for range 2 { // the same line once more
+			if p := w.publish(t, places...); p.Heads != 4 {
+				t.Errorf("got %+v", p)
+			}
+		}
+		exported := func() *note.Note {
+			dir := filepath.Join(t.TempDir(), "export")
+			must(t, audit.Export(t.Context(), w.db, w.a, dir))
+			signed, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+			must(t, err)
+			own, err := note.NewVerifier(w.verify(t, nil).Key)
+			must(t, err)
+			n, err := note.Open(signed, note.VerifierList(append(verifiers, own)...))
+			must(t, err)
+			checkExport(t, dir)
+			return n
+		}
+		if n := exported(); len(n.Sigs) != 3 || len(n.UnverifiedSigs) != 0 {
+			t.Errorf("got %+v", n)
+		}
+		w.sealed(t, 1)
+		if n := exported(); len(n.Sigs) != 1 {
+			t.Errorf("a newer checkpoint bears the signatures of an older: %+v", n)
+		}
+	})
+}
