@@ -5,6 +5,9 @@ import "golang.org/x/mod/sumdb/tlog"
 // OnStep calls fn between the steps of sealing a batch.
 func (s *Sealer) OnStep(fn func(name string)) { s.step = fn }
 
+// OnStep calls fn between the steps of a batch.
+func (f *Feed) OnStep(fn func(name string)) { f.step = fn }
+
 // NewTestSigner gives the public key of a seed and a function that signs.
 func NewTestSigner(origin string, seed []byte) (vkey string, sign func(size int64, root tlog.Hash) ([]byte, error), err error) {
 	s, err := newSigner(origin, seed)
