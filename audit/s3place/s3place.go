@@ -8,8 +8,7 @@
 // # Guarantees
 //
 // The service is spoken to over TLS, unless it is on the loopback interface. An
-// object appears whole. Objects that are there are never written again, but where
-// the service has lost the answer to a Put.
+// object appears whole. A head has a name of its own, so that no other takes its place.
 //
 // # Not covered
 //
