@@ -147,9 +147,7 @@ func TestFeedFailing(t *testing.T) {
 		stop := running(t, f.Run)
 		time.Sleep(20 * time.Millisecond)
 		sink.fail(false)
-		for sink.count() == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		await(t, func() bool { return sink.count() > 0 })
 		stop()
 		if got := parseLines(t, sink.all()); len(got) != 5 || got[4].Index != 4 {
 			t.Errorf("got %+v", got)

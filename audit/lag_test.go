@@ -99,9 +99,7 @@ func TestLagAlarm(t *testing.T) {
 	hangs, err := audit.NewSealer(w.log, w.db, &audit.SealerOptions{Interval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer running(t, hangs.Run)()
-	for w.verify(t, nil).Size != 1 { // then it has the lease, and sleeps for an hour
-		time.Sleep(5 * time.Millisecond)
-	}
+	await(t, func() bool { return w.verify(t, nil).Size == 1 }) // then it has the lease, and sleeps for an hour
 	w.customers(t, 1)
 	w.dated(t, time.Now().Add(-time.Hour), "true")
 	out := &logged{}
@@ -110,14 +108,10 @@ func TestLagAlarm(t *testing.T) {
 	})
 	must(t, err)
 	stop := running(t, waits.Run)
-	for out.count("events wait too long") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, func() bool { return out.count("events wait too long") > 0 })
 	time.Sleep(50 * time.Millisecond) // several looks more
 	w.seal(t)
-	for out.count("has caught up") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, func() bool { return out.count("has caught up") > 0 })
 	stop()
 	if out.count("events wait too long") != 1 || out.count("level=ERROR") != 1 || out.count("gruenwald") != 0 {
 		t.Errorf("logged:\n%s", &out.b)

@@ -62,6 +62,18 @@ func running(t *testing.T, run func(context.Context) error) (stop func()) {
 	}
 }
 
+// await waits until done, and fails where that never comes.
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	for range 6000 {
+		if done() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("it never came")
+}
+
 func (w *world) wantDisagreement(t *testing.T, p *audit.Publication, looks audit.Divergence, held, ours int64) {
 	t.Helper()
 	origin := w.verify(t, nil).Origin
@@ -259,10 +271,11 @@ func TestPublisherRun(t *testing.T) {
 		must(t, err)
 		origin := w.verify(t, nil).Origin
 		stop := running(t, p.Run)
-		for held := []byte(nil); held == nil; time.Sleep(5 * time.Millisecond) {
-			held, err = place.Held(t.Context(), origin)
+		await(t, func() bool {
+			held, err := place.Held(t.Context(), origin)
 			must(t, err)
-		}
+			return held != nil
+		})
 		stop()
 	})
 }
