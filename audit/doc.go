@@ -26,6 +26,13 @@
 // data subject's key. The tree holds random ids and digests of ciphertexts:
 // with the key the payload is gone, while entries, roots and proofs stay valid.
 //
+// What is sealed leaves the house in three ways. A [Publisher] brings signed heads to
+// places that the database's administrator does not control, and compares them with
+// what lies there: packages dirplace, s3place, witness and mailplace. A [Feed] sends
+// entries without their payload to a collector: packages filesink and httpsink.
+// [Log.WriteJSONL] and [Log.WriteCSV] write a tenant's entries with their payloads, for
+// those who may see them.
+//
 // # Guarantees
 //
 // A change and its event commit together or not at all, and no event is written
@@ -36,7 +43,9 @@
 // finds a tenant's log that was put there from elsewhere, since the platform's
 // log names the log of each tenant. An event that was written or edited outside
 // the application before it was sealed is not sealed, and found; [Log.Events]
-// marks it. No payload stands in an export, an error or a line of a logger.
+// marks it. No payload stands in an export, an error or a line of a logger. A log that
+// did not grow from a head that a place holds is found when the next is published, and
+// a sealer that falls behind within [SealerOptions].MaxLag and a quarter.
 //
 // # What to hold outside
 //
@@ -45,7 +54,7 @@
 // follows from its key, and the platform's log holds the ids of all others, so
 // that this one key vouches for every key. And checkpoints, or exports, which
 // hold one ([VerifyOptions].Checkpoints): the newer they are, the less can be
-// taken back unseen.
+// taken back unseen. A [Publisher] brings them there.
 //
 // # Not covered
 //

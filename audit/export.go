@@ -150,6 +150,9 @@ func openExporters(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) ([]*ex
 		if x.point, err = ParseCheckpoint(x.note, h.vkey); err != nil {
 			return nil, fmt.Errorf("audit: export: %w: %w", ErrDamaged, err)
 		}
+		if x.note, err = cosigned(ctx, db, tenant, h.id, h.newest); err != nil {
+			return nil, err
+		}
 		all[i] = x
 	}
 	return all, nil

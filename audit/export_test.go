@@ -24,6 +24,12 @@ func QueryStatement(ctx context.Context, l *Log, db *tenancy.DB, q Query) (engin
 // OnStep calls fn between the steps of sealing a batch.
 func (s *Sealer) OnStep(fn func(name string)) { s.step = fn }
 
+// OnStep calls fn between the steps of a batch.
+func (f *Feed) OnStep(fn func(name string)) { f.step = fn }
+
+// CSVRow writes an entry as a row.
+func CSVRow(b []byte, e *SealedEntry) ([]byte, error) { return csvRow(b, e) }
+
 // NewTestSigner gives the public key of a seed and a function that signs.
 func NewTestSigner(origin string, seed []byte) (vkey string, sign func(size int64, root tlog.Hash) ([]byte, error), err error) {
 	s, err := newSigner(origin, seed)

@@ -41,6 +41,9 @@ type SealerOptions struct {
 	// Lease is after how long another instance takes over from one that died.
 	// Default 30 seconds.
 	Lease time.Duration
+	// MaxLag is for how long an event may wait before [Sealer.Run] gives an alarm, an
+	// error in the log and the metric art32.audit.seal.lag. Default one minute.
+	MaxLag time.Duration
 	// Logger receives events that cannot be sealed. Default [slog.Default].
 	Logger *slog.Logger
 }
@@ -58,6 +61,8 @@ type Sealer struct {
 	lease    time.Duration
 	period   time.Duration
 	batch    int
+	maxLag   time.Duration
+	watch    lagWatch
 
 	mu      sync.Mutex
 	signers map[string]*signer
@@ -91,6 +96,9 @@ func NewSealer(l *Log, db *tenancy.DB, o *SealerOptions) (*Sealer, error) {
 	if s.batch <= 0 {
 		s.batch = defaultBatch
 	}
+	if s.maxLag = o.MaxLag; s.maxLag <= 0 {
+		s.maxLag = defaultMaxLag
+	}
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
@@ -101,6 +109,9 @@ func NewSealer(l *Log, db *tenancy.DB, o *SealerOptions) (*Sealer, error) {
 // time, under a lease; the others wait to take over. An error of one round is
 // logged once and the round repeated.
 func (s *Sealer) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watchLag(ctx) })
+	defer watching.Wait()
 	e := s.db.Engine(engine.Library)
 	holder := "sealer/" + strconv.Itoa(os.Getpid())
 	m := lease.New(e.Platform(), e.Dialect(), holder)

@@ -212,17 +212,23 @@ func TestRenewKilledAtEachStep(t *testing.T) {
 
 func (w *world) killAt(t *testing.T, step, renew string) {
 	t.Helper()
+	w.killChild(t, "TestSealerChild", envKill+"="+step, envRenew+"="+renew)
+}
+
+// killChild runs a test in a process of its own, which must be killed.
+func (w *world) killChild(t *testing.T, test string, env ...string) {
+	t.Helper()
 	if w.engine == "sqlite" {
 		must(t, w.db.Close())
 		defer func() { w.take(w.Reopen(t)) }()
 	}
 	at, err := json.Marshal(w.Place)
 	must(t, err)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSealerChild$")
-	cmd.Env = append(os.Environ(), envKill+"="+step, envRenew+"="+renew, envWorld+"="+string(at))
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(append(os.Environ(), env...), envWorld+"="+string(at))
 	out, err := cmd.CombinedOutput()
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("the child was to be killed at %s: %v\n%s", step, err, out)
+		t.Fatalf("the child was to be killed at %s: %v\n%s", env, err, out)
 	}
 }

@@ -31,7 +31,8 @@ type verb struct {
 // verbs lists all, in the order in which a person meets them.
 func verbs() []verb {
 	return []verb{
-		initVerb(), migrateVerb(), doctorVerb(), adoptPlanVerb(), scaffoldVerb(), auditVerifyVerb(), auditExportVerb(), auditProveVerb(),
+		initVerb(), migrateVerb(), doctorVerb(), adoptPlanVerb(), scaffoldVerb(),
+		auditVerifyVerb(), auditExportVerb(), auditProveVerb(), auditPayloadVerb(), auditPublishVerb(),
 		auditRenewVerb(), auditRetainVerb(), auditHoldVerb(), auditReleaseVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
 		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(), keysCopyVerb(), keysRestoreVerb(),
