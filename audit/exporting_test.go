@@ -80,6 +80,11 @@ func TestExportRefuses(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "export")
 		must(t, audit.Export(t.Context(), w.db, [16]byte{}, dir)) // the platform's
 		wantErr(t, audit.Export(t.Context(), w.db, w.a, dir), audit.ErrOtherLog)
+		longer := filepath.Join(t.TempDir(), "longer")
+		w.sealed(t, 2)
+		must(t, audit.Export(t.Context(), w.db, w.a, longer))
+		w.raw(t, `DELETE FROM art32.checkpoints WHERE size = 5 AND tenant_id = TENANT`)
+		wantErr(t, audit.Export(t.Context(), w.db, w.a, longer), audit.ErrOtherLog)
 		w.raw(t, `UPDATE art32.events SET actor = 'x' WHERE leaf = 1 AND tenant_id = TENANT`)
 		fresh := filepath.Join(t.TempDir(), "fresh")
 		wantErr(t, audit.Export(t.Context(), w.db, w.a, fresh), audit.ErrDamaged)

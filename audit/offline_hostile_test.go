@@ -57,6 +57,12 @@ func TestVerifyExportHostile(t *testing.T) {
 			must(t, err)
 			sparse(t, path, b)
 		}, audit.KindTileDamaged},
+		{"long last tile", func(t *testing.T, dir string, _ *audit.TestLog) {
+			path := filepath.Join(dir, "0", "tile", "0", "001.p", "44")
+			b, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, append(b, 1), 0o600))
+		}, audit.KindTileDamaged},
 		{"long bundle", func(t *testing.T, dir string, _ *audit.TestLog) {
 			path := filepath.Join(dir, "0", "tile", "entries", "000")
 			b, err := os.ReadFile(path)
