@@ -68,6 +68,11 @@ type PublisherOptions struct {
 	// Tenants narrows the logs to those of these tenants; the zero ID is the
 	// platform's. Default: all.
 	Tenants []tenancy.ID
+	// PlatformKey is the public key of the platform's log as it is held outside
+	// ([Report].PlatformKey). Where no log of the platform has it, nothing is
+	// published. Default: not checked, so that an installation that was replaced as a
+	// whole publishes its own logs beside those held.
+	PlatformKey string
 	// Logger receives disagreements and places that fail. Default [slog.Default].
 	Logger *slog.Logger
 }
@@ -84,6 +89,7 @@ type Publisher struct {
 	settled map[heldAt]Checkpoint // what a place holds for certain
 	alarmed map[heldAt]Divergence // disagreements that were logged
 	failing map[string]bool       // places whose failure was logged
+	known   map[uuid.UUID]bool    // logs that the platform's log holds as opened
 }
 
 // heldAt is a log at a place.
@@ -115,7 +121,7 @@ func NewPublisher(db *tenancy.DB, places []Place, o *PublisherOptions) (*Publish
 	}
 	p := &Publisher{
 		db: db, places: slices.Clone(places),
-		settled: make(map[heldAt]Checkpoint), alarmed: make(map[heldAt]Divergence), failing: make(map[string]bool),
+		settled: make(map[heldAt]Checkpoint), alarmed: make(map[heldAt]Divergence), failing: make(map[string]bool), known: make(map[uuid.UUID]bool),
 	}
 	if o != nil {
 		p.o = *o
@@ -168,6 +174,7 @@ func (p *Publisher) loop(ctx context.Context) error {
 // PublishDue hands each place the heads that are newer than what it holds. Before
 // that it demands that the log grew from what is held; where it did not, the place
 // keeps what it holds, the [Disagreement] is logged as an error, once, and returned.
+// A tenant's log is published only if the platform's log holds that it was opened here.
 // A log that ended with a restore may fall short of what is held where its own key
 // has declared that (docs/formats/audit-log.md, "Succession").
 //
@@ -178,6 +185,9 @@ func (p *Publisher) PublishDue(ctx context.Context) (*Publication, error) {
 	r := &round{p: p, out: &Publication{Disagreements: []Disagreement{}}, faults: make(map[string]int)}
 	tenants, err := p.tenants(ctx)
 	if err != nil {
+		return r.out, err
+	}
+	if err := r.pinned(ctx); err != nil {
 		return r.out, err
 	}
 	for _, tenant := range tenants {
@@ -213,10 +223,11 @@ func (p *Publisher) tenants(ctx context.Context) ([]uuid.UUID, error) {
 
 // round is one call of PublishDue.
 type round struct {
-	p      *Publisher
-	out    *Publication
-	faults map[string]int // failures of a place in a row
-	errs   []error
+	p        *Publisher
+	out      *Publication
+	platform anchors
+	faults   map[string]int // failures of a place in a row
+	errs     []error
 }
 
 func (r *round) tenant(ctx context.Context, tenant uuid.UUID) error {
@@ -229,6 +240,9 @@ func (r *round) tenant(ctx context.Context, tenant uuid.UUID) error {
 			continue // begun, and nothing sealed
 		}
 		h, err := signedHead(r.p.db, tenant, l)
+		if err == nil {
+			err = r.opened(ctx, l, tenant)
+		}
 		if err != nil {
 			r.errs = append(r.errs, fmt.Errorf("audit: publish %s: %w", l.origin, err))
 			continue

@@ -184,6 +184,32 @@ func TestPublishOnlySigned(t *testing.T) {
 	})
 }
 
+// A log that was never opened here is not published, nor any where the platform's log is
+// not the one whose key is held outside.
+func TestPublishOnlyOpened(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		place, _ := folder(t)
+		w.sealed(t, 3)
+		r := w.verify(t, nil)
+		for key, want := range map[string]int{r.Key: 0, r.PlatformKey: 2} {
+			o := w.publishing()
+			o.PlatformKey = key
+			p, err := audit.NewPublisher(w.db, []audit.Place{place}, o)
+			must(t, err)
+			if out, err := p.PublishDue(t.Context()); (err == nil) != (want > 0) || out.Heads != want {
+				t.Errorf("%+v, %v; want %d heads", out, err, want)
+			}
+		}
+		w.sealed(t, 1)
+		w.rawPlatform(t, `DELETE FROM art32.events WHERE action = 'audit.open' AND tenant_id = TENANT`)
+		out, err := w.publisher(t, place).PublishDue(t.Context())
+		wantErr(t, err, audit.ErrOtherLog)
+		if out.Heads != 0 {
+			t.Errorf("got %+v", out)
+		}
+	})
+}
+
 // A restore that the log's own key has declared explains what was lost; any other
 // note does not.
 func TestPublishAfterDeclaredRestore(t *testing.T) {

@@ -35,6 +35,7 @@ the same all the time with audit.Publisher.`,
 			p.flags(fs)
 			fs.Var(&p.to, "to", "a `PLACE`; at least one; repeated")
 			fs.StringVar(&p.endpoint, "s3-endpoint", "s3.amazonaws.com", "the `HOST` of the S3 service, which speaks TLS")
+			fs.StringVar(&p.vkey, "vkey", "", "the public `KEY` of the platform's log as it is held elsewhere; default: not checked")
 			fs.StringVar(&p.tenant, "tenant", "", "publish one log only: the `ID` of a tenant, or the word platform")
 			return p.run
 		},
@@ -48,6 +49,7 @@ type publishing struct {
 	to       values
 	endpoint string
 	tenant   string
+	vkey     string
 	places   []audit.Place
 	closes   []func() error
 }
@@ -56,7 +58,7 @@ func (p *publishing) run(ctx context.Context, out *output) (err error) {
 	if err := p.resolve(); err != nil {
 		return err
 	}
-	o := &audit.PublisherOptions{}
+	o := &audit.PublisherOptions{PlatformKey: p.vkey}
 	if o.Tenants, err = oneTenant(p.tenant); err != nil {
 		return err
 	}
