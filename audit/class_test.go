@@ -187,9 +187,12 @@ func TestFailOpen(t *testing.T) {
 			t.Errorf("logged %q", w.logged)
 		}
 		for name, err := range map[string]error{
-			"another action":       rec.Record(ctx, "export.run"),
-			"a change of a row":    customers.Insert(ctx, w.db, &customer{Email: field.New("a@example.org")}),
-			"in a transaction":     w.db.In(ctx, func(ctx context.Context, _ *tenancy.Tx) error { return rec.Record(ctx, "search.run") }),
+			"another action":    rec.Record(ctx, "export.run"),
+			"a change of a row": customers.Insert(ctx, w.db, &customer{Email: field.New("a@example.org")}),
+			"in a transaction":  w.db.In(ctx, func(ctx context.Context, _ *tenancy.Tx) error { return rec.Record(ctx, "search.run") }),
+			"without form in a transaction": w.db.In(ctx, func(ctx context.Context, _ *tenancy.Tx) error {
+				return rec.Record(ctx, "search.run", anyAttr(make(chan int)))
+			}),
 			"nobody":               rec.Record(tenancy.WithTenant(t.Context(), w.a), "search.run"),
 			"a value without form": rec.Record(ctx, "search.run", anyAttr(make(chan int))),
 		} {

@@ -19,8 +19,14 @@
 //	sealer, err := audit.NewSealer(log, db, nil)
 //	go sealer.Run(ctx)
 //
-// From there every change through package tenancy is logged. [Log.Record] logs
-// what is no change of a row, [Log.Events] reads.
+// From there every change through package tenancy is logged, and who reads the rows
+// of tables whose tag says reads. [Log.Record] and [Log.Write] log what is no change
+// of a row. [Log.Query] shows pages to people, and is an event itself; [Log.Events]
+// walks through all for checks and jobs.
+//
+// A [Class] gives actions a policy: a person must say why; the answer is held until a
+// checkpoint covers the event. The library brings some for what concerns tenants,
+// keys, accesses over tenants and exports ([Log.Classes]).
 //
 // What an event tells about people or data is its payload, encrypted under the
 // data subject's key. The tree holds random ids and digests of ciphertexts:

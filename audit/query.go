@@ -34,8 +34,8 @@ const (
 type Query struct {
 	Filter
 
-	Order Order
-	Limit int // events of a page, 1 to 1,000; default 50
+	Order Order // by time; default NewestFirst
+	Limit int   // events of a page, 1 to 1,000; default 50
 	// Cursor is where the page begins: [Page].Next of the one before, or empty. It
 	// goes with the tenant, the filter and the order; Limit may change.
 	Cursor string

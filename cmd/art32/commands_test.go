@@ -88,7 +88,7 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[0] {
 	case "tenants":
 		for i := range n {
-			made, err := a.db.CreateTenant(ctx, tenancy.Tenant{Name: "Tenant"})
+			made, err := a.db.CreateTenant(tenancy.WithReason(ctx, "contract 2026-117"), tenancy.Tenant{Name: "Tenant"})
 			ts.Check(err)
 			ts.Setenv(fmt.Sprintf("T%d", i), made.ID.String())
 			for range 5 {
