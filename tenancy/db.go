@@ -81,10 +81,8 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 // InSQL is [DB.In] for a function that needs SQL of its own. What that SQL
 // writes leaves no event in the log by itself. The transaction
 // runs under the role of callers' text: the database confines it to the tenant, lets
-// it read none of the library's tables and change no row in them. In PostgreSQL it can
-// add rows to its own tenant's log; they are never sealed, and found by audit.Verify. It
-// does not join an outer transaction, whose role differs: inside one it returns
-// [ErrTxInUse].
+// it read none of the library's tables and write no row in them, nor in the log. It does
+// not join an outer transaction, whose role differs: inside one it returns [ErrTxInUse].
 func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) (err error) {
 	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return fmt.Errorf("tenancy: InSQL inside In: %w", ErrTxInUse)

@@ -122,6 +122,13 @@ type SQLTx interface {
 	Denied() int
 }
 
+// Admitter is what a [SQLTx] offers beyond, if its database takes in events of a
+// caller's transaction only with a proof that callers' text cannot make.
+type Admitter interface {
+	// Prove is the proof for a message, which names what is to be taken in.
+	Prove(message []byte) (string, error)
+}
+
 // Engine runs transactions on one database system.
 type Engine interface {
 	// Dialect is the dialect of the statements.

@@ -17,6 +17,7 @@ type scopeKey struct{}
 type appConn struct {
 	wire    *wire
 	seals   *seals
+	seal    *seal         // of the transaction
 	pending []engine.Stmt // begin and context, until the first statement
 	queue   []engine.Stmt // the library's statements that wait for the next
 	open    bool          // a transaction is, whether begun or pending
@@ -60,6 +61,7 @@ func (c *appConn) begin(ctx context.Context, s engine.Scope) error {
 	if err != nil {
 		return err
 	}
+	c.seal = key
 	token := key.mint(s, time.Now())
 	begin := "BEGIN"
 	if c.reads = s.ReadOnly; c.reads {
@@ -238,6 +240,7 @@ func (c *appConn) finish(ctx context.Context, b batch, how string) error {
 		err = &engine.Error{Kind: engine.UnknownTenant}
 	default:
 		err = translate(err, how == "COMMIT" && !c.reads && inDoubt(err, rep, len(b.stmts)-1))
+		c.note(err)
 	}
 	return err
 }

@@ -19,7 +19,10 @@ type appTx struct {
 	done bool
 }
 
-var _ engine.SQLTx = (*appTx)(nil)
+var (
+	_ engine.SQLTx    = (*appTx)(nil)
+	_ engine.Admitter = (*appTx)(nil)
+)
 
 func (e *pgEngine) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, error) {
 	conn, err := e.app.Connx(ctx)
@@ -87,6 +90,15 @@ func (t *appTx) Run(
 		err = t.Commit(ctx)
 	}
 	return n, plain(err)
+}
+
+// Prove implements [engine.Admitter], under the key that sealed the context.
+func (t *appTx) Prove(message []byte) (proof string, err error) {
+	err = t.raw(func(c *appConn) error {
+		proof = c.seal.prove(message)
+		return nil
+	})
+	return proof, plain(err)
 }
 
 // raw gives fn the connection, under the lock that database/sql holds.

@@ -55,6 +55,7 @@ var flaws = []flaw{
 	{"view to write", "CREATE VIEW v AS SELECT * FROM customers; GRANT DELETE ON v TO art32_app", "view v reads with", "ALTER VIEW v SET (security_invoker = 1)"},
 	{"materialised view", "CREATE MATERIALIZED VIEW m AS SELECT * FROM customers; GRANT SELECT ON m TO art32_app", "view m reads with", "REVOKE ALL ON m FROM art32_app"},
 	{"definer", "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM public.customers'", "function f() runs with", "REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC"},
+	{"the library's tables", "GRANT INSERT (id) ON art32.accesses TO art32_app", "may write to art32.accesses", "REVOKE INSERT (id) ON art32.accesses FROM art32_app"},
 	{"column", "ALTER TABLE customers RENAME COLUMN email_bidx TO elsewhere", "column public.customers.email_bidx is declared", "ALTER TABLE customers RENAME COLUMN elsewhere TO email_bidx"},
 	{"table", "ALTER TABLE customers RENAME TO elsewhere", "table public.customers is declared", "ALTER TABLE elsewhere RENAME TO customers"},
 	{"log", "ALTER DATABASE DATABASE SET log_parameter_max_length = -1; ALTER DATABASE DATABASE SET log_statement = 'mod'", "logs statements with their parameters", "ALTER DATABASE DATABASE SET log_parameter_max_length = 0"},
