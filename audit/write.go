@@ -23,7 +23,7 @@ var actionName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,199}$`)
 // to travel with the change itself. Without an actor in ctx it returns
 // [tenancy.ErrNoActor], and the caller must not perform the change.
 func (l *Log) Change(ctx context.Context, tx *tenancy.Tx, c tenancy.Change) error {
-	p := &payload{Detail: c.Detail, Fields: changed(c.Fields), Reason: tenancy.ReasonFrom(ctx)}
+	p := &payload{Attrs: attrMap(c.Attrs), Detail: c.Detail, Fields: changed(c.Fields), Reason: tenancy.ReasonFrom(ctx)}
 	e, err := l.open(ctx, tx.Tenant().UUID(), c.Action)
 	if err != nil {
 		return err
@@ -99,7 +99,11 @@ func (l *Log) queueIn(ctx context.Context, tx *tenancy.Tx, e *event) error {
 	if t.Role() == engine.RoleApp && (e.leaf.Actor != tx.Actor() || e.leaf.Session != tx.Session()) {
 		return ErrOtherActor
 	}
-	return l.queue(ctx, t, e)
+	if err := l.queue(ctx, t, e); err != nil {
+		return err
+	}
+	tx.Recorded(engine.Library, e.leaf.Action)
+	return nil
 }
 
 // queue vouches for e and queues its statements.

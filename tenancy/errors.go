@@ -39,6 +39,10 @@ var (
 	// ErrUnknownOutcome: the connection broke while a commit was under way. The
 	// change may have happened; read before trying again.
 	ErrUnknownOutcome = engine.ErrUnknownOutcome
+	// ErrUnrecorded: SQL of the caller's wrote rows and the caller recorded no event,
+	// which [RefuseUnrecorded] demands; or the database found a write of which nothing
+	// tells. All is rolled back.
+	ErrUnrecorded = engine.ErrUnrecorded
 	// ErrTxDone: the transaction has ended, or is rolled back at its end since a bulk
 	// change failed in it.
 	ErrTxDone = errors.New("tenancy: transaction has ended")

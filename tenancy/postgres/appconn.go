@@ -72,6 +72,7 @@ func (c *appConn) begin(ctx context.Context, s engine.Scope) error {
 		engine.Stmt{SQL: appTenantText, Args: []any{token, s.Tenant}})
 	c.queue, c.denied, c.open, c.ending = nil, 0, true, false
 	c.saved, c.undoable, c.spoilt = false, false, false
+	c.wire.written = nil
 	return nil
 }
 

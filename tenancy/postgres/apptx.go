@@ -116,6 +116,20 @@ func (t *appTx) Denied() (n int) {
 	return n
 }
 
+// Written implements [engine.SQLTx].
+func (t *appTx) Written() (all []engine.Written) {
+	_ = t.raw(func(c *appConn) error { // what a closed connection wrote is rolled back
+		all = c.wire.written
+		return nil
+	})
+	return all
+}
+
+// Recorded implements [engine.SQLTx].
+func (t *appTx) Recorded() {
+	t.Queue(engine.Stmt{SQL: "SELECT pg_catalog.set_config('art32.recorded', 'on', true)"})
+}
+
 func (t *appTx) Commit(ctx context.Context) error {
 	if t.done {
 		return nil

@@ -132,6 +132,11 @@ const untouched = `(NOT EXISTS (SELECT FROM pg_catalog.pg_policy own WHERE own.p
 // log; 0 where the log is another.
 const admitEvent = `coalesce(to_regprocedure('art32.admit_event(uuid, bigint, uuid, bigint, text, uuid, smallint, bytea, bytea, uuid[], bytea[], text)')::oid, 0::oid)`
 
+// hasTrigger says that table c has trigger p of the pattern, whatever its name.
+const hasTrigger = `EXISTS (SELECT FROM pg_catalog.pg_trigger x WHERE x.tgrelid = c.oid AND x.tgfoid = p.tgfoid AND x.tgtype = p.tgtype
+	AND x.tgenabled IN ('O', 'A') AND x.tgdeferrable = p.tgdeferrable AND x.tginitdeferred = p.tginitdeferred
+	AND pg_get_expr(x.tgqual, x.tgrelid) IS NOT DISTINCT FROM pg_get_expr(p.tgqual, p.tgrelid))`
+
 // appChecks run under the app login.
 //
 //nolint:gochecknoglobals // a table of constants
@@ -161,6 +166,18 @@ var appChecks = []check{
 			AND x.polpermissive = p.polpermissive AND x.polcmd = p.polcmd AND x.polroles = p.polroles
 			AND regexp_replace(pg_get_expr(x.polqual, x.polrelid), '^[(]("([^"]|"")+"|\S+) = ', '(tenant_id = ') = pg_get_expr(p.polqual, p.polrelid)
 			AND regexp_replace(pg_get_expr(x.polwithcheck, x.polrelid), '^[(]("([^"]|"")+"|\S+) = ', '(tenant_id = ') IS NOT DISTINCT FROM pg_get_expr(p.polwithcheck, p.polrelid))`,
+		"SELECT art32.protect('…') in a migration",
+	},
+	{
+		// The pattern has the triggers, too.
+		`SELECT 'table ' || c.oid::regclass || ' lacks trigger ' || p.tgname || ' as art32.protect makes it'
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		CROSS JOIN pg_catalog.pg_trigger p
+		WHERE p.tgrelid = 'art32.pattern'::regclass
+		AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('art32', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
+		AND has_schema_privilege(n.oid, 'USAGE')
+		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE'))
+		AND NOT ` + hasTrigger + ` AND $1::text[] IS NOT NULL`,
 		"SELECT art32.protect('…') in a migration",
 	},
 	{
