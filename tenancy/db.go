@@ -23,8 +23,8 @@ type DB struct {
 	ledger ErasureLedger // nil for none
 	// unrecorded is set before the first use.
 	unrecorded Unrecorded
-	tel    telemetry
-	step   func(name string) // of an erasure; nil but in tests of crashes
+	tel        telemetry
+	step       func(name string) // of an erasure; nil but in tests of crashes
 	// pageRows is how many rows of a tenant one transaction clears; 0: clearPage.
 	pageRows int
 }

@@ -52,6 +52,32 @@ func (tx *Tx) Recorded(_ engine.Key, action string) {
 	}
 }
 
+// Net is a declared table.
+type Net struct {
+	Table string // as declared
+	// Present says that what callers' SQL writes to it in [DB.InSQL] is recorded, or
+	// refused.
+	Present bool
+}
+
+// Nets lists the declared tables in the order of the schema. All have their net where
+// Open has accepted the database, but for tables that are not protected yet.
+func (db *DB) Nets(ctx context.Context) ([]Net, error) {
+	names := db.schema.names()
+	have := names
+	if n, ok := db.eng.(engine.Netter); ok {
+		var err error
+		if have, err = n.Netted(ctx, names); err != nil {
+			return nil, wrap("look for", "nets", err)
+		}
+	}
+	nets := make([]Net, len(names))
+	for i, name := range names {
+		nets[i] = Net{name, slices.Contains(have, name)}
+	}
+	return nets, nil
+}
+
 // settle sees to it that no write of the caller's SQL goes unrecorded.
 func (tx *SQLTx) settle(ctx context.Context, e engine.SQLTx) error {
 	left := tx.left(e.Written())

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -39,4 +41,25 @@ func parseWritten(n *pgconn.Notice) (engine.Written, bool) {
 	var err error
 	out.Rows, err = strconv.ParseInt(rows, 10, 64)
 	return out, err == nil && out.Rows > 0 && (verb == "insert" || verb == "update" || verb == "delete")
+}
+
+var _ engine.Netter = (*pgEngine)(nil)
+
+// Netted implements [engine.Netter].
+func (e *pgEngine) Netted(ctx context.Context, tables []string) (have []string, err error) {
+	rows, err := e.platform.QueryContext(ctx, `SELECT d.t FROM unnest($1::text[]) d(t)
+		JOIN pg_catalog.pg_class c ON c.oid = to_regclass(CASE WHEN strpos(d.t, '.') = 0 THEN 'public.' ELSE '' END || d.t)
+		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger p WHERE p.tgrelid = 'art32.pattern'::regclass AND NOT `+hasTrigger+`)`, tables)
+	if err != nil {
+		return nil, translate(err, false)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t string
+		if err := rows.Scan(&t); err != nil {
+			return nil, fmt.Errorf("postgres: look for nets: %w", err)
+		}
+		have = append(have, t)
+	}
+	return have, translate(rows.Err(), false)
 }
