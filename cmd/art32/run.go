@@ -31,7 +31,7 @@ type verb struct {
 // verbs lists all, in the order in which a person meets them.
 func verbs() []verb {
 	return []verb{
-		initVerb(), migrateVerb(), doctorVerb(), adoptPlanVerb(), scaffoldVerb(), auditVerifyVerb(), auditExportVerb(), auditCoverageVerb(),
+		initVerb(), migrateVerb(), doctorVerb(), adoptPlanVerb(), scaffoldVerb(), auditVerifyVerb(), auditExportVerb(), auditCoverageVerb(), auditImportVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
 		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(), keysCopyVerb(), keysRestoreVerb(),
 		sealRotateVerb(),
