@@ -28,6 +28,8 @@
 // checkpoint covers the event. The library brings some for what concerns tenants,
 // keys, accesses over tenants and exports ([Log.Classes]).
 //
+// [Recorder.Import] takes in what other programs have logged.
+//
 // What an event tells about people or data is its payload, encrypted under the
 // data subject's key. The tree holds random ids and digests of ciphertexts:
 // with the key the payload is gone, while entries, roots and proofs stay valid.
@@ -74,9 +76,12 @@
 // Whoever holds the signing keys and the database can write another history:
 // only checkpoints held outside show it. An event that is deleted before it is
 // sealed leaves no trace in the tree, so that the sealer's interval is a window.
-// What callers' own SQL changes in a tenancy.DB.InSQL leaves no event unless the
-// caller records one with [Log.Record]: nothing in the database watches those
-// writes yet. The open part of an event, such as the id of a
+// Of what callers' own SQL changes in a tenancy.DB.InSQL the log holds tables, verbs and
+// numbers of rows (an event "<table>.sql"), or what the caller records with
+// [Log.Record] in its place; which rows they were it does not hold. [Log.Coverage] shows
+// where that was done. Whoever wants to can get past these nets, with statements in
+// the database's own functions and deferred triggers that write once the event is
+// there: they are against forgetting. The open part of an event, such as the id of a
 // row and of an actor, outlives an erasure; it can no longer be linked by us,
 // but copies that others hold are out of reach. A reason under which no person's
 // row was changed is encrypted for the tenant, and stays: it should name nobody.

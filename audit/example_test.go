@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,7 +19,8 @@ import (
 	"github.com/art32/art32/tenancy/sqlite"
 )
 
-// A customer is added; the log shows it, is sealed, and verifies.
+// A customer is added; the log shows it, is sealed, and verifies. SQL of the
+// application's own is recorded too.
 func Example() {
 	if err := example(); err != nil {
 		fmt.Println(err)
@@ -26,6 +28,7 @@ func Example() {
 	// Output:
 	// service:import customers.insert city="Köln" email="a@example.org" plan="basic" because "first import"
 	// 1 entries, OK: true
+	// customers: net true, events map[insert:1 sql:1], rows written outside map[update:1]
 }
 
 func example() error {
@@ -83,7 +86,23 @@ func example() error {
 		return err
 	}
 	fmt.Printf("%d entries, OK: %v\n", report.Size, report.OK())
-	return nil
+	return exampleCoverage(ctx, db, log)
+}
+
+// exampleCoverage changes rows by SQL, and shows what the log holds of it.
+func exampleCoverage(ctx context.Context, db *tenancy.DB, log *audit.Log) error {
+	err := db.InSQL(ctx, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		_, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET plan = 'pro'")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	tables, err := log.Coverage(ctx, db, time.Time{}, time.Time{})
+	for _, t := range tables {
+		fmt.Printf("%s: net %v, events %v, rows written outside %v\n", t.Table, t.Net, t.Events, t.Outside)
+	}
+	return err
 }
 
 func exampleKeys(ctx context.Context, dir string) (*keyring.Ring, *sqlite.Keystore, error) {

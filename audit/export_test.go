@@ -1,7 +1,12 @@
 package audit
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -19,6 +24,28 @@ func QueryStatement(ctx context.Context, l *Log, db *tenancy.DB, q Query) (engin
 		return engine.Stmt{}, err
 	}
 	return r.statement(), nil
+}
+
+// ReadRecords gives the records that an import reads as text, and how long their texts
+// are together.
+func ReadRecords(source Source, in io.Reader) (string, int, error) {
+	var all strings.Builder
+	n := 0
+	r := recordReader{in: bufio.NewReaderSize(in, MaxImport), goesOn: sources[source].goesOn}
+	for {
+		rec, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return all.String(), n, nil
+		}
+		if err != nil {
+			return "", 0, err
+		}
+		if len(rec.text) > MaxImport {
+			return "", 0, fmt.Errorf("a record of %d bytes", len(rec.text))
+		}
+		n += len(rec.text)
+		fmt.Fprintf(&all, "%q %x %t %t\n", rec.text, rec.digest, rec.cut, sources[source].is.Match(rec.text))
+	}
 }
 
 // OnStep calls fn between the steps of sealing a batch.

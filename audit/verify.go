@@ -166,7 +166,7 @@ type verifier struct {
 	head    *head
 	points  []point // checkpoints in the order of size
 	outside []heldNote
-	// forgiven is the size up to which a checkpoint held outside need not match.
+	// forgiven is the size up to which a checkpoint held outside may cover more.
 	forgiven int64
 	size     int64 // of the newest valid one
 	root     [32]byte

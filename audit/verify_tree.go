@@ -200,7 +200,6 @@ func (v *verifier) compare(n int64, part *fold) {
 		case p.size != n:
 		case v.tree.rootWith(part) == p.root:
 			v.good = n
-		case p.outside && n <= v.forgiven:
 		case p.outside:
 			v.findf(KindCheckpoint, n, uuid.Nil,
 				"the first %d entries are not those of the checkpoint held outside: the log was rewritten", n)

@@ -60,6 +60,7 @@ type world struct {
 	sealer *audit.Sealer
 	logged *bytes.Buffer
 	a, b   tenancy.ID
+	files  fs.FS // the application's migrations, where a test needs them again
 }
 
 // onBoth runs fn as a subtest on each engine.

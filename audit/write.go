@@ -25,7 +25,7 @@ var actionName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./:-]{0,199}$`)
 // to travel with the change itself. Without an actor in ctx it returns
 // [tenancy.ErrNoActor], and the caller must not perform the change.
 func (l *Log) Change(ctx context.Context, tx *tenancy.Tx, c tenancy.Change) error {
-	p := &payload{Detail: c.Detail, Fields: changed(c.Fields), Reason: tenancy.ReasonFrom(ctx)}
+	p := &payload{Attrs: attrMap(c.Attrs), Detail: c.Detail, Fields: changed(c.Fields), Reason: tenancy.ReasonFrom(ctx)}
 	e, err := l.openOwn(ctx, tx.Tenant().UUID(), c.Action)
 	if err != nil {
 		return err
@@ -118,6 +118,7 @@ func (l *Log) queueIn(ctx context.Context, tx *tenancy.Tx, e *event) error {
 		return err
 	}
 	l.holdAfter(tx, e)
+	tx.Recorded(engine.Library, e.leaf.Action)
 	return nil
 }
 
@@ -138,29 +139,60 @@ func (l *Log) queue(ctx context.Context, t engine.Tx, e *event) error {
 	if _, err := e.leaf.AppendBinary(nil); err != nil {
 		return err
 	}
-	t.Queue(insertEvent(t.Dialect(), t.Role(), &e.leaf))
+	if a, ok := t.(engine.Admitter); ok {
+		s, err := admitEvent(a, e)
+		if err == nil {
+			t.Queue(s)
+		}
+		return err
+	}
+	t.Queue(insertEvent(t.Dialect(), &e.leaf))
 	for i, p := range e.parts {
 		t.Queue(insertPart(t.Dialect(), &e.leaf, i, p))
 	}
 	return nil
 }
 
-// insertEvent leaves actor and session to the database where the transaction is
-// one of callers' text: injected SQL must not be able to name another.
-func insertEvent(d migrate.Dialect, role engine.Role, l *Leaf) engine.Stmt {
-	table := engine.Table(d, "events")
-	args := []any{
-		l.Event, l.Tenant, l.At.UnixMicro(), l.Writer, l.Counter,
-		l.Action, nullID(l.Object), int64(l.Outcome), notNil(l.Digests), l.MAC[:],
+func insertEvent(d migrate.Dialect, l *Leaf) engine.Stmt {
+	return engine.Stmt{
+		SQL: "INSERT INTO " + engine.Table(d, "events") +
+			" (id, tenant_id, at, writer, counter, action, object, outcome, digests, mac, actor, session)" +
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		Args: []any{
+			l.Event, l.Tenant, l.At.UnixMicro(), l.Writer, l.Counter,
+			l.Action, nullID(l.Object), int64(l.Outcome), notNil(l.Digests), l.MAC[:], l.Actor, l.Session,
+		},
 	}
-	if d == migrate.Postgres && role == engine.RoleApp {
-		return engine.Stmt{Args: args, SQL: "INSERT INTO " + table +
-			" (id, tenant_id, at, writer, counter, action, object, outcome, digests, mac)" +
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"}
+}
+
+// admitEvent adds an event beside callers' text, which may not add any: the
+// database demands a proof. Tenant, actor and session are those of the sealed
+// context, so that injected SQL cannot name others.
+func admitEvent(a engine.Admitter, e *event) (engine.Stmt, error) {
+	l := &e.leaf
+	proof, err := a.Prove(slices.Concat(l.Tenant[:], l.Event[:], l.MAC[:], l.Digests))
+	if err != nil {
+		return engine.Stmt{}, dbError("prove event", err)
 	}
-	return engine.Stmt{Args: append(args, l.Actor, l.Session), SQL: "INSERT INTO " + table +
-		" (id, tenant_id, at, writer, counter, action, object, outcome, digests, mac, actor, session)" +
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"}
+	var subjects, ciphertexts []any
+	for _, p := range e.parts {
+		subjects, ciphertexts = append(subjects, p.subject), append(ciphertexts, p.ciphertext)
+	}
+	ids, err := engine.List(migrate.Postgres, subjects)
+	if err != nil {
+		return engine.Stmt{}, dbError("prove event", err)
+	}
+	parts, err := engine.List(migrate.Postgres, ciphertexts)
+	if err != nil {
+		return engine.Stmt{}, dbError("prove event", err)
+	}
+	return engine.Stmt{
+		SQL: "SELECT art32.admit_event($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		Args: []any{
+			l.Event, l.At.UnixMicro(), l.Writer, l.Counter, l.Action, nullID(l.Object),
+			int64(l.Outcome), notNil(l.Digests), l.MAC[:], ids, parts, proof,
+		},
+	}, nil
 }
 
 func insertPart(d migrate.Dialect, l *Leaf, number int, p part) engine.Stmt {

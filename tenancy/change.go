@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/google/uuid"
 
@@ -43,6 +44,8 @@ type Change struct {
 	Subject uuid.UUID
 	// Fields is what changed, in the order of the declaration.
 	Fields []FieldChange
+	// Attrs are further facts, which a recorder encrypts.
+	Attrs []slog.Attr
 	// Outcome is Done or Refused.
 	Outcome Outcome
 	// Detail says in words of the code, without data, why it was refused.

@@ -21,8 +21,10 @@ type DB struct {
 	keys   *keyring.Ring
 	log    ChangeRecorder
 	ledger ErasureLedger // nil for none
-	tel    telemetry
-	step   func(name string) // of an erasure; nil but in tests of crashes
+	// unrecorded is set before the first use.
+	unrecorded Unrecorded
+	tel        telemetry
+	step       func(name string) // of an erasure; nil but in tests of crashes
 	// pageRows is how many rows of a tenant one transaction clears; 0: clearPage.
 	pageRows int
 }
@@ -78,13 +80,13 @@ func (db *DB) In(ctx context.Context, fn func(ctx context.Context, tx *Tx) error
 	return db.inScope(ctx, scope, fn)
 }
 
-// InSQL is [DB.In] for a function that needs SQL of its own. What that SQL
-// writes leaves no event in the log by itself. The transaction
-// runs under the role of callers' text: the database confines it to the tenant, lets
-// it read none of the library's tables and change no row in them. In PostgreSQL it can
-// add rows to its own tenant's log; they are never sealed, and found by audit.Verify. It
-// does not join an outer transaction, whose role differs: inside one it returns
-// [ErrTxInUse].
+// InSQL is [DB.In] for a function that needs SQL of its own. Of what that SQL
+// writes the log holds tables, verbs and numbers of rows, but neither which rows nor
+// what changed in them: record an event that says so, and the library adds none
+// ([Unrecorded]). Writing needs an actor in the context, else it returns [ErrNoActor]
+// at the end. The transaction runs under the role of callers' text: the database confines it to the tenant, lets
+// it read none of the library's tables and write no row in them, nor in the log. It does
+// not join an outer transaction, whose role differs: inside one it returns [ErrTxInUse].
 func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx) error) (err error) {
 	if outer := txIn(ctx); outer != nil && outer.db == db {
 		return fmt.Errorf("tenancy: InSQL inside In: %w", ErrTxInUse)
@@ -105,7 +107,10 @@ func (db *DB) InSQL(ctx context.Context, fn func(ctx context.Context, tx *SQLTx)
 	tx := &SQLTx{Tx: &Tx{db: db, eng: e, scope: scope}, sqlx: e.SQLX()}
 	return tx.do(ctx, func(ctx context.Context) error {
 		defer tx.noteDenied(e)
-		return fn(ctx, tx)
+		if err := fn(ctx, tx); err != nil {
+			return err
+		}
+		return tx.settle(ctx, e)
 	})
 }
 

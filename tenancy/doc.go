@@ -100,14 +100,15 @@
 // Without a tenant in the context every verb fails with [ErrNoTenant]. A row of
 // another tenant is [ErrNotFound]. A change whose audit event cannot be written
 // does not happen. Refusals are recorded even though their transaction rolls
-// back. No error text holds a value of a row. Who was erased stays erased, also
+// back. No write of callers' SQL goes unrecorded. No error text holds a value of a row. Who was erased stays erased, also
 // where the keystore is an older copy: its keys are destroyed again before anybody
 // is served.
 //
 // # Not covered
 //
-// Writes by callers' SQL in [DB.InSQL] are confined to the tenant but leave no
-// event by themselves: record one, or use a repository. The text of a [Where] must
+// What callers' SQL in [DB.InSQL] changes in a row: the log holds which table it wrote
+// to, how, and how many rows ([Unrecorded]), and no more: record what an event should
+// say, or use a repository. The text of a [Where] must
 // be fixed in the program: it can read all of the tenant, whoever wrote it. Code
 // execution inside the process, and a superuser of the database.
 //

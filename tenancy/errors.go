@@ -44,6 +44,10 @@ var (
 	// log yet, for which the answer was held. A sealer catches up; the change must
 	// not be repeated for that.
 	ErrUnsealed = errors.New("tenancy: committed, but the event is not sealed yet")
+	// ErrUnrecorded: SQL of the caller's wrote rows and the caller recorded no event,
+	// which [RefuseUnrecorded] demands; or the database found a write of which nothing
+	// tells. All is rolled back.
+	ErrUnrecorded = engine.ErrUnrecorded
 	// ErrTxDone: the transaction has ended, or is rolled back at its end since a bulk
 	// change failed in it.
 	ErrTxDone = errors.New("tenancy: transaction has ended")

@@ -40,6 +40,10 @@ type Tx struct {
 	after  []func(ctx context.Context, db *DB) error // what follows the commit
 	// counted are the rows of callers to which a version was written.
 	counted []counted
+	// actions are those of the events that the caller recorded; events says that there
+	// is any, telling that the library is recording one.
+	actions         []string
+	events, telling bool
 }
 
 // Tenant is the tenant of the transaction; the zero ID is the platform.

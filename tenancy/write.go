@@ -92,7 +92,11 @@ func (tx *Tx) unknown(ctx context.Context, err error) error {
 
 // record queues the event of c in tx.
 func (tx *Tx) record(ctx context.Context, c Change) error {
-	return tx.unknown(ctx, tx.db.log.Change(ctx, tx, c))
+	tx.telling = true
+	err := tx.db.log.Change(ctx, tx, c)
+	tx.telling = false
+	tx.events = tx.events || err == nil
+	return tx.unknown(ctx, err)
 }
 
 // write records c and runs its statement, in one round trip.

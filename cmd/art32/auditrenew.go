@@ -19,8 +19,8 @@ func auditRenewVerb() verb {
 		more: `The old key vouches for the new one, so that a key or checkpoint that was held
 outside stays good. After a restore from a backup this must come before the
 application seals again, with --cause restore and for each log the newest checkpoint
-that was held outside, if there is one: --held names the folder of an audit export,
-or of what audit publish wrote. Otherwise the log would look forged to whoever holds
+that was held outside, if there is one, as --held: the file checkpoint of an audit
+export, or one that audit publish has written. Otherwise the log would look forged to whoever holds
 a newer checkpoint. With --tenant all the platform's log comes first, then that of
 each tenant. A log in which nothing was sealed yet is left as it is.`,
 		setup: func(fs *flag.FlagSet) func(context.Context, *output) error {

@@ -52,6 +52,7 @@ type app struct {
 //
 //	world tenants N   makes the tenants $T0 … and writes 5 customers into each
 //	world write N     writes a customer into $TN
+//	world sql N       changes the customers of $TN by SQL
 //	world seal        gives all events their place in the trees
 //	world hold N      writes into $TN, seals, and stays open until the script ends
 //	world erase N     erases a customer of $TN, $GONE, and tells the vault in $VAULT
@@ -64,7 +65,7 @@ type app struct {
 // It sets DB to the flag that names the database for the library login.
 func world(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: world tenants|write|seal|hold|erase|undone|expect|logins [N]")
+		ts.Fatalf("usage: world tenants|write|sql|seal|hold|erase|undone|expect|logins [N]")
 	}
 	if args[0] == "logins" {
 		logins, err := readLogins(ts.MkAbs("logins.env"))
@@ -99,6 +100,11 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 		id, err := tenancy.ParseID(ts.Getenv(fmt.Sprintf("T%d", n)))
 		ts.Check(err)
 		ts.Check(a.write(ctx, id))
+	case "sql":
+		ts.Check(a.db.InSQL(a.of(ctx, ts, n), func(ctx context.Context, tx *tenancy.SQLTx) error {
+			_, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET city = 'Ulm'")
+			return err
+		}))
 	case "hold":
 		id, err := tenancy.ParseID(ts.Getenv(fmt.Sprintf("T%d", n)))
 		ts.Check(err)

@@ -33,7 +33,7 @@ func verbs() []verb {
 	return []verb{
 		initVerb(), migrateVerb(), doctorVerb(), adoptPlanVerb(), scaffoldVerb(),
 		auditVerifyVerb(), auditExportVerb(), auditProveVerb(), auditPayloadVerb(), auditPublishVerb(),
-		auditRenewVerb(), auditRetainVerb(), auditHoldVerb(), auditReleaseVerb(),
+		auditRenewVerb(), auditRetainVerb(), auditHoldVerb(), auditReleaseVerb(), auditCoverageVerb(), auditImportVerb(),
 		backupRunVerb(), backupListVerb(), backupVerifyVerb(), backupRestoreVerb(), backupReplayVerb(),
 		keysStatusVerb(), keysRotateVerb(), keysResealVerb(), keysDestroyVerb(), keysCopyVerb(), keysRestoreVerb(),
 		sealRotateVerb(),

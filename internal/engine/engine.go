@@ -120,6 +120,37 @@ type SQLTx interface {
 	SQLX() *sqlx.Tx
 	// Denied counts the statements that the database refused as [Forbidden].
 	Denied() int
+	// Written says what callers' text has written so far, also by way of triggers and
+	// foreign keys; what a savepoint took back counts.
+	Written() []Written
+	// Recorded says that an event of the transaction is recorded: without, the
+	// database may refuse to commit what was written.
+	Recorded()
+}
+
+// Written is how many rows callers' text wrote in one way.
+type Written struct {
+	Table string // as the database calls it; with its schema, unless that is public
+	Verb  string // insert, update or delete
+	Rows  int64  // above 0
+}
+
+// AddWritten adds w to those of its table and verb.
+func AddWritten(all []Written, w Written) []Written {
+	for i := range all {
+		if all[i].Table == w.Table && all[i].Verb == w.Verb {
+			all[i].Rows += w.Rows
+			return all
+		}
+	}
+	return append(all, w)
+}
+
+// Admitter is what a [SQLTx] offers beyond, if its database takes in events of a
+// caller's transaction only with a proof that callers' text cannot make.
+type Admitter interface {
+	// Prove is the proof for a message, which names what is to be taken in.
+	Prove(message []byte) (string, error)
 }
 
 // Engine runs transactions on one database system.

@@ -20,6 +20,7 @@ const (
 	Unavailable        // connection lost or refused before anything could commit
 	Unknown            // connection lost while a commit was under way
 	BadValue           // a value does not fit its column
+	Unrecorded         // rows were written and no event was recorded
 )
 
 // Error is a database's refusal in words that hold no value of any row.
@@ -74,7 +75,7 @@ func (k Kind) String() string {
 	names := [...]string{
 		"database error", "key exists already", "constraint violated", "forbidden",
 		"unknown tenant", "wrong number of rows", "database unavailable",
-		"outcome of commit unknown", "value does not fit",
+		"outcome of commit unknown", "value does not fit", "rows written without an event",
 	}
 	if k < 0 || int(k) >= len(names) {
 		return fmt.Sprintf("kind %d", int(k))
@@ -92,6 +93,7 @@ var (
 	ErrForbidden      = errors.New("tenancy: refused by the database")
 	ErrUnavailable    = errors.New("tenancy: database unavailable")
 	ErrUnknownOutcome = errors.New("tenancy: outcome of the commit is unknown")
+	ErrUnrecorded     = errors.New("tenancy: rows were written and no event tells of them")
 )
 
 func (k Kind) sentinel() error {
@@ -112,6 +114,8 @@ func (k Kind) sentinel() error {
 		return ErrUnknownOutcome
 	case BadValue:
 		return ErrBadValue
+	case Unrecorded:
+		return ErrUnrecorded
 	case Other:
 	}
 	return nil

@@ -22,6 +22,13 @@ type Checker interface {
 	Require(ctx context.Context, shapes []Shape) error
 }
 
+// Netter is what an [Engine] may offer beyond, if something can be missing by which
+// [SQLTx.Written] knows.
+type Netter interface {
+	// Netted gives back those of the tables of which it knows all writes.
+	Netted(ctx context.Context, tables []string) ([]string, error)
+}
+
 // Holder is what an [Engine] may offer beyond, if each tenant's rows lie in a place
 // of their own.
 type Holder interface {

@@ -17,6 +17,7 @@ type scopeKey struct{}
 type appConn struct {
 	wire    *wire
 	seals   *seals
+	seal    *seal         // of the transaction
 	pending []engine.Stmt // begin and context, until the first statement
 	queue   []engine.Stmt // the library's statements that wait for the next
 	open    bool          // a transaction is, whether begun or pending
@@ -60,6 +61,7 @@ func (c *appConn) begin(ctx context.Context, s engine.Scope) error {
 	if err != nil {
 		return err
 	}
+	c.seal = key
 	token := key.mint(s, time.Now())
 	begin := "BEGIN"
 	if c.reads = s.ReadOnly; c.reads {
@@ -70,6 +72,7 @@ func (c *appConn) begin(ctx context.Context, s engine.Scope) error {
 		engine.Stmt{SQL: appTenantText, Args: []any{token, s.Tenant}})
 	c.queue, c.denied, c.open, c.ending = nil, 0, true, false
 	c.saved, c.undoable, c.spoilt = false, false, false
+	c.wire.written = nil
 	return nil
 }
 
@@ -238,6 +241,7 @@ func (c *appConn) finish(ctx context.Context, b batch, how string) error {
 		err = &engine.Error{Kind: engine.UnknownTenant}
 	default:
 		err = translate(err, how == "COMMIT" && !c.reads && inDoubt(err, rep, len(b.stmts)-1))
+		c.note(err)
 	}
 	return err
 }

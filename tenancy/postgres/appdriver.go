@@ -94,7 +94,7 @@ func (c *appConn) caller(
 	if err := c.admit(query); err != nil {
 		return reply{}, err
 	}
-	s := engine.Stmt{SQL: query, Once: true}
+	s := engine.Stmt{SQL: query, Once: true, Caller: true}
 	for _, a := range args {
 		s.Args = append(s.Args, a.Value)
 	}

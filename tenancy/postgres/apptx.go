@@ -19,7 +19,10 @@ type appTx struct {
 	done bool
 }
 
-var _ engine.SQLTx = (*appTx)(nil)
+var (
+	_ engine.SQLTx    = (*appTx)(nil)
+	_ engine.Admitter = (*appTx)(nil)
+)
 
 func (e *pgEngine) BeginSQL(ctx context.Context, s engine.Scope) (engine.SQLTx, error) {
 	conn, err := e.app.Connx(ctx)
@@ -89,6 +92,15 @@ func (t *appTx) Run(
 	return n, plain(err)
 }
 
+// Prove implements [engine.Admitter], under the key that sealed the context.
+func (t *appTx) Prove(message []byte) (proof string, err error) {
+	err = t.raw(func(c *appConn) error {
+		proof = c.seal.prove(message)
+		return nil
+	})
+	return proof, plain(err)
+}
+
 // raw gives fn the connection, under the lock that database/sql holds.
 func (t *appTx) raw(fn func(*appConn) error) error {
 	return t.conn.Raw(func(c any) error {
@@ -102,6 +114,20 @@ func (t *appTx) Denied() (n int) {
 		return nil
 	})
 	return n
+}
+
+// Written implements [engine.SQLTx].
+func (t *appTx) Written() (all []engine.Written) {
+	_ = t.raw(func(c *appConn) error { // what a closed connection wrote is rolled back
+		all = c.wire.written
+		return nil
+	})
+	return all
+}
+
+// Recorded implements [engine.SQLTx].
+func (t *appTx) Recorded() {
+	t.Queue(engine.Stmt{SQL: "SELECT pg_catalog.set_config('art32.recorded', 'on', true)"})
 }
 
 func (t *appTx) Commit(ctx context.Context) error {

@@ -26,11 +26,13 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := c.config.BeforeConnect(ctx, config); err != nil {
 		return nil, unreachable(err)
 	}
-	pg, err := pgconn.ConnectConfig(ctx, &config.Config)
-	if err != nil {
+	w := &wire{pooled: pooled(config)}
+	config.OnNotice = w.noticed(config.OnNotice)
+	var err error
+	if w.pg, err = pgconn.ConnectConfig(ctx, &config.Config); err != nil {
 		return nil, unreachable(err)
 	}
-	return &appConn{wire: &wire{pg: pg, pooled: pooled(config)}, seals: c.seals}, nil
+	return &appConn{wire: w, seals: c.seals}, nil
 }
 
 // Driver implements [driver.Connector].

@@ -63,6 +63,12 @@
 // it open to that of an older application, which is told by [OnReport] what it would
 // not see; art32.unwatch ends it.
 //
+// art32.protect also puts triggers below the table. They act where callers' text writes
+// and nowhere else: three report table, verb and rows to the library, which records
+// them (tenancy.Unrecorded), one refuses the commit where the transaction has no event
+// at all, as where another program uses the app login. What the library itself writes
+// pays for the counting of rows (transition tables), but runs no function.
+//
 // # Statements
 //
 // Callers' text (tenancy.DB.InSQL) may begin with SELECT, INSERT, UPDATE,

@@ -156,6 +156,8 @@ func kind(code string) engine.Kind {
 		return engine.Unique
 	case "42501":
 		return engine.Forbidden
+	case "Z3203": // of art32.demand_event
+		return engine.Unrecorded
 	}
 	switch class(code) {
 	case "22":

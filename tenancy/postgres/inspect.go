@@ -128,6 +128,15 @@ const untouched = `(NOT EXISTS (SELECT FROM pg_catalog.pg_policy own WHERE own.p
 		WHERE (login.rolname = current_user OR NOT login.rolsuper AND (pg_has_role(login.oid, 'art32_library', 'USAGE') OR pg_has_role(login.oid, 'art32_across', 'USAGE')))
 		AND (has_table_privilege(login.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(login.oid, c.oid, 'SELECT, INSERT, UPDATE'))))`
 
+// admitEvent is the function by which events of callers' transactions come into the
+// log; 0 where the log is another.
+const admitEvent = `coalesce(to_regprocedure('art32.admit_event(uuid, bigint, uuid, bigint, text, uuid, smallint, bytea, bytea, uuid[], bytea[], text)')::oid, 0::oid)`
+
+// hasTrigger says that table c has trigger p of the pattern, whatever its name.
+const hasTrigger = `EXISTS (SELECT FROM pg_catalog.pg_trigger x WHERE x.tgrelid = c.oid AND x.tgfoid = p.tgfoid AND x.tgtype = p.tgtype
+	AND x.tgenabled IN ('O', 'A') AND x.tgdeferrable = p.tgdeferrable AND x.tginitdeferred = p.tginitdeferred
+	AND pg_get_expr(x.tgqual, x.tgrelid) IS NOT DISTINCT FROM pg_get_expr(p.tgqual, p.tgrelid))`
+
 // appChecks run under the app login.
 //
 //nolint:gochecknoglobals // a table of constants
@@ -160,6 +169,18 @@ var appChecks = []check{
 		"SELECT art32.protect('…') in a migration",
 	},
 	{
+		// The pattern has the triggers, too.
+		`SELECT 'table ' || c.oid::regclass || ' lacks trigger ' || p.tgname || ' as art32.protect makes it'
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		CROSS JOIN pg_catalog.pg_trigger p
+		WHERE p.tgrelid = 'art32.pattern'::regclass
+		AND c.relkind IN ('r', 'p') AND n.nspname NOT IN ('art32', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_%'
+		AND has_schema_privilege(n.oid, 'USAGE')
+		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE'))
+		AND NOT ` + hasTrigger + ` AND $1::text[] IS NOT NULL`,
+		"SELECT art32.protect('…') in a migration",
+	},
+	{
 		`SELECT 'table ' || t || ' is declared and not there' FROM unnest($1::text[]) t WHERE to_regclass(t) IS NULL`,
 		"write the migration that creates it, and apply it",
 	},
@@ -177,9 +198,16 @@ var appChecks = []check{
 	{
 		`SELECT 'function ' || p.oid::regprocedure || ' runs with the rights of its owner'
 		FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid NOT IN ('art32.sealed_part(int)'::regprocedure, 'art32.open_context(text, uuid)'::regprocedure)
+		WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND p.oid NOT IN ('art32.sealed_part(int)'::regprocedure, 'art32.open_context(text, uuid)'::regprocedure, ` + admitEvent + `)
 		AND has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AND $1::text[] IS NOT NULL`,
 		"ALTER FUNCTION … SECURITY INVOKER, or REVOKE EXECUTE … FROM PUBLIC",
+	},
+	{
+		`SELECT 'role ' || current_user || ' may write to ' || c.oid::regclass
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname IN ('art32', 'art32_keys') AND has_schema_privilege(n.oid, 'USAGE')
+		AND (has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE')) AND $1::text[] IS NOT NULL`,
+		"REVOKE it: callers' text writes to no table of the library",
 	},
 	{
 		`SELECT 'the server logs statements with their parameters' WHERE current_setting('log_parameter_max_length') <> '0'

@@ -36,6 +36,10 @@ type Options struct {
 	// superuser, Open refuses without it. Default: none.
 	Unsafe []Weakness
 
+	// Unrecorded says what becomes of rows that callers' SQL writes and of which the
+	// caller records no event. Default: tenancy.RecordUnrecorded.
+	Unrecorded tenancy.Unrecorded
+
 	// Logger receives what an operator must read once. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -69,6 +73,9 @@ func OpenConfigs(
 		return nil, err
 	}
 	db, err := tenancy.New(e, schema, keys, log, o.Ledger)
+	if err == nil {
+		err = db.OnUnrecorded(engine.Library, o.Unrecorded)
+	}
 	if err == nil {
 		err = e.inspect(ctx, schema, o.lines(log), o)
 	}

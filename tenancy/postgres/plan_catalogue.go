@@ -272,6 +272,7 @@ func (c *catalogue) readPolicies(ctx context.Context, tx *sql.Tx) error {
 				AND x.polpermissive = p.polpermissive AND x.polcmd = p.polcmd AND x.polroles = p.polroles
 				AND pg_get_expr(x.polqual, x.polrelid) = replace(pg_get_expr(p.polqual, p.polrelid), '(tenant_id = ', '(' || quote_ident(a.attname) || ' = ')
 				AND pg_get_expr(x.polwithcheck, x.polrelid) IS NOT DISTINCT FROM replace(pg_get_expr(p.polwithcheck, p.polrelid), '(tenant_id = ', '(' || quote_ident(a.attname) || ' = ')))
+		AND NOT EXISTS (SELECT FROM pg_trigger p WHERE p.tgrelid = 'art32.pattern'::regclass AND NOT `+hasTrigger+`)
 		AND NOT EXISTS (SELECT FROM unnest(ARRAY['art32_app', 'art32_library']) r(role), unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p(may)
 			WHERE NOT has_table_privilege(role, c.oid, may))
 		AND has_table_privilege('art32_across', c.oid, 'SELECT')

@@ -226,6 +226,7 @@ func TestPlanRepairs(t *testing.T) {
 		"ALTER POLICY art32_library ON customers TO PUBLIC",
 		"ALTER TABLE customers NO FORCE ROW LEVEL SECURITY",
 		"GRANT TRUNCATE ON customers TO art32_app",
+		"DROP TRIGGER art32_report_insert ON customers",
 		"REVOKE UPDATE ON customers FROM art32_library",
 		"CREATE UNIQUE INDEX again ON customers (plan)",
 		"ALTER TABLE customers DROP CONSTRAINT customers_pkey; ALTER TABLE customers ALTER tenant_id DROP NOT NULL",

@@ -48,6 +48,10 @@ var flaws = []flaw{
 	{"policy loosened", "ALTER POLICY art32_app_guard ON customers USING (true)", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
 	{"policy loosened beside the seal", "ALTER POLICY art32_app_guard ON customers USING (true OR tenant_id = (SELECT tenant FROM art32.ctx))", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
 	{"policy loosened for writes", "ALTER POLICY art32_app_guard ON customers WITH CHECK (true)", "lacks policy art32_app_guard", "SELECT art32.protect('customers')"},
+	{"report dropped", "DROP TRIGGER art32_report_update ON customers", "lacks trigger art32_report_update", "SELECT art32.protect('customers')"},
+	{"report disabled", "ALTER TABLE customers DISABLE TRIGGER art32_report_delete", "lacks trigger art32_report_delete", "SELECT art32.protect('customers')"},
+	{"report never", "CREATE OR REPLACE TRIGGER art32_report_insert AFTER INSERT ON customers REFERENCING NEW TABLE AS written FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION art32.report_write()", "lacks trigger art32_report_insert", "SELECT art32.protect('customers')"},
+	{"no demand", "DO $$ BEGIN EXECUTE (SELECT format('DROP TRIGGER %I ON customers', tgname) FROM pg_trigger WHERE tgrelid = 'customers'::regclass AND tgname LIKE 'art32_demand%'); END $$", "lacks trigger art32_demand_event", "SELECT art32.protect('customers')"},
 	{"partition", `CREATE TABLE parts (tenant_id uuid, id uuid) PARTITION BY HASH (id); CREATE TABLE part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
 		SELECT art32.protect('parts'); GRANT SELECT ON part TO art32_app`, "table part can be reached", "SELECT art32.protect('part')"},
 	{"unprotected", "CREATE TABLE bare (id int); GRANT SELECT (id) ON bare TO art32_app", "table bare can be reached", "REVOKE SELECT (id) ON bare FROM art32_app"},
@@ -55,6 +59,7 @@ var flaws = []flaw{
 	{"view to write", "CREATE VIEW v AS SELECT * FROM customers; GRANT DELETE ON v TO art32_app", "view v reads with", "ALTER VIEW v SET (security_invoker = 1)"},
 	{"materialised view", "CREATE MATERIALIZED VIEW m AS SELECT * FROM customers; GRANT SELECT ON m TO art32_app", "view m reads with", "REVOKE ALL ON m FROM art32_app"},
 	{"definer", "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM public.customers'", "function f() runs with", "REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC"},
+	{"the library's tables", "GRANT INSERT (id) ON art32.accesses TO art32_app", "may write to art32.accesses", "REVOKE INSERT (id) ON art32.accesses FROM art32_app"},
 	{"column", "ALTER TABLE customers RENAME COLUMN email_bidx TO elsewhere", "column public.customers.email_bidx is declared", "ALTER TABLE customers RENAME COLUMN elsewhere TO email_bidx"},
 	{"table", "ALTER TABLE customers RENAME TO elsewhere", "table public.customers is declared", "ALTER TABLE elsewhere RENAME TO customers"},
 	{"log", "ALTER DATABASE DATABASE SET log_parameter_max_length = -1; ALTER DATABASE DATABASE SET log_statement = 'mod'", "logs statements with their parameters", "ALTER DATABASE DATABASE SET log_parameter_max_length = 0"},

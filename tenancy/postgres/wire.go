@@ -46,6 +46,8 @@ type wire struct {
 	params   [][]byte
 	formats  []int16
 	texts    []byte // of the parameters
+	callers  bool   // the statement that is being answered has text of a caller's
+	written  []engine.Written
 }
 
 // batch is what goes over the wire in one round trip.
@@ -230,7 +232,9 @@ func (w *wire) receive(
 		if i == b.main {
 			each = row
 		}
+		w.callers = s.Caller
 		n, fields, err := receiveOne(p, each)
+		w.callers = false
 		if err != nil {
 			return rep, err
 		}

@@ -92,6 +92,7 @@ var flaws = []flaw{
 	{"a cascade across tenants", "ALTER TABLE notes ADD CONSTRAINT flaw_cascade FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE CASCADE", "cascades", "notes", "flaw_cascade leaves out the tenant"},
 	{"the keys of the seal", "GRANT SELECT ON art32.seal_keys TO art32_app", "control-tables", "art32.seal_keys", "SELECT is granted"},
 	{"the log", "GRANT DELETE ON art32.events TO art32_app", "control-tables", "art32.events", "DELETE is granted"},
+	{"what people's data is in the log", "GRANT INSERT (tenant_id, event_id, part) ON art32.event_parts TO art32_app", "control-tables", "art32.event_parts", "INSERT is granted"},
 	{"a function that reads files", "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO PUBLIC", "server", "", "pg_read_file"},
 	{"the sessions of others", "GRANT EXECUTE ON FUNCTION pg_stat_get_activity TO PUBLIC", "shared-sessions", "pg_stat_get_activity(integer)", "may call it"},
 	{"the end of others", "GRANT EXECUTE ON FUNCTION pg_terminate_backend TO PUBLIC", "shared-sessions", "pg_terminate_backend(integer,bigint)", "may call it"},

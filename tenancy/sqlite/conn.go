@@ -33,6 +33,9 @@ type conn struct {
 	mayEnd  bool  // the engine lets the transaction of callers' text end
 	commits bool  // a commit of the engine is under way
 	denied  int   // statements of the caller that were refused
+	hooks   sqlite.HookRegisterer
+	counts  bool             // what callers' text writes
+	written []engine.Written // by it
 	broken  bool
 }
 

@@ -113,6 +113,7 @@ func (n *connector) prepare(ctx context.Context, c *conn, x sqlite.ExecQuerierCo
 		return errors.New("sqlite: driver has no hooks")
 	}
 	hooks.RegisterCommitHook(c.onCommit)
+	c.hooks = hooks
 	return c.guard.install(x)
 }
 

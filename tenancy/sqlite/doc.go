@@ -21,6 +21,10 @@
 // authorizer judges every statement on every connection; what is not known to
 // be harmless is refused. Nothing that a caller supplies becomes a path.
 //
+// What callers' text writes is counted row by row, triggers and foreign keys included,
+// and recorded ([tenancy.Unrecorded]). Tables of SQLite's own below a virtual table
+// count under their own names.
+//
 // Every transaction that writes begins as a writer; a failed statement ends it.
 // A commit has reached the disk when it returns. A tenant's file appears whole
 // or not at all, and is never made anew where it once was. After a crash a file

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/art32/art32/internal/engine"
@@ -81,6 +82,13 @@ func (s session) atRest() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.phase == idle
+}
+
+// writes is what callers' text has written.
+func (s session) writes() []engine.Written {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.written)
 }
 
 // refusals is how many statements of the caller were refused.

@@ -48,6 +48,10 @@ type Options struct {
 	// BusyTimeout is how long a writer waits for another one. Default: 5 s.
 	BusyTimeout time.Duration
 
+	// Unrecorded says what becomes of rows that callers' SQL writes and of which the
+	// caller records no event. Default: tenancy.RecordUnrecorded.
+	Unrecorded tenancy.Unrecorded
+
 	// Logger receives what an operator must read once. Default: slog.Default().
 	Logger *slog.Logger
 
@@ -122,6 +126,9 @@ func Open(ctx context.Context, dir string, schema tenancy.Schema, keys *keyring.
 		return nil, err
 	}
 	db, err := tenancy.New(d, schema, keys, log, opts.Ledger)
+	if err == nil {
+		err = db.OnUnrecorded(engine.Library, opts.Unrecorded)
+	}
 	if err == nil {
 		err = d.stamp(ctx, db)
 	}

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"strconv"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"github.com/art32/art32/internal/engine"
 )
 
@@ -35,6 +38,10 @@ func (c *conn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, erro
 		return nil, refused("transaction inside a transaction")
 	}
 	c.phase, c.denied, c.reads = lazy, 0, o.ReadOnly && c.use.confined
+	if c.use.confined && !c.reads {
+		c.written, c.counts = nil, true
+		c.hooks.RegisterPreUpdateHook(c.onWrite)
+	}
 	if !c.use.confined {
 		if err := c.ready(ctx); err != nil {
 			c.phase = idle
@@ -169,8 +176,22 @@ func (c *conn) rollback() {
 }
 
 func (c *conn) finish() {
+	if c.counts {
+		c.counts = false
+		c.hooks.RegisterPreUpdateHook(nil)
+	}
 	c.phase, c.failure, c.mayEnd, c.reads = idle, nil, false, false
 	c.giveUp()
+}
+
+// onWrite counts the rows that callers' text writes. SQLite calls it for each row,
+// also for those of triggers, of foreign keys and of a table that is emptied.
+func (c *conn) onWrite(d sqlite.SQLitePreUpdateData) {
+	if c.guard.rights != caller {
+		return
+	}
+	verb := map[int32]string{sqlite3.SQLITE_INSERT: "insert", sqlite3.SQLITE_UPDATE: "update", sqlite3.SQLITE_DELETE: "delete"}[d.Op]
+	c.written = engine.AddWritten(c.written, engine.Written{Table: d.TableName, Verb: verb, Rows: 1})
 }
 
 // control runs a statement of the library's own about the transaction.

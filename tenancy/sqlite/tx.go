@@ -52,6 +52,17 @@ func (t *tx) Denied() int {
 	return t.ses.refusals()
 }
 
+// Written implements [engine.SQLTx].
+func (t *tx) Written() []engine.Written {
+	if t.ses.conn == nil {
+		return nil
+	}
+	return t.ses.writes()
+}
+
+// Recorded implements [engine.SQLTx].
+func (*tx) Recorded() {}
+
 // Queue implements [engine.Tx].
 func (t *tx) Queue(s engine.Stmt) { t.queue = append(t.queue, s) }
 

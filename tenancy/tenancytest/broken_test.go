@@ -215,9 +215,24 @@ func kept(t *testing.T, w *tenancytest.World) context.Context {
 	return (&crooked{tenant: first()}).on(t, w)
 }
 
+// keptSQL gives callers' SQL the connection of the tenant that was served before.
 func keptSQL(t *testing.T, w *tenancytest.World) context.Context {
-	first := first()
-	return (&crooked{tenant: func(id uuid.UUID) uuid.UUID { first(id); return id }, tenantSQL: first}).on(t, w)
+	var seen []uuid.UUID
+	note := func(id uuid.UUID) uuid.UUID {
+		if id != uuid.Nil {
+			seen = append(seen, id)
+		}
+		return id
+	}
+	before := func(id uuid.UUID) uuid.UUID {
+		for _, other := range slices.Backward(seen) {
+			if other != id {
+				return other
+			}
+		}
+		return id
+	}
+	return (&crooked{tenant: note, tenantSQL: before}).on(t, w)
 }
 
 // first answers with the first tenant that it was asked for.

@@ -1,0 +1,1 @@
+-- Of PostgreSQL only: here callers' text reaches none of these tables.
