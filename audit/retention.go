@@ -54,8 +54,8 @@ type RetentionOptions struct {
 
 // TenantRetention is what one round has done for one tenant.
 type TenantRetention struct {
-	Tenant     tenancy.ID
-	Controller string
+	Tenant     tenancy.ID // whose logs they are
+	Controller string     // who decided on the policy
 	// Held says that a legal hold keeps all.
 	Held bool
 	// Dropped are the logs whose entries were deleted.

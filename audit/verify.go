@@ -45,8 +45,8 @@ type Finding struct {
 
 // EarlierLog is a log of a tenant that has ended.
 type EarlierLog struct {
-	Origin string `json:"log"`
-	Key    string `json:"key"`
+	Origin string `json:"log"`  // its name
+	Key    string `json:"key"`  // the public key that was used
 	Size   int64  `json:"size"` // entries in the tree
 	Root   []byte `json:"root"` // the root hash that they must yield
 	// Dropped says that its entries were deleted when they were no longer to be kept.

@@ -15,7 +15,7 @@ import (
 // Mutation is something that whoever has full rights on the database can do to a
 // sealed log, and what [audit.Verify] must call it.
 type Mutation struct {
-	Name string
+	Name string // of the subtest
 	// SQL are the statements, in the dialect of both engines as far as they differ in
 	// no more than the names of tables: art32.events is art32_events in SQLite. TENANT
 	// stands for the quoted id of the tenant.
