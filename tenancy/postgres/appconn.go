@@ -212,7 +212,8 @@ func (c *appConn) end(ctx context.Context, how string) error {
 		return errors.Join(rolledBack(), c.finish(ctx, batchOf(), "ROLLBACK"))
 	}
 	b := c.opening()
-	if how == "COMMIT" {
+	if how == "COMMIT" && len(c.queue) > 0 {
+		b.add(engine.Stmt{SQL: "SET LOCAL statement_timeout = 0"}) // the caller's is for the caller's statements
 		b.add(c.queue...)
 	}
 	if len(b.stmts) == 0 || !c.counts() {

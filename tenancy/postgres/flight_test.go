@@ -49,3 +49,27 @@ func TestClearingTravelsWithTheEnd(t *testing.T) {
 		must(t, db.Close())
 	}
 }
+
+// TestNoTimeLimitAtTheEnd: what the library has to write at the commit is not under the
+// limit that the caller set for his statements, so that it cannot fail by that alone.
+func TestNoTimeLimitAtTheEnd(t *testing.T) {
+	t.Parallel()
+	t.Attr("art32.measure", "TOM-5.1")
+	w := newWorld(t)
+	w.insert(w.a, t, "Anton")
+	k := newKnife(t, host(t, w.owner))
+	logins := postgres.Logins{Library: w.logins.Library, App: dbtest.At(t, w.logins.App, k.addr)}
+	db, err := postgres.Open(t.Context(), logins, schema, w.keys, trace{}, nil)
+	must(t, err)
+	must(t, db.InSQL(w.a, func(ctx context.Context, tx *tenancy.SQLTx) error {
+		_, err := tx.SQLX().ExecContext(ctx, "UPDATE customers SET visits = 1")
+		must(t, err)
+		k.arm(toServer, 1<<20)
+		return nil
+	}))
+	sent := slices.DeleteFunc(k.flight(), func(m string) bool { return !strings.HasPrefix(m, "P ") })
+	if len(sent) < 3 || sent[0] != "P SET LOCAL statement_timeout = 0" || !strings.Contains(sent[1], "INTO public.trace") {
+		t.Errorf("sent %q", sent)
+	}
+	must(t, db.Close())
+}
