@@ -48,6 +48,9 @@ func ParseCheckpoint(signed []byte, vkey string) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: no signature of the log's key", ErrCheckpoint)
 	}
+	if _, err := base64.StdEncoding.Strict().DecodeString(n.Sigs[0].Base64); err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: a signature in another form", ErrCheckpoint)
+	}
 	c, err := parseCheckpointText(n.Text)
 	if err != nil {
 		return Checkpoint{}, err

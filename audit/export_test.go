@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -115,3 +116,11 @@ func FoldRoot(leaves []tlog.Hash) tlog.Hash {
 
 // OnStep calls fn between the steps of a drop.
 func (r *Retention) OnStep(fn func(name string)) { r.step = fn }
+
+// At sets both clocks, Ahead that of the process alone.
+func (r *Retention) At(now time.Time) {
+	r.Ahead(now)
+	r.dbClock = func(context.Context) (time.Time, error) { return now, nil }
+}
+
+func (r *Retention) Ahead(now time.Time) { r.clock = func() time.Time { return now } }

@@ -20,7 +20,7 @@ import (
 const (
 	defaultKeep      = 365 * 24 * time.Hour
 	retentionLease   = "audit/retention"
-	retentionPause   = time.Hour
+	retentionPause   = 24 * time.Hour
 	minimumRetention = 24 * time.Hour
 )
 
@@ -38,6 +38,10 @@ type RetentionPolicy struct {
 	// Keep is for how long a log stays after it ended, at least 24 hours; negative:
 	// for ever. Default 365 days.
 	Keep time.Duration
+	// Classes is after what time the payloads of a class are emptied, by its name;
+	// zero or less: never. Default: [Class].Retention. Entries stay as long as their
+	// log, whatever their class.
+	Classes map[string]time.Duration
 }
 
 // RetentionOptions are the choices of a [Retention]; nil and zero fields mean the
@@ -46,7 +50,7 @@ type RetentionOptions struct {
 	// Policy gives a tenant's policy. Default: the defaults of [RetentionPolicy] for
 	// all.
 	Policy func(ctx context.Context, t tenancy.Tenant) (RetentionPolicy, error)
-	// Interval is the pause between two rounds of [Retention.Run]. Default one hour.
+	// Interval is the pause between two rounds of [Retention.Run]. Default one day.
 	Interval time.Duration
 	// Logger receives what was dropped, and failures. Default [slog.Default].
 	Logger *slog.Logger
@@ -58,13 +62,16 @@ type TenantRetention struct {
 	Controller string     // who decided on the policy
 	// Held says that a legal hold keeps all.
 	Held bool
+	// Emptied counts the parts of payloads that were older than their classes allow.
+	Emptied int64
 	// Dropped are the logs whose entries were deleted.
 	Dropped []DroppedLog
 	// Next is when the next log falls due; zero: none has ended.
 	Next time.Time
 }
 
-// Retention drops the logs of tenants that are no longer to be kept, each as a
+// Retention empties the payloads of tenants' events that are older than their
+// classes allow, and drops the logs that are no longer to be kept, each as a
 // whole: its entries, payloads and hashes. Its last checkpoint stays, and the log
 // that grows holds an entry that says so. The platform's log is not dropped, since
 // it names the logs of the tenants.
@@ -77,7 +84,9 @@ type Retention struct {
 	logger   *slog.Logger
 	// step is called between the steps of a drop; nil but in tests that kill the
 	// process there.
-	step func(name string)
+	step    func(name string)
+	clock   func() time.Time
+	dbClock func(ctx context.Context) (time.Time, error)
 }
 
 // NewRetention makes the retention of the logs that s seals.
@@ -89,8 +98,9 @@ func NewRetention(s *Sealer, o *RetentionOptions) (*Retention, error) {
 		o = &RetentionOptions{}
 	}
 	r := &Retention{
-		sealer: s, log: s.log, db: s.db, policy: o.Policy, interval: o.Interval, logger: o.Logger, step: func(string) {},
+		sealer: s, log: s.log, db: s.db, policy: o.Policy, interval: o.Interval, logger: o.Logger, step: func(string) {}, clock: time.Now,
 	}
+	r.dbClock = func(ctx context.Context) (time.Time, error) { return databaseClock(ctx, r.db) }
 	if r.policy == nil {
 		r.policy = func(context.Context, tenancy.Tenant) (RetentionPolicy, error) { return RetentionPolicy{}, nil }
 	}
@@ -154,18 +164,24 @@ func (r *Retention) RunDue(ctx context.Context) ([]TenantRetention, error) {
 // now is the earlier of two clocks: one that has jumped ahead drops nothing that
 // the other would keep.
 func (r *Retention) now(ctx context.Context) (time.Time, error) {
-	now := time.Now()
-	if r.db.Engine(engine.Library).Dialect() != migrate.Postgres {
-		return now, nil
+	own := r.clock()
+	other, err := r.dbClock(ctx)
+	if other.Before(own) {
+		return other, err
 	}
-	var other int64
-	err := read(ctx, r.db, uuid.Nil, engine.Stmt{
+	return own, err
+}
+
+// databaseClock is that of the server; SQLite has the one of this process.
+func databaseClock(ctx context.Context, db *tenancy.DB) (time.Time, error) {
+	if db.Engine(engine.Library).Dialect() != migrate.Postgres {
+		return time.Now(), nil
+	}
+	var at int64
+	err := read(ctx, db, uuid.Nil, engine.Stmt{
 		SQL: "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
-	}, func(row engine.Row) error { return row.Scan(&other) })
-	if at := time.UnixMicro(other); at.Before(now) {
-		now = at
-	}
-	return now, err
+	}, func(row engine.Row) error { return row.Scan(&at) })
+	return time.UnixMicro(at), err
 }
 
 func (r *Retention) tenant(ctx context.Context, t tenancy.Tenant, now time.Time) (TenantRetention, error) {
@@ -180,11 +196,15 @@ func (r *Retention) tenant(ctx context.Context, t tenancy.Tenant, now time.Time)
 	if p.Controller == "" {
 		p.Controller = t.Name
 	}
-	if out.Controller = p.Controller; p.Keep < 0 {
-		return out, nil
-	}
-	if p.Keep < minimumRetention {
+	out.Controller = p.Controller
+	if p.Keep > 0 && p.Keep < minimumRetention {
 		return out, fmt.Errorf("audit: retention: a policy keeps logs for %s, less than %s", p.Keep, minimumRetention)
+	}
+	if out.Held, err = r.held(ctx, t.ID.UUID()); err != nil || out.Held {
+		return out, err
+	}
+	if out.Emptied, err = r.empty(ctx, t.ID.UUID(), p, now); err != nil || p.Keep < 0 {
+		return out, err
 	}
 	return out, r.logs(ctx, t.ID.UUID(), p, now, &out)
 }
@@ -194,9 +214,6 @@ func (r *Retention) tenant(ctx context.Context, t tenancy.Tenant, now time.Time)
 func (r *Retention) logs(ctx context.Context, tenant uuid.UUID, p RetentionPolicy, now time.Time, out *TenantRetention) error {
 	logs, err := readLogs(ctx, r.db, tenant)
 	if err != nil {
-		return err
-	}
-	if out.Held, err = r.held(ctx, tenant); err != nil || out.Held {
 		return err
 	}
 	for _, h := range logs {

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -178,6 +179,15 @@ func TestRetentionKeeps(t *testing.T) {
 		if _, err := run(audit.RetentionPolicy{Keep: time.Hour}); err == nil {
 			t.Error("a policy that keeps for an hour passes")
 		}
+		ahead := w.retention(t, &audit.RetentionOptions{
+			Policy: func(context.Context, tenancy.Tenant) (audit.RetentionPolicy, error) {
+				return audit.RetentionPolicy{Keep: 3 * 365 * 24 * time.Hour}, nil
+			},
+		})
+		ahead.Ahead(time.Now().Add(10 * 365 * 24 * time.Hour))
+		if all, err := ahead.RunDue(t.Context()); err != nil || len(w.of(t, all).Dropped) != 0 {
+			t.Errorf("a clock that is ahead: %+v, %v", all, err)
+		}
 		long := audit.RetentionPolicy{Keep: 3 * 365 * 24 * time.Hour, Controller: "Musterfirma"}
 		r, err := run(long)
 		must(t, err)
@@ -261,6 +271,64 @@ func TestRetentionStopped(t *testing.T) {
 			t.Errorf("%d entries of one drop", len(e))
 		}
 	})
+}
+
+// Payloads go by their class and the tenant's policy, the entries stay, and proofs
+// stand.
+func TestRetentionOfClasses(t *testing.T) {
+	short := audit.Class{Name: "short", Actions: []string{"visits."}, Retention: 48 * time.Hour}
+	kept := audit.Class{Name: "kept", Actions: []string{"visits.kept"}}
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := w.in(t.Context(), w.a)
+		rec, err := audit.NewRecorder(w.log, w.db)
+		must(t, err)
+		for _, action := range []string{"visits.count", "visits.kept", "visits.count", "other.word"} {
+			must(t, rec.Record(ctx, action, slog.String("name", "Grünwald")))
+		}
+		w.seal(t)
+		must(t, rec.Record(ctx, "visits.count", slog.String("name", "Grünwald"))) // not sealed
+		run := func(later time.Duration, p audit.RetentionPolicy) audit.TenantRetention {
+			r := w.retention(t, &audit.RetentionOptions{
+				Policy: func(context.Context, tenancy.Tenant) (audit.RetentionPolicy, error) { return p, nil },
+			})
+			r.At(time.Now().Add(later))
+			all, err := r.RunDue(t.Context())
+			must(t, err)
+			return w.of(t, all)
+		}
+		if r := run(47*time.Hour, audit.RetentionPolicy{}); r.Emptied != 0 {
+			t.Errorf("before its time: %+v", r)
+		}
+		if r := run(49*time.Hour, audit.RetentionPolicy{Classes: map[string]time.Duration{"short": -1}}); r.Emptied != 0 {
+			t.Errorf("against the policy: %+v", r)
+		}
+		hold, err := w.log.Hold(ctx, w.db)
+		must(t, err)
+		if r := run(49*time.Hour, audit.RetentionPolicy{}); r.Emptied != 0 || !r.Held {
+			t.Errorf("against a hold: %+v", r)
+		}
+		must(t, w.log.Release(ctx, w.db, hold))
+		if r := run(49*time.Hour, audit.RetentionPolicy{Keep: -1}); r.Emptied != 3 { // holds are sealed at once, and all before them
+			t.Errorf("got %+v", r)
+		}
+		if r := run(49*time.Hour, audit.RetentionPolicy{}); r.Emptied != 0 {
+			t.Errorf("emptied again: %+v", r)
+		}
+		w.seal(t)
+		w.wantOK(t, &audit.VerifyOptions{Log: w.log})
+		var left []string
+		for _, e := range w.entries(ctx, t, audit.Filter{}) {
+			if _, ok := e.Attrs["name"]; ok {
+				left = append(left, e.Action)
+			}
+			if e.Action == "visits.count" && !e.Erased {
+				t.Errorf("not marked: %#v", e)
+			}
+		}
+		if got := strings.Join(left, " "); got != "visits.kept other.word" {
+			t.Errorf("left: %s", got)
+		}
+	}, short, kept)
 }
 
 // Logs go one after the other, also where the entry that tells of the first is

@@ -50,7 +50,7 @@ func TestReadme(t *testing.T) {
 	db, err := open(t.Context(), logins, store, w.root, schema)
 	must(t, err)
 	defer db.Close()
-	made, err := db.CreateTenant(tenancy.WithActor(t.Context(), someone), tenancy.Tenant{Name: "A"})
+	made, err := db.CreateTenant(tenancy.WithActor(tenancy.WithReason(t.Context(), "a new customer"), someone), tenancy.Tenant{Name: "A"})
 	must(t, err)
 	ctx := tenancy.WithActor(tenancy.WithTenant(t.Context(), made.ID), someone)
 	must(t, customers.Insert(ctx, db, newCustomer("a@example.org", "Anton")))
