@@ -130,9 +130,9 @@ func TestAdmissionAndRotation(t *testing.T) {
 	}
 	must(t, record())
 	id, ipad, opad := w.sealKey(t)
-	must(t, postgres.RotateSeal(t.Context(), w.Place.Owner, postgres.SealGrace))
+	must(t, postgres.RotateSeal(t.Context(), w.Owner, postgres.SealGrace))
 	must(t, record())
-	must(t, postgres.RotateSeal(t.Context(), w.Place.Owner, 0))
+	must(t, postgres.RotateSeal(t.Context(), w.Owner, 0))
 	wantErr(t, record(), tenancy.ErrForbidden)
 	must(t, record())
 	old := admission{event: uuid.New(), action: "a.b", digests: []byte{}, mac: make([]byte, 32), subjects: "{}", ciphertexts: "{}"}

@@ -122,12 +122,16 @@ func (a *anchor) precedes(ctx context.Context, b *anchor) (bool, error) {
 	if _, err := follows(a.head, b.head); err != nil {
 		return false, nil //nolint:nilerr // it is what the answer says
 	}
-	if b.head.dropped {
-		return true, nil
-	}
 	first, err := readLeaves(ctx, b.db, b.tenant, b.head, 0, 1)
-	if err != nil || len(first) == 0 || !first[0].begins(a.head, b.head) {
+	if err != nil {
 		return false, err
+	}
+	if len(first) == 0 { // gone with its log?
+		drops, err := readDrops(ctx, b.db, b.tenant, nil)
+		return drops.covers(b.head), err
+	}
+	if !first[0].begins(a.head, b.head) {
+		return false, nil
 	}
 	first[0].at += b.head.base
 	return b.holds(ctx, first[0])

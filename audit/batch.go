@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -59,6 +60,11 @@ func (s *Sealer) sealBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 	if key.vkey != b.head.vkey || key.log != b.head.id {
 		return b, errSigningKey
 	}
+	if !b.fresh {
+		if err := b.head.signed(); err != nil {
+			return b, err
+		}
+	}
 	if err := b.judge(ctx, s.log); err != nil {
 		return b, err
 	}
@@ -77,6 +83,16 @@ func (s *Sealer) sealBatch(ctx context.Context, tenant uuid.UUID) (*batch, error
 			slog.String("tenant", tenant.String()), slog.String("event", id.String()))
 	}
 	return b, nil
+}
+
+// signed demands that a checkpoint of the log's own key says what stands in its row:
+// who may write the row could else have the sealer sign what he likes.
+func (h *head) signed() error {
+	c, err := ParseCheckpoint([]byte(h.newest.note), h.vkey)
+	if err != nil || c.Size != h.size || c.Root != h.root {
+		return fmt.Errorf("audit: the log is not what its newest checkpoint says: %w", ErrDamaged)
+	}
+	return nil
 }
 
 // judge checks the MACs and computes the leaves.
@@ -133,7 +149,8 @@ func (b *batch) readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) 
 	logs, tiles := engine.Table(d, "logs"), engine.Table(d, "tiles")
 	b.fresh = true
 	err := read(ctx, db, tenant, engine.Stmt{
-		SQL: "SELECT " + logColumns + ", COALESCE(t.level, -1), COALESCE(t.n, -1), t.data FROM " + logs + " l" +
+		SQL: "SELECT " + logColumns + ", COALESCE(c.size, -1), COALESCE(c.note, ''), COALESCE(t.level, -1), COALESCE(t.n, -1), t.data FROM " + logs + " l" +
+			" LEFT JOIN " + engine.Table(d, "checkpoints") + " c ON c.log_id = l.id AND c.size = l.size" +
 			" CROSS JOIN (" + levels + ") v LEFT JOIN " + tiles +
 			" t ON t.log_id = l.id AND t.level = v.level AND t.n = (l.size >> (8 * (v.level + 1)))" +
 			" WHERE l.tenant_id = $1 AND l.shard = (SELECT max(shard) FROM " + logs + " WHERE tenant_id = $1)",
@@ -142,7 +159,7 @@ func (b *batch) readHead(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) 
 		var id string
 		var root, data []byte
 		var level, n int64
-		if err := r.Scan(append(b.head.dest(&id, &root), &level, &n, &data)...); err != nil {
+		if err := r.Scan(append(b.head.dest(&id, &root), &b.head.newest.size, &b.head.newest.note, &level, &n, &data)...); err != nil {
 			return err
 		}
 		b.head.set(id, root)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,6 +91,9 @@ func newClasses(declared []Class) (classes, error) {
 	library := all.clone()
 	var errs []error
 	names := map[string]bool{}
+	for _, c := range defaultClasses() {
+		names[c.Name] = true
+	}
 	for i := range declared {
 		c := declared[i]
 		c.Actions = slices.Clone(c.Actions)
@@ -113,9 +117,7 @@ func (s classes) add(c *Class) {
 
 func (s classes) clone() classes {
 	out := classes{}
-	for a, c := range s {
-		out[a] = c
-	}
+	maps.Copy(out, s)
 	return out
 }
 

@@ -2,11 +2,13 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/tenancy"
 )
@@ -33,7 +35,7 @@ type DroppedLog struct {
 // sealed before the first is deleted: from there on the log cannot come back, and
 // each later call goes on where this one stops.
 func (r *Retention) drop(ctx context.Context, tenant uuid.UUID, h *head, p RetentionPolicy) (DroppedLog, error) {
-	out := DroppedLog{Origin: originOf(h.id), Ended: time.UnixMicro(h.ended).UTC(), Size: h.size}
+	out := DroppedLog{Origin: originOf(h.id), Size: h.size}
 	if err := r.announce(ctx, tenant, h, p); err != nil {
 		return out, err
 	}
@@ -100,11 +102,12 @@ func (r *Retention) writeDrop(ctx context.Context, tenant, id uuid.UUID, h *head
 	attrs := attrMap([]slog.Attr{
 		slog.String("controller", p.Controller), slog.Duration("keep", p.Keep), slog.Int64("entries", h.size),
 	})
-	if e.parts, err = r.log.seal(ctx, about{tenant: tenant, event: id}, &payload{Attrs: attrs}); err != nil {
+	e.parts, err = r.log.seal(ctx, about{tenant: tenant, event: id}, &payload{Attrs: attrs})
+	if err != nil && !errors.Is(err, keyring.ErrErased) { // of a tenant that was erased, that it is dropped is left to say
 		return err
 	}
 	return inTx(ctx, r.db, engine.Scope{Tenant: tenant, Closed: true}, func(t engine.Tx) error {
-		t.Queue(noHold(t.Dialect(), tenant))
+		t.Queue(noHold(t.Dialect(), tenant, 1))
 		return r.log.queue(ctx, t, e)
 	})
 }
@@ -118,6 +121,7 @@ func (r *Retention) dropPage(ctx context.Context, tenant uuid.UUID, first, last 
 	d := t.Dialect()
 	on := " WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < $3"
 	args := []any{tenant, first, last}
+	t.Queue(noHold(d, tenant, 1))
 	parts, err := t.Run(ctx, engine.Stmt{
 		SQL: "DELETE FROM " + engine.Table(d, "event_parts") + " WHERE tenant_id = $1 AND event_id IN (SELECT e.id FROM " +
 			engine.Table(d, "events") + " e" + on + ")",

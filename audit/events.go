@@ -263,7 +263,7 @@ func (q *query) parts(ctx context.Context, rows []*row) (map[uuid.UUID][]storedP
 	err := read(ctx, q.db, q.tenant, engine.Stmt{
 		SQL: "SELECT CAST(p.event_id AS TEXT), p.part, COALESCE(CAST(p.subject AS TEXT), ''), p.ciphertext FROM " +
 			engine.Table(d, "events") + " e CROSS JOIN " + engine.Table(d, "event_parts") + // SQLite keeps the order of a CROSS JOIN
-			" p WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND e.tenant_id = $1 AND e.seq IN " + numbers(d, 2) + " ORDER BY p.part",
+			" p WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND e.tenant_id = $1 AND e.seq IN " + numbers(d) + " ORDER BY p.part",
 		Args: []any{q.tenant, list(d, seqs)},
 	}, func(r engine.Row) error {
 		var p storedPart

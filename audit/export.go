@@ -143,7 +143,7 @@ func openExporters(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) ([]*ex
 	}
 	all := make([]*exporter, len(logs))
 	for i, h := range logs {
-		x := &exporter{db: db, tenant: tenant, head: h, note: []byte(h.newest.note), dropped: h.dropped || drops.covers(h)}
+		x := &exporter{db: db, tenant: tenant, head: h, note: []byte(h.newest.note), dropped: drops.covers(h)}
 		if h.newest.size < 0 {
 			return nil, fmt.Errorf("audit: export: no checkpoint: %w", ErrDamaged)
 		}

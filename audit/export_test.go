@@ -124,3 +124,11 @@ func (r *Retention) At(now time.Time) {
 }
 
 func (r *Retention) Ahead(now time.Time) { r.clock = func() time.Time { return now } }
+
+// SetBeginsWithin sets how long after its opening a log must have begun, and returns
+// what sets it back.
+func SetBeginsWithin(d time.Duration) (back func()) {
+	was := beginsWithin
+	beginsWithin = d
+	return func() { beginsWithin = was }
+}

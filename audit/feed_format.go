@@ -42,9 +42,16 @@ type jsonPayload struct {
 	Detail   string                     `json:"detail,omitempty"`
 	Fields   map[string]jsonChange      `json:"fields,omitempty"`
 	Attrs    map[string]json.RawMessage `json:"attrs,omitempty"`
+	Parts    []jsonPart                 `json:"parts,omitempty"`
 	Withheld []string                   `json:"withheld,omitempty"`
 	Erased   bool                       `json:"erased,omitempty"`
 	Damaged  bool                       `json:"damaged,omitempty"`
+}
+
+// jsonPart is what the entry tells of one data subject.
+type jsonPart struct {
+	Subject string                     `json:"subject"`
+	Attrs   map[string]json.RawMessage `json:"attrs,omitempty"`
 }
 
 type jsonChange struct {
@@ -73,6 +80,9 @@ func lineOf(e *SealedEntry) *jsonLine {
 
 func payloadOf(e *Entry) *jsonPayload {
 	p := &jsonPayload{Reason: e.Reason, Detail: e.Detail, Attrs: e.Attrs, Withheld: e.Withheld, Erased: e.Erased, Damaged: e.Damaged}
+	for _, part := range e.Parts {
+		p.Parts = append(p.Parts, jsonPart{part.Subject.String(), part.Attrs})
+	}
 	if len(e.Fields) > 0 {
 		p.Fields = make(map[string]jsonChange, len(e.Fields))
 	}

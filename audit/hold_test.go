@@ -194,7 +194,7 @@ func TestCommittedButUnsealed(t *testing.T) {
 		}
 		cancelled, cancel := context.WithCancel(ctx)
 		cancel()
-		if err := w.db.In(cancelled, func(ctx context.Context, _ *tenancy.Tx) error { return nil }); err != nil {
+		if err := w.db.In(cancelled, func(context.Context, *tenancy.Tx) error { return nil }); err != nil {
 			t.Errorf("nothing to wait for: %v", err)
 		}
 		mend()

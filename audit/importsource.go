@@ -21,7 +21,7 @@ const (
 	SSHD Source = "sshd"
 )
 
-// ErrSource: there is no such [Source].
+// ErrSource says that there is no such [Source].
 var ErrSource = errors.New("audit: unknown source of lines")
 
 // sourceForm is how a source's records look.

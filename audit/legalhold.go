@@ -67,10 +67,17 @@ func (l *Log) holding(
 	return err
 }
 
-// noHold fails a transaction while the tenant is held.
-func noHold(d migrate.Dialect, tenant uuid.UUID) engine.Stmt {
+// noHold returns a row unless the tenant is held; with rows 1 it fails a transaction
+// while it is. A hold stands in the table and in the log, where only a release that is
+// sealed ends it: who deletes it from the one, or restores an older table, has not
+// ended it.
+func noHold(d migrate.Dialect, tenant uuid.UUID, rows int64) engine.Stmt {
+	events := engine.Table(d, "events")
 	return engine.Stmt{
-		SQL:  "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM " + engine.Table(d, "log_holds") + " h WHERE h.tenant_id = $1)",
-		Args: []any{tenant}, Rows: 1,
+		SQL: "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM " + engine.Table(d, "log_holds") + " h WHERE h.tenant_id = $1)" +
+			" AND NOT EXISTS (SELECT 1 FROM " + events + " h WHERE h.tenant_id = $1 AND h.action = '" + actionHold + "' AND h.outcome = 1" +
+			" AND NOT EXISTS (SELECT 1 FROM " + events + " r WHERE r.tenant_id = $1 AND r.action = '" + actionRelease + "' AND r.outcome = 1" +
+			" AND r.object = h.object AND r.leaf >= 0))",
+		Args: []any{tenant}, Rows: rows,
 	}
 }

@@ -171,10 +171,10 @@ func TestNetsHeedEvents(t *testing.T) {
 func (w *world) reopened(t *testing.T, u tenancy.Unrecorded) (*tenancy.DB, error) {
 	t.Helper()
 	if w.engine == tenancytest.Postgres {
-		return postgres.Open(t.Context(), w.Place.Logins, tenancy.Schema{customers}, w.keys, w.log, &postgres.Options{Unrecorded: u})
+		return postgres.Open(t.Context(), w.Logins, tenancy.Schema{customers}, w.keys, w.log, &postgres.Options{Unrecorded: u})
 	}
 	must(t, w.db.Close())
-	return sqlite.Open(t.Context(), w.Place.Dir, tenancy.Schema{customers}, w.keys, w.log, &sqlite.Options{Migrations: w.files, Unrecorded: u})
+	return sqlite.Open(t.Context(), w.Dir, tenancy.Schema{customers}, w.keys, w.log, &sqlite.Options{Migrations: w.files, Unrecorded: u})
 }
 
 // TestNetsRefuse: where the caller must record, nothing is written if he does not.

@@ -25,6 +25,7 @@ type link struct {
 	base       int64       // number of its first entry over all logs
 	previous   *link
 	begins     bool // its first entry names the log before
+	orphan     bool // it does so, and there is none before
 	dropped    bool // it has no entries
 	tiles      *fileTiles
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -212,7 +213,7 @@ func FuzzVerifyExport(f *testing.F) {
 		"0/checkpoint", "0/log.vkey", "0/tile/0/000.p/5", "0/tile/entries/000.p/5",
 		"1/checkpoint", "1/log.vkey", "1/succession", "1/opening", "platform/0/checkpoint", "platform/0/log.vkey", "1/tile/entries/000.p/3",
 	}
-	make := func(tb testing.TB) string {
+	write := func(tb testing.TB) string {
 		dir := tb.TempDir()
 		tenant := uuid.MustParse("0b5b7c9e-6a0a-4a68-8a44-0d5f6a8e9b01")
 		a, b, p := audit.NewTestLog(tb, 1, tenant), audit.NewTestLog(tb, 2, tenant), audit.NewTestLog(tb, 3, uuid.Nil)
@@ -227,7 +228,7 @@ func FuzzVerifyExport(f *testing.F) {
 		p.Write(tb, filepath.Join(dir, "platform", "0"), false)
 		return dir
 	}
-	sound := make(f)
+	sound := write(f)
 	for i, name := range names {
 		b, err := os.ReadFile(filepath.Join(sound, filepath.FromSlash(name)))
 		must(f, err)
@@ -247,7 +248,7 @@ func FuzzVerifyExport(f *testing.F) {
 		if err != nil && !errors.Is(err, audit.ErrNoExport) {
 			t.Fatal(err)
 		}
-		if err == nil && bytes.Contains([]byte(name), []byte("tile")) && r.OK() != bytes.Equal(data, want) {
+		if err == nil && strings.Contains(name, "tile") && r.OK() != bytes.Equal(data, want) {
 			t.Errorf("%s: OK is %v", name, r.OK())
 		}
 	})

@@ -27,10 +27,10 @@ func (w *walk) judgeGone() {
 
 // missing reports entries that are not there.
 func (w *walk) missing(first, end int64) {
-	switch {
-	case end == w.l.point.Size:
+	switch end {
+	case w.l.point.Size:
 		w.v.findf(w.l, KindTailCut, first, uuid.Nil, "the last entries are gone: %d to %d", first, end-1)
-	case end == first+1:
+	case first + 1:
 		w.v.findf(w.l, KindDeleted, first, uuid.Nil, "entry %d is gone", first)
 	default:
 		w.v.findf(w.l, KindDeleted, first, uuid.Nil, "the entries %d to %d are gone", first, end-1)

@@ -351,7 +351,7 @@ func TestVerifyExportAgainstCheckpoints(t *testing.T) {
 			x.logs[1].Add(t, "other.word", uuid.Nil, nil)
 			x.logs[1].Fill(t, 400)
 		}, []string{"checkpoint: log 1: the first 300 entries are not those of the checkpoint held outside"}},
-		{"end cut off", func(t *testing.T, x *exported) {
+		{"end cut off", func(_ *testing.T, x *exported) {
 			x.logs[1].Leaves = x.logs[1].Leaves[:250]
 		}, []string{"tail cut: log 1: the log has 250 entries; a checkpoint held outside covers 300"}},
 		{"only grown", func(t *testing.T, x *exported) { x.logs[1].Fill(t, 600) }, []string{}},

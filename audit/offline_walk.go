@@ -71,6 +71,9 @@ func (v *exportVerifier) walk(ctx context.Context, l *link) error {
 	}
 	w.judgeGone()
 	w.judgeUnequal()
+	if l.orphan {
+		v.findf(l, KindDeleted, 0, uuid.Nil, "the logs before it are missing: its first entry names the one before")
+	}
 	if l.previous != nil && !l.begins && l.point.Size > 0 {
 		v.findf(l, KindForeign, 0, uuid.Nil, "its first entry does not name log %d, which it follows", l.previous.number)
 	}
@@ -94,7 +97,7 @@ func (v *exportVerifier) unrooted(l *link) error {
 	count := tileCount(0, l.point.Size)
 	var failed error
 	missing := func(n int) bool {
-		t := &fileTiles{v: v, l: l, size: l.point.Size}
+		t := &fileTiles{l: l, size: l.point.Size}
 		k := tileKey{0, int64(n)}
 		path := exportPath(tlog.Tile{H: tileHeight, L: -1, N: k.n, W: int(k.widthAt(t.size))})
 		has, err := v.files.has(in(l.dir, path))
@@ -209,6 +212,7 @@ func (w *walk) take(n int64, b *bundle, want []byte) {
 		case e.first != nil:
 			w.mu.Lock()
 			w.l.begins = w.l.begun(e.first)
+			w.l.orphan = w.l.previous == nil && e.first.Action == actionBegin
 			w.mu.Unlock()
 		}
 		if e.drops != uuid.Nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // csvHeader names the cells of a row, as docs/formats/audit-jsonl.md does.
-const csvHeader = "log,index,event,at,tenant,actor,session,action,object,outcome,reason,detail,fields,attrs,withheld,erased,damaged\r\n"
+const csvHeader = "log,index,event,at,tenant,actor,session,action,object,outcome,reason,detail,fields,attrs,parts,withheld,erased,damaged\r\n"
 
 // csvRow appends an entry as a row of CSV (RFC 4180). It is a [Format].
 func csvRow(b []byte, e *SealedEntry) ([]byte, error) {
@@ -21,7 +21,7 @@ func csvRow(b []byte, e *SealedEntry) ([]byte, error) {
 	for _, v := range []struct {
 		value any
 		empty bool
-	}{{p.Fields, len(p.Fields) == 0}, {p.Attrs, len(p.Attrs) == 0}, {p.Withheld, len(p.Withheld) == 0}} {
+	}{{p.Fields, len(p.Fields) == 0}, {p.Attrs, len(p.Attrs) == 0}, {p.Parts, len(p.Parts) == 0}, {p.Withheld, len(p.Withheld) == 0}} {
 		cell := ""
 		if !v.empty {
 			var err error

@@ -58,18 +58,17 @@ func placeStmts(d migrate.Dialect, tenant uuid.UUID, first int64, seqs []int64) 
 // rejectStmt takes events out of the queue for good.
 func rejectStmt(d migrate.Dialect, tenant uuid.UUID, seqs []int64) engine.Stmt {
 	return engine.Stmt{
-		SQL:  "UPDATE " + engine.Table(d, "events") + " SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL AND seq IN " + numbers(d, 2),
+		SQL:  "UPDATE " + engine.Table(d, "events") + " SET leaf = -1 WHERE tenant_id = $1 AND leaf IS NULL AND seq IN " + numbers(d),
 		Args: []any{tenant, list(d, seqs)}, Rows: int64(len(seqs)),
 	}
 }
 
-// numbers is a subquery of the numbers in parameter n, which list has written.
-func numbers(d migrate.Dialect, n int) string {
-	p := "$" + strconv.Itoa(n)
+// numbers is a subquery of the numbers in the second parameter, which list has written.
+func numbers(d migrate.Dialect) string {
 	if d == migrate.SQLite {
-		return "(SELECT value FROM json_each(" + p + "))"
+		return "(SELECT value FROM json_each($2))"
 	}
-	return "(SELECT unnest(string_to_array(" + p + ", ',')::bigint[]))"
+	return "(SELECT unnest(string_to_array($2, ',')::bigint[]))"
 }
 
 // list writes numbers as the text from which the dialect makes rows.

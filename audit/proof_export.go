@@ -53,7 +53,7 @@ func FindExported(ctx context.Context, dir string, event uuid.UUID) (int64, erro
 }
 
 // openExport reads how the logs of an export follow each other.
-func openExport(dir string) (v *exportVerifier, done func() error, err error) {
+func openExport(dir string) (v *exportVerifier, done func(), err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, nil, err
@@ -63,10 +63,10 @@ func openExport(dir string) (v *exportVerifier, done func() error, err error) {
 		err = ErrNoExport
 	}
 	if err != nil {
-		root.Close()
+		_ = root.Close()
 		return nil, nil, err
 	}
-	return v, root.Close, nil
+	return v, func() { _ = root.Close() }, nil
 }
 
 // prove proves one entry of a log.

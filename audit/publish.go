@@ -235,6 +235,10 @@ func (r *round) tenant(ctx context.Context, tenant uuid.UUID) error {
 	if err != nil {
 		return err
 	}
+	drops, err := readDrops(ctx, r.p.db, tenant, logs)
+	if err != nil {
+		return err
+	}
 	for i, l := range logs {
 		if l.newest.size < 0 {
 			continue // begun, and nothing sealed
@@ -247,7 +251,7 @@ func (r *round) tenant(ctx context.Context, tenant uuid.UUID) error {
 			r.errs = append(r.errs, fmt.Errorf("audit: publish %s: %w", l.origin, err))
 			continue
 		}
-		v := visit{round: r, log: l, head: h}
+		v := visit{round: r, log: l, head: h, dropped: drops.covers(l)}
 		if i+1 < len(logs) {
 			v.lost = restored(l, logs[i+1])
 		}
@@ -290,7 +294,9 @@ type visit struct {
 
 	log  *head
 	head *Head
-	lost *Checkpoint // what a restore has declared as lost; nil for nothing
+	// dropped says that a sealed entry tells that the log's entries are gone.
+	dropped bool
+	lost    *Checkpoint // what a restore has declared as lost; nil for nothing
 }
 
 // bring compares, and hands over what is newer.
@@ -329,7 +335,7 @@ func (v *visit) compare(ctx context.Context, place Place) (newer bool, err error
 		return false, d
 	}
 	d.Held = held.Size
-	if v.log.dropped && held.Size < v.head.Size {
+	if v.dropped && held.Size < v.head.Size {
 		return true, nil // there are no tiles any more to prove it by
 	}
 	if d.Looks, err = v.head.diverges(ctx, held); err != nil {
@@ -338,7 +344,7 @@ func (v *visit) compare(ctx context.Context, place Place) (newer bool, err error
 	switch {
 	case d.Looks == "":
 		return held.Size < v.head.Size, nil
-	case v.lost.excuses(held):
+	case excuses(v.lost, held):
 		return false, nil
 	}
 	return false, d
@@ -347,7 +353,7 @@ func (v *visit) compare(ctx context.Context, place Place) (newer bool, err error
 // put hands the head over and keeps what the place gives for it.
 func (v *visit) put(ctx context.Context, place Place) error {
 	lines, err := place.Put(ctx, v.head)
-	if d := asDisagreement(err); d != nil && v.lost.excuses(Checkpoint{Size: d.Held}) {
+	if d := asDisagreement(err); d != nil && excuses(v.lost, Checkpoint{Size: d.Held}) {
 		return nil
 	}
 	if err != nil {

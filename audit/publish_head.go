@@ -88,7 +88,7 @@ const (
 
 // Disagreement says that a place holds a head that a log did not grow from. It is
 // an error where a [Place] returns it.
-type Disagreement struct {
+type Disagreement struct { //nolint:errname // what a report lists, and only in passing an error
 	Place  string     `json:"place"`      // its name
 	Origin string     `json:"log"`        // of the log
 	Looks  Divergence `json:"looks_like"` // what it looks like

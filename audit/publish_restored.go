@@ -14,6 +14,6 @@ func restored(from, to *head) *Checkpoint {
 
 // excuses reports whether a declared loss explains what is held outside: it names
 // that head, or a later one. Of a witness the size alone is known.
-func (c *Checkpoint) excuses(held Checkpoint) bool {
+func excuses(c *Checkpoint, held Checkpoint) bool {
 	return c != nil && (held.Size < c.Size || held.Size == c.Size && (held.Root == c.Root || held.Root == [tlog.HashSize]byte{}))
 }

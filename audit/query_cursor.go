@@ -17,7 +17,7 @@ import (
 )
 
 // cursorSecret is the secret of each tenant under which cursors are encrypted.
-const cursorSecret = "audit/cursor"
+const cursorSecret = "audit/cursor" //nolint:gosec // a name, not the secret
 
 // cursorSeal encrypts the cursors of one query of one tenant: in the scope of another
 // they do not open.

@@ -27,7 +27,7 @@ func (w *world) query(ctx context.Context, tb testing.TB, q audit.Query) audit.P
 // pages reads all pages of a query.
 func (w *world) pages(ctx context.Context, tb testing.TB, q audit.Query) (all []audit.Entry) {
 	tb.Helper()
-	for n := 0; n < 100; n++ {
+	for range 100 {
 		p := w.query(ctx, tb, q)
 		all = append(all, p.Entries...)
 		if q.Cursor = p.Next; q.Cursor == "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/art32/art32/crypto/keyring"
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/internal/migrate"
 	"github.com/art32/art32/tenancy"
@@ -149,11 +150,7 @@ func (s *Sealer) ending(ctx context.Context, tenant uuid.UUID, cause Cause) (*he
 	if key.vkey != h.vkey || key.log != h.id {
 		return nil, nil, errSigningKey
 	}
-	c, err := ParseCheckpoint([]byte(h.newest.note), h.vkey)
-	if err != nil || c.Size != h.size || c.Root != h.root {
-		return nil, nil, fmt.Errorf("audit: renew: the log is not what its newest checkpoint says: %w", ErrDamaged)
-	}
-	return h, key, nil
+	return h, key, h.signed()
 }
 
 // beginEmpty makes an empty first log where a restored database has none, though
@@ -233,7 +230,7 @@ func (s *Sealer) begin(ctx context.Context, t engine.Tx, tenant uuid.UUID, n *ne
 	if err != nil {
 		return err
 	}
-	root := tlog.Hash(foldAll(hash[:]))
+	root := foldAll(hash[:])
 	note, err := n.key.checkpoint(1, root)
 	if err != nil {
 		return err
@@ -249,6 +246,9 @@ func (s *Sealer) begin(ctx context.Context, t engine.Tx, tenant uuid.UUID, n *ne
 		return nil
 	}
 	why, err := s.log.recorded(ctx, tenant, actionRenew, []slog.Attr{slog.String("cause", string(cause))})
+	if errors.Is(err, keyring.ErrErased) { // who and when is left to say
+		why, err = s.log.open(ctx, tenant, actionRenew)
+	}
 	if err != nil {
 		return err
 	}

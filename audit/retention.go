@@ -149,6 +149,9 @@ func (r *Retention) RunDue(ctx context.Context) ([]TenantRetention, error) {
 	}
 	var all []TenantRetention
 	var errs []error
+	if _, err := r.empty(ctx, uuid.Nil, RetentionPolicy{}, now); err != nil {
+		errs = append(errs, fmt.Errorf("audit: retention of the platform: %w", err))
+	}
 	for _, t := range tenants {
 		done, err := r.tenant(ctx, t, now)
 		if err != nil && !r.sealer.gone(err) {
@@ -216,21 +219,27 @@ func (r *Retention) logs(ctx context.Context, tenant uuid.UUID, p RetentionPolic
 	if err != nil {
 		return err
 	}
-	for _, h := range logs {
+	for i, h := range logs[:max(0, len(logs)-1)] {
 		if h.dropped {
 			continue
 		}
-		if h.ended == 0 {
-			break
+		end, err := follows(h, logs[i+1]) // when it ended, the old key has signed
+		if err != nil {
+			return err
 		}
-		if due := time.UnixMicro(h.ended).Add(p.Keep); due.After(now) {
-			out.Next = due.UTC()
+		if due := end.At.Add(p.Keep); due.After(now) {
+			out.Next = due
 			break
 		}
 		done, err := r.drop(ctx, tenant, h, p)
 		if err != nil {
+			if held, herr := r.held(ctx, tenant); herr == nil && held {
+				out.Held = true // meanwhile
+				break
+			}
 			return err
 		}
+		done.Ended = end.At
 		r.logger.InfoContext(ctx, "audit: log dropped", slog.String("tenant", tenant.String()),
 			slog.String("log", done.Origin), slog.Int64("entries", done.Size))
 		out.Dropped = append(out.Dropped, done)
@@ -242,15 +251,10 @@ func (r *Retention) logs(ctx context.Context, tenant uuid.UUID, p RetentionPolic
 }
 
 func (r *Retention) held(ctx context.Context, tenant uuid.UUID) (held bool, err error) {
-	d := r.db.Engine(engine.Library).Dialect()
-	err = read(ctx, r.db, tenant, engine.Stmt{
-		SQL:  "SELECT count(*) FROM " + engine.Table(d, "log_holds") + " WHERE tenant_id = $1",
-		Args: []any{tenant},
-	}, func(row engine.Row) error {
-		var n int64
-		err := row.Scan(&n)
-		held = n > 0
-		return err
+	held = true
+	err = read(ctx, r.db, tenant, noHold(r.db.Engine(engine.Library).Dialect(), tenant, 0), func(engine.Row) error {
+		held = false
+		return nil
 	})
 	return held, err
 }

@@ -19,16 +19,15 @@ const emptyEach = 512
 
 // kept is for how long the payloads of each class stay; classes that set nothing
 // are left out.
-func (r *Retention) kept(p RetentionPolicy) map[string]time.Duration {
-	keep := make(map[string]time.Duration)
-	for _, c := range r.log.Classes() {
-		if d := c.Retention; d > 0 {
-			keep[c.Name] = d
+func (r *Retention) kept(p RetentionPolicy) map[*Class]time.Duration {
+	keep := make(map[*Class]time.Duration)
+	for _, c := range r.log.classes {
+		d := c.Retention
+		if own, ok := p.Classes[c.Name]; ok {
+			d = own
 		}
-		if d, ok := p.Classes[c.Name]; ok {
-			if delete(keep, c.Name); d > 0 {
-				keep[c.Name] = d
-			}
+		if d > 0 {
+			keep[c] = d
 		}
 	}
 	return keep
@@ -54,7 +53,9 @@ func (r *Retention) empty(ctx context.Context, tenant uuid.UUID, p RetentionPoli
 
 // emptyPage looks at a page of sealed events with payloads, from a leaf on, and
 // returns the leaf of the next page; -1: there is none.
-func (r *Retention) emptyPage(ctx context.Context, tenant uuid.UUID, keep map[string]time.Duration, now time.Time, from int64) (n, next int64, err error) {
+func (r *Retention) emptyPage(
+	ctx context.Context, tenant uuid.UUID, keep map[*Class]time.Duration, now time.Time, from int64,
+) (n, next int64, err error) {
 	t, err := r.db.Engine(engine.Library).Begin(ctx, engine.Scope{Tenant: tenant, Closed: true})
 	if err != nil {
 		return 0, -1, dbError("begin", err)
@@ -63,22 +64,22 @@ func (r *Retention) emptyPage(ctx context.Context, tenant uuid.UUID, keep map[st
 		_ = t.Rollback(context.WithoutCancel(ctx))
 		return 0, -1, dbError("empty payloads", err)
 	}
-	seqs, next, err := r.due(ctx, t, tenant, keep, now, from)
+	rows, next, err := r.due(ctx, t, tenant, keep, now, from)
 	if err != nil {
 		return fail(err)
 	}
-	digests, err := digestsOf(ctx, t, tenant, seqs)
+	seqs, digests, err := intact(ctx, t, tenant, rows)
 	if err != nil {
 		return fail(err)
 	}
 	if len(digests) == 0 {
 		return 0, next, dbError("empty payloads", t.Rollback(ctx))
 	}
-	t.Queue(noHold(t.Dialect(), tenant))
+	t.Queue(noHold(t.Dialect(), tenant, 1))
 	t.Queue(engine.Stmt{
 		SQL: "UPDATE " + engine.Table(t.Dialect(), "event_parts") + " SET subject = NULL, ciphertext = NULL WHERE tenant_id = $1" +
 			" AND ciphertext IS NOT NULL AND event_id IN (SELECT e.id FROM " + engine.Table(t.Dialect(), "events") +
-			" e WHERE e.tenant_id = $1 AND e.seq IN " + numbers(t.Dialect(), 2) + ")",
+			" e WHERE e.tenant_id = $1 AND e.seq IN " + numbers(t.Dialect()) + ")",
 		Args: []any{tenant, list(t.Dialect(), seqs)}, Rows: int64(len(digests)),
 	})
 	slices.SortFunc(digests, bytes.Compare)
@@ -90,62 +91,64 @@ func (r *Retention) emptyPage(ctx context.Context, tenant uuid.UUID, keep map[st
 	return int64(len(digests)), next, dbError("empty payloads", t.Commit(ctx))
 }
 
-// due reads which events of a page are older than their classes allow.
+// due reads which events of a page are older than their classes allow. An event that
+// is not as its writer has vouched for it stays: its time and action may be anybody's.
 func (r *Retention) due(
-	ctx context.Context, t engine.Tx, tenant uuid.UUID, keep map[string]time.Duration, now time.Time, from int64,
-) (seqs []int64, next int64, err error) {
+	ctx context.Context, t engine.Tx, tenant uuid.UUID, keep map[*Class]time.Duration, now time.Time, from int64,
+) (rows []*row, next int64, err error) {
+	mac, err := r.log.mac(ctx)
+	if err != nil {
+		return nil, -1, err
+	}
 	d := t.Dialect()
 	where, args := r.covered(keep)
 	args = append([]any{tenant, from, now.Add(-shortest(keep)).UnixMicro()}, args...)
 	next = -1
 	n := 0
 	_, err = t.Run(ctx, engine.Stmt{
-		SQL: "SELECT e.seq, e.leaf, e.at, e.action FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.leaf >= 0" +
+		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") + " e WHERE e.tenant_id = $1 AND e.leaf >= 0" +
 			" AND e.leaf >= $2 AND e.at < $3 AND e.action NOT IN " + clearActions + where + " AND EXISTS (SELECT 1 FROM " + engine.Table(d, "event_parts") +
 			" p WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND p.ciphertext IS NOT NULL) ORDER BY e.leaf LIMIT " + strconv.Itoa(emptyEach),
 		Args: args,
-	}, engine.Continue, func(row engine.Row) error {
-		var seq, leaf, at int64
-		var action string
-		if err := row.Scan(&seq, &leaf, &at, &action); err != nil {
+	}, engine.Continue, func(x engine.Row) error {
+		e, err := scanEvent(d, x)
+		if err != nil {
 			return err
 		}
 		if n++; n == emptyEach {
-			next = leaf + 1
+			next = e.at + 1
 		}
-		if stays, ok := keep[r.log.classOf(action).Name]; ok && now.Sub(time.UnixMicro(at)) >= stays {
-			seqs = append(seqs, seq)
+		if stays, ok := keep[r.log.classOf(e.leaf.Action)]; ok && now.Sub(e.leaf.At) >= stays && e.vouched(mac) {
+			rows = append(rows, e)
 		}
 		return nil
 	})
-	return seqs, next, err
+	return rows, next, err
 }
 
 // covered narrows to what may belong to a class that has a time. Which class it is
 // the longest pattern decides, later.
-func (r *Retention) covered(keep map[string]time.Duration) (where string, args []any) {
-	var any []string
-	for _, c := range r.log.Classes() {
-		if _, ok := keep[c.Name]; !ok {
+func (r *Retention) covered(keep map[*Class]time.Duration) (where string, args []any) {
+	var among []string
+	for a, c := range r.log.classes {
+		if _, ok := keep[c]; !ok {
 			continue
 		}
-		for _, a := range c.Actions {
-			if a == anyAction {
-				return "", nil
-			}
-			args = append(args, a)
-			n := "$" + strconv.Itoa(3+len(args))
-			if strings.HasSuffix(a, ".") {
-				any = append(any, "substr(e.action, 1, length("+n+")) = "+n)
-				continue
-			}
-			any = append(any, "e.action = "+n)
+		if a == anyAction {
+			return "", nil
 		}
+		args = append(args, a)
+		n := "$" + strconv.Itoa(3+len(args))
+		if strings.HasSuffix(a, ".") {
+			among = append(among, "substr(e.action, 1, length("+n+")) = "+n)
+			continue
+		}
+		among = append(among, "e.action = "+n)
 	}
-	return " AND (" + strings.Join(any, " OR ") + ")", args
+	return " AND (" + strings.Join(among, " OR ") + ")", args
 }
 
-func shortest(keep map[string]time.Duration) time.Duration {
+func shortest(keep map[*Class]time.Duration) time.Duration {
 	least := time.Duration(-1)
 	for _, d := range keep {
 		if least < 0 || d < least {
@@ -165,22 +168,44 @@ func (l *Log) queueErasedParts(ctx context.Context, t engine.Tx, tenant uuid.UUI
 	return l.queue(ctx, t, e)
 }
 
-// digestsOf are those of the payloads of some events.
-func digestsOf(ctx context.Context, t engine.Tx, tenant uuid.UUID, seqs []int64) (digests [][]byte, err error) {
-	if len(seqs) == 0 {
-		return nil, nil
+// intact reads the payloads of events, and returns those events whose payloads are
+// what was sealed, with the digests of these. Another's payload that was put beside
+// an event must not be erased in its name.
+func intact(ctx context.Context, t engine.Tx, tenant uuid.UUID, rows []*row) (seqs []int64, digests [][]byte, err error) {
+	if len(rows) == 0 {
+		return nil, nil, nil
 	}
 	d := t.Dialect()
+	all := make([]int64, len(rows))
+	for i, r := range rows {
+		all[i] = r.seq
+	}
+	parts := make(map[uuid.UUID][]readPart)
 	_, err = t.Run(ctx, engine.Stmt{
-		SQL:  partSelect(d) + " WHERE e.tenant_id = $1 AND p.ciphertext IS NOT NULL AND e.seq IN " + numbers(d, 2),
-		Args: []any{tenant, list(d, seqs)},
-	}, engine.Continue, func(row engine.Row) error {
-		p, err := scanPart(d, row)
-		if err == nil {
-			sum := partDigest(p.subject, p.ciphertext)
-			digests = append(digests, sum[:])
-		}
+		SQL:  partSelect(d) + " WHERE e.tenant_id = $1 AND p.ciphertext IS NOT NULL AND e.seq IN " + numbers(d),
+		Args: []any{tenant, list(d, all)},
+	}, engine.Continue, func(x engine.Row) error {
+		p, err := scanPart(d, x)
+		parts[p.event] = append(parts[p.event], p)
 		return err
 	})
-	return digests, err
+	for _, r := range rows {
+		if own := digestsOf(&r.leaf, parts[r.leaf.Event]); own != nil {
+			seqs, digests = append(seqs, r.seq), append(digests, own...)
+		}
+	}
+	return seqs, digests, err
+}
+
+// digestsOf are those of the parts, which must be in the leaf; nil where one is not.
+func digestsOf(l *Leaf, parts []readPart) (digests [][]byte) {
+	for _, p := range parts {
+		sum := partDigest(p.subject, p.ciphertext)
+		at := p.number * digestSize
+		if p.odd || at < 0 || at+digestSize > int64(len(l.Digests)) || !bytes.Equal(l.Digests[at:at+digestSize], sum[:]) {
+			return nil
+		}
+		digests = append(digests, sum[:])
+	}
+	return digests
 }

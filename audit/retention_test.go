@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,31 +13,27 @@ import (
 
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/audit/audittest"
+	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/tenancy"
 )
 
-// aged is a world whose tenant a has an old log of n entries that ended two years
-// ago, and one of 4 that grows.
+// aged is a world whose tenant a has a log of n entries that has ended, and one of 4 that grows.
 func (w *world) aged(tb testing.TB, n int) []*customer {
 	tb.Helper()
 	all := w.sealed(tb, n)
 	w.renew(tb, w.a, rotation)
 	w.sealed(tb, 2)
-	w.age(tb)
 	return all
 }
 
-// age dates the end of all logs that have ended two years back.
-func (w *world) age(tb testing.TB) {
-	tb.Helper()
-	w.raw(tb, `UPDATE art32.logs SET ended_at = ended_at - `+strconv.FormatInt((2*365*24*time.Hour).Microseconds(), 10)+
-		` WHERE tenant_id = TENANT AND ended_at IS NOT NULL`)
-}
+// later is when logs that end now are due.
+func later() time.Time { return time.Now().Add(2 * 365 * 24 * time.Hour) }
 
 func (w *world) retention(tb testing.TB, o *audit.RetentionOptions) *audit.Retention {
 	tb.Helper()
 	r, err := audit.NewRetention(w.sealer, o)
 	must(tb, err)
+	r.At(later())
 	return r
 }
 
@@ -108,6 +103,9 @@ var afterDrop = []audittest.Mutation{
 	{Name: "edit the entry of the drop", SQL: []string{`UPDATE art32.events SET object = NULL WHERE action = 'audit.drop'`}, Kind: audit.KindEdited, Index: 4},
 	{Name: "move the entry of the drop", SQL: []string{`UPDATE art32.events SET leaf = 305 WHERE action = 'audit.drop'`}, Kind: audit.KindInserted, Index: 5},
 	{Name: "delete the last checkpoint", SQL: []string{`DELETE FROM art32.checkpoints WHERE size = 300`}, Kind: audit.KindCheckpoint, Index: 300},
+	{Name: "put an entry back as if the drop went on", SQL: []string{
+		copyRow("7", "UUID('00000000-8b86-4d11-b42d-00c04fc964ff')", "302"), `UPDATE art32.logs SET dropped_at = NULL WHERE tenant_id = TENANT`,
+	}, Kind: audit.KindInserted, Index: 7},
 	{Name: "edit the size", SQL: []string{`UPDATE art32.logs SET size = 299 WHERE tenant_id = TENANT AND shard = 0`}, Kind: audit.KindCheckpoint, Index: -1},
 }
 
@@ -149,7 +147,7 @@ func (w *world) size(tb testing.TB) (n int64) {
 			n += st.Size()
 		}
 		if n == 0 {
-			tb.Fatalf("no file of the tenant in %s", w.Place.Dir)
+			tb.Fatalf("no file of the tenant in %s", w.Dir)
 		}
 		return n
 	}
@@ -184,14 +182,14 @@ func TestRetentionKeeps(t *testing.T) {
 				return audit.RetentionPolicy{Keep: 3 * 365 * 24 * time.Hour}, nil
 			},
 		})
-		ahead.Ahead(time.Now().Add(10 * 365 * 24 * time.Hour))
+		ahead.Ahead(time.Now().Add(10 * 365 * 24 * time.Hour)) // beside the other clock
 		if all, err := ahead.RunDue(t.Context()); err != nil || len(w.of(t, all).Dropped) != 0 {
 			t.Errorf("a clock that is ahead: %+v, %v", all, err)
 		}
 		long := audit.RetentionPolicy{Keep: 3 * 365 * 24 * time.Hour, Controller: "Musterfirma"}
 		r, err := run(long)
 		must(t, err)
-		if len(r.Dropped) != 0 || r.Controller != "Musterfirma" || time.Until(r.Next) < 364*24*time.Hour || time.Until(r.Next) > 366*24*time.Hour {
+		if len(r.Dropped) != 0 || r.Controller != "Musterfirma" || time.Until(r.Next) < 3*364*24*time.Hour || time.Until(r.Next) > 3*366*24*time.Hour {
 			t.Errorf("got %+v", r)
 		}
 		if r, err = run(audit.RetentionPolicy{Keep: -1}); err != nil || len(r.Dropped) != 0 {
@@ -273,6 +271,55 @@ func TestRetentionStopped(t *testing.T) {
 	})
 }
 
+// Who sets the end of a log back, or takes a hold away, has nothing dropped for it.
+func TestRetentionBelievesWhatIsSealed(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.aged(t, 5)
+		_, err := w.log.Hold(w.in(t.Context(), w.a), w.db)
+		must(t, err)
+		w.raw(t, `DELETE FROM art32.log_holds WHERE tenant_id = TENANT`, `UPDATE art32.logs SET ended_at = 1 WHERE tenant_id = TENANT AND ended_at IS NOT NULL`)
+		r := w.retention(t, nil)
+		if all, err := r.RunDue(t.Context()); err != nil || !w.of(t, all).Held {
+			t.Errorf("the hold is gone: %+v, %v", all, err)
+		}
+		must(t, customers.Insert(w.in(t.Context(), w.b), w.db, &customer{Email: field.New("b@b.de"), City: "B", Plan: "p"}))
+		w.seal(t)
+		w.renew(t, w.b, rotation)
+		w.rawOn(t, w.b, `UPDATE art32.logs SET ended_at = 1 WHERE tenant_id = TENANT AND ended_at IS NOT NULL`)
+		r.At(time.Now())
+		all, err := r.RunDue(t.Context())
+		must(t, err)
+		for _, x := range all {
+			if len(x.Dropped) != 0 || x.Tenant == w.b && time.Until(x.Next) < 364*24*time.Hour {
+				t.Errorf("got %+v", x)
+			}
+		}
+	})
+}
+
+// What was changed after it was sealed is not emptied: neither an event whose time was
+// set back, nor the payload of another put beside an old event.
+func TestRetentionEmptiesWhatWasSealed(t *testing.T) {
+	short := audit.Class{Name: "short", Actions: []string{"visits."}, Retention: 48 * time.Hour}
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := w.in(t.Context(), w.a)
+		rec, err := audit.NewRecorder(w.log, w.db)
+		must(t, err)
+		for _, action := range []string{"other.word", "visits.count", "other.word"} {
+			must(t, rec.Record(ctx, action, slog.String("name", "Grünwald")))
+		}
+		w.seal(t)
+		w.raw(t, `UPDATE art32.events SET action = 'visits.count' WHERE leaf = 0 AND tenant_id = TENANT`,
+			`UPDATE art32.event_parts SET ciphertext = (SELECT p.ciphertext FROM art32.event_parts p, art32.events e WHERE e.id = p.event_id AND e.leaf = 2 AND e.tenant_id = TENANT)
+				WHERE event_id = (SELECT id FROM art32.events WHERE leaf = 1 AND tenant_id = TENANT)`)
+		all, err := w.retention(t, nil).RunDue(t.Context())
+		must(t, err)
+		if r := w.of(t, all); r.Emptied != 0 {
+			t.Errorf("got %+v", r)
+		}
+	}, short)
+}
+
 // Payloads go by their class and the tenant's policy, the entries stay, and proofs
 // stand.
 func TestRetentionOfClasses(t *testing.T) {
@@ -339,7 +386,6 @@ func TestRetentionOverYears(t *testing.T) {
 			w.sealed(t, 3)
 			w.renew(t, w.a, rotation)
 			w.sealed(t, 1)
-			w.age(t)
 			_, err := w.retention(t, nil).RunDue(t.Context())
 			must(t, err)
 			w.wantOK(t, &audit.VerifyOptions{Log: w.log})

@@ -134,6 +134,20 @@ func TestSealerRefusesOtherKey(t *testing.T) {
 	})
 }
 
+// A head that no checkpoint of the log's key says is never continued, however well
+// its tiles fit it.
+func TestSealerRefusesForgedHead(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		w.sealed(t, 1)
+		w.sealed(t, 1)
+		w.raw(t, `DELETE FROM art32.checkpoints WHERE tenant_id = TENANT`)
+		w.customers(t, 1)
+		if _, err := w.sealer.SealDue(t.Context()); !errors.Is(err, audit.ErrDamaged) {
+			t.Errorf("sealed on a head that nobody has signed: %v", err)
+		}
+	})
+}
+
 // Damaged tiles are never continued.
 func TestSealerRefusesDamagedTiles(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

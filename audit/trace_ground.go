@@ -37,15 +37,19 @@ func groundOf(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, out *tenanc
 // from getting one: the sealer has rejected no row, and no part of a payload has
 // outlived its event. All is read in one statement: the log may grow.
 func whole(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) error {
-	var rows, places, end, size, stay, rejected, orphans int64
-	err := read(ctx, db, tenant, wholeStmt(db.Engine(engine.Library).Dialect(), tenant), func(r engine.Row) error {
-		return r.Scan(&rows, &places, &end, &size, &stay, &rejected, &orphans)
+	drops, err := readDrops(ctx, db, tenant, nil)
+	if err != nil {
+		return err
+	}
+	var rows, places, end, size, rejected, orphans int64
+	err = read(ctx, db, tenant, wholeStmt(db.Engine(engine.Library).Dialect(), tenant, drops.end), func(r engine.Row) error {
+		return r.Scan(&rows, &places, &end, &size, &rejected, &orphans)
 	})
 	switch {
 	case err != nil:
 		return err
-	case rows != stay || places != stay || end != size:
-		return torn("%d rows stand on %d places for its %d entries", rows, places, stay)
+	case rows != size-drops.end || places != rows || end != size:
+		return torn("%d rows stand on %d places for its %d entries", rows, places, size-drops.end)
 	case rejected > 0:
 		return torn("%d rows were written or edited outside the application before they were sealed", rejected)
 	case orphans > 0:
@@ -60,17 +64,16 @@ func whole(ctx context.Context, db *tenancy.DB, tenant uuid.UUID) error {
 	return err
 }
 
-func wholeStmt(d migrate.Dialect, tenant uuid.UUID) engine.Stmt {
+func wholeStmt(d migrate.Dialect, tenant uuid.UUID, from int64) engine.Stmt {
 	events := engine.Table(d, "events")
 	return engine.Stmt{
 		SQL: "SELECT count(*), count(DISTINCT e.leaf), COALESCE(max(e.leaf) + 1, 0)," +
 			" (SELECT COALESCE(max(l.base + l.size), 0) FROM " + engine.Table(d, "logs") + " l WHERE l.tenant_id = $1)," +
-			" (SELECT CAST(COALESCE(sum(l.size), 0) AS bigint) FROM " + engine.Table(d, "logs") + " l WHERE l.tenant_id = $1 AND l.dropped_at IS NULL)," +
 			" (SELECT count(*) FROM " + events + " r WHERE r.tenant_id = $1 AND r.leaf < 0)," +
 			" (SELECT count(*) FROM " + engine.Table(d, "event_parts") + " p LEFT JOIN " + events +
 			" o ON o.tenant_id = p.tenant_id AND o.id = p.event_id WHERE p.tenant_id = $1 AND o.id IS NULL)" +
-			" FROM " + events + " e WHERE e.tenant_id = $1 AND e.leaf >= 0",
-		Args: []any{tenant},
+			" FROM " + events + " e WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2",
+		Args: []any{tenant, from},
 	}
 }
 

@@ -3,10 +3,10 @@ package audit
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/art32/art32/internal/engine"
 	"github.com/art32/art32/tenancy"
@@ -29,7 +29,7 @@ func (v *verifier) runLogs(ctx context.Context, logs []*head) error {
 	if v.excused, err = readDrops(ctx, v.db, v.tenant, logs); err != nil {
 		return err
 	}
-	if h := logs[0]; h.base != 0 || h.succession != "" {
+	if h := logs[0]; h.base != 0 || h.succession != "" || h.shard != 0 {
 		v.findf(KindDeleted, 0, uuid.Nil, "the log before the first one that is left is gone, with its last checkpoint")
 	}
 	if h := logs[len(logs)-1]; h.ended != 0 {
@@ -98,7 +98,11 @@ func (v *verifier) linked() {
 
 // judgeBegin demands that the first entry holds the succession.
 func (v *verifier) judgeBegin(r *row) {
-	if r.at == 0 && v.before != nil && !r.begins(v.before, v.head) {
+	switch {
+	case r.at != 0:
+	case v.before == nil && r.leaf.Action == actionBegin:
+		v.findf(KindDeleted, 0, r.leaf.Event, "the log before the first one that is left is gone: the first entry names it")
+	case v.before != nil && !r.begins(v.before, v.head):
 		v.findf(KindCheckpoint, 0, r.leaf.Event, "the first entry of the log is not the end of the one before")
 	}
 }
@@ -133,15 +137,32 @@ func forgiven(logs []*head, h *head) int64 {
 	return s.Held.Size
 }
 
-// droppedLog judges a log whose entries were dropped: none of them may be left once
-// that is done.
+// droppedLog judges a log whose entries were dropped, or are being dropped: what is
+// left of them must be as it was sealed, and without its tiles nothing may be left.
 func (v *verifier) droppedLog(ctx context.Context) error {
-	if !v.head.dropped {
-		return nil // under way
+	a, err := anchorOf(v.db, v.tenant, v.head)
+	if err != nil {
+		return unlessCheckpoint(err) // told already
 	}
-	return v.strays(ctx, "e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < "+itoa(v.head.end())+" ORDER BY e.leaf", v.head.base, func(r *row) {
-		v.findf(KindInserted, r.at-v.head.base, r.leaf.Event, "the row claims to be entry %d of a log that was dropped", r.at-v.head.base)
-	})
+	tiles := &storedTiles{ctx: ctx, anchor: a}
+	hashes := tlog.TileHashReader(a.tree, tiles)
+	for first := int64(0); first < v.head.size; first += dropLeaves {
+		rows, err := readLeaves(ctx, v.db, v.tenant, v.head, first, min(first+dropLeaves, v.head.size))
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			want, bad := r.hash(nil)
+			got, err := hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, r.at)})
+			if tiles.failed != nil {
+				return tiles.failed
+			}
+			if bad != nil || err != nil || got[0] != want {
+				v.findf(KindInserted, r.at, r.leaf.Event, "the row claims to be entry %d of a log that was dropped", r.at)
+			}
+		}
+	}
+	return nil
 }
 
 // anchoredDrops is up to which leaf a tenant's entries were dropped.
@@ -203,5 +224,3 @@ func readAction(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, action st
 	})
 	return rows, err
 }
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -43,6 +44,44 @@ func (v *verifier) opened(ctx context.Context) error {
 	for _, h := range logs {
 		if err := v.openedLog(ctx, platform, h.id); err != nil {
 			return err
+		}
+	}
+	return v.vanished(ctx, platform, logs)
+}
+
+// beginsWithin is how long after its opening a log must have begun.
+//
+//nolint:gochecknoglobals // set by tests
+var beginsWithin = time.Hour
+
+// vanished finds logs that the platform's log says were opened for the tenant, and
+// that are not there. What a restore has lost its succession tells.
+func (v *verifier) vanished(ctx context.Context, platform anchors, logs []*head) error {
+	opened, err := readAction(ctx, v.db, uuid.Nil, actionOpen)
+	if err != nil {
+		return fmt.Errorf("the platform's log: %w", err)
+	}
+	var restored time.Time
+	known := make(map[uuid.UUID]bool, len(logs))
+	for i, h := range logs {
+		if known[h.id] = true; i == 0 {
+			continue
+		}
+		if s, err := follows(logs[i-1], h); err == nil && s.Cause == CauseRestore {
+			restored = s.At
+		}
+	}
+	for _, r := range opened {
+		log, at := r.leaf.Object, r.leaf.At
+		if known[log] || !r.opens(log) || r.leaf.Event != openingOf(v.tenant, log) || at.Before(restored) || time.Since(at) < beginsWithin {
+			continue
+		}
+		held, err := platform.holds(ctx, r)
+		if err != nil {
+			return err
+		}
+		if held {
+			v.findf(KindTailCut, v.head.size, r.leaf.Event, "the log %s is gone, or was opened and never began", originOf(log))
 		}
 	}
 	return nil

@@ -104,6 +104,7 @@ func (v *verifier) choose() {
 		v.size, v.root = newest.size, newest.root
 		v.findf(KindTailCut, h.size, uuid.Nil, "the log was set back to %d entries; a checkpoint covers %d", h.size, newest.size)
 	case h.size > newest.size:
+		v.size, v.root = newest.size, newest.root
 		v.findf(KindCheckpoint, h.size, uuid.Nil, "the log says it has %d entries; its newest valid checkpoint covers %d", h.size, newest.size)
 	case h.root != newest.root:
 		v.root = newest.root

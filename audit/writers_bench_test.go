@@ -162,7 +162,7 @@ func BenchmarkWriters(b *testing.B) {
 			w := newWriters(b, tenants)
 			in := make([]context.Context, tenants)
 			for i := range in {
-				in[i] = w.In(b, w.tenants[i])
+				in[i] = w.In(b, w.tenants[i]) //nolint:fatcontext // one beside the other
 			}
 			plainTx := func(texts []string, args ...[]any) {
 				tx, err := w.plain.BeginTxx(b.Context(), nil)

@@ -136,10 +136,10 @@ func TestWitness(t *testing.T) {
 	}
 	export := filepath.Join(t.TempDir(), "export")
 	must(t, audit.Export(t.Context(), s.db, tenant, export))
-	signed, err := os.ReadFile(filepath.Join(export, "checkpoint"))
+	signed, err := os.ReadFile(filepath.Join(export, "0", "checkpoint"))
 	must(t, err)
 	must(t, witness.Verify(signed, w.key))
-	if out, ok := run(t, buildFsck(t), export); !ok {
+	if out, ok := run(t, buildFsck(t), filepath.Join(export, "0")); !ok {
 		t.Errorf("fsck of a cosigned export:\n%s", out)
 	}
 	size := log.Size + 307

@@ -134,9 +134,9 @@ func verdict(tb testing.TB, w *tenancytest.World, tenant tenancy.ID, verify Veri
 func noActor(tb testing.TB, w *tenancytest.World, verify Verifier) error {
 	tenant := newTenant(tb, w)
 	ctx := tenancy.WithTenant(tb.Context(), tenant)
-	err := w.DB.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error { return w.Log.Record(ctx, "visits.count") })
+	err := w.DB.In(ctx, func(ctx context.Context, _ *tenancy.Tx) error { return w.Log.Record(ctx, "visits.count") })
 	if !errors.Is(err, tenancy.ErrNoActor) {
-		return fmt.Errorf("got error %v, want %w", err, tenancy.ErrNoActor)
+		return errors.Join(errors.New("not refused with tenancy.ErrNoActor"), err)
 	}
 	r, err := verdict(tb, w, tenant, verify, nil)
 	if err == nil && r.Pending != 0 {
@@ -148,7 +148,7 @@ func noActor(tb testing.TB, w *tenancytest.World, verify Verifier) error {
 func oneTransaction(tb testing.TB, w *tenancytest.World, verify Verifier) error {
 	tenant := newTenant(tb, w)
 	undone := errors.New("undone")
-	err := w.DB.In(w.In(tb, tenant), func(ctx context.Context, tx *tenancy.Tx) error {
+	err := w.DB.In(w.In(tb, tenant), func(ctx context.Context, _ *tenancy.Tx) error {
 		return errors.Join(w.Log.Record(ctx, "visits.count"), undone)
 	})
 	if !errors.Is(err, undone) {
