@@ -313,6 +313,10 @@ func TestVerifyExportFinds(t *testing.T) {
 		{"first log taken out", func(t *testing.T, x *exported) {
 			x.remove(t, "0")
 		}, []string{"deleted: the logs before it are missing"}},
+		{"first log taken out with what tells of it", func(t *testing.T, x *exported) {
+			x.remove(t, "0")
+			x.remove(t, "1/succession")
+		}, []string{"deleted: the logs before it are missing: its first entry names the one before"}},
 		{"entries of a log taken out", func(t *testing.T, x *exported) {
 			x.remove(t, "0/tile")
 		}, []string{"deleted: log 0: its 700 entries are gone, and no sealed entry says that it was dropped"}},

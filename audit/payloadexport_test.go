@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/google/uuid"
+
 	"github.com/art32/art32/audit"
 	"github.com/art32/art32/crypto/field"
 	"github.com/art32/art32/tenancy"
@@ -203,15 +205,16 @@ func FuzzCSV(f *testing.F) {
 		row, err := audit.CSVRow(nil, &audit.SealedEntry{Log: "l", Payload: true, Entry: audit.Entry{
 			Actor: text, Session: text, Action: text, Reason: text, Detail: text, Withheld: []string{text},
 			Fields: []audit.FieldChange{{Column: text, Old: raw, New: raw}}, Attrs: map[string]json.RawMessage{text: raw},
+			Parts: []audit.EntryPart{{Subject: uuid.New(), Attrs: map[string]json.RawMessage{text: raw}}},
 		}})
 		must(t, err)
 		rows := readCSV(t, row)
-		if len(rows) != 1 || len(rows[0]) != 17 {
+		if len(rows) != 1 || len(rows[0]) != 18 {
 			t.Fatalf("got %q", row)
 		}
 		harmless(t, rows[0])
 		var back []string
-		must(t, json.Unmarshal([]byte(rows[0][14]), &back))
+		must(t, json.Unmarshal([]byte(rows[0][15]), &back))
 		if want := strings.ToValidUTF8(text, "\ufffd"); back[0] != want && !strings.Contains(want, "\ufffd") {
 			t.Fatalf("%q reads as %q", text, back[0])
 		}
