@@ -34,6 +34,12 @@
 // data subject's key. The tree holds random ids and digests of ciphertexts:
 // with the key the payload is gone, while entries, roots and proofs stay valid.
 //
+// A tenant's log ends after a period, and another begins, with a key of its own for
+// which the old one vouches; the same serves the rotation of a key and a restore
+// ([Sealer.Renew]). [Retention] drops logs that are no longer to be kept, as a whole,
+// and empties payloads that are older than their class allows, unless a legal hold
+// keeps them ([Log.Hold]).
+//
 // What is sealed leaves the house in three ways. A [Publisher] brings signed heads to
 // places that the database's administrator does not control, and compares them with
 // what lies there: packages dirplace, s3place, witness and mailplace. A [Feed] sends
@@ -75,7 +81,9 @@
 //
 // Whoever holds the signing keys and the database can write another history:
 // only checkpoints held outside show it. An event that is deleted before it is
-// sealed leaves no trace in the tree, so that the sealer's interval is a window.
+// sealed leaves no trace in the tree, so that the sealer's interval is a window. An event
+// that was kept aside before it was sealed, or of a log that was dropped, can be put
+// back later and is sealed then, with the time that it says.
 // Of what callers' own SQL changes in a tenancy.DB.InSQL the log holds tables, verbs and
 // numbers of rows (an event "<table>.sql"), or what the caller records with
 // [Log.Record] in its place; which rows they were it does not hold. [Log.Coverage] shows

@@ -97,9 +97,8 @@ func (v *exportVerifier) unrooted(l *link) error {
 	count := tileCount(0, l.point.Size)
 	var failed error
 	missing := func(n int) bool {
-		t := &fileTiles{l: l, size: l.point.Size}
 		k := tileKey{0, int64(n)}
-		path := exportPath(tlog.Tile{H: tileHeight, L: -1, N: k.n, W: int(k.widthAt(t.size))})
+		path := exportPath(tlog.Tile{H: tileHeight, L: -1, N: k.n, W: int(k.widthAt(l.point.Size))})
 		has, err := v.files.has(in(l.dir, path))
 		failed = cmp.Or(failed, err)
 		return !has
