@@ -91,9 +91,6 @@ func newClasses(declared []Class) (classes, error) {
 	library := all.clone()
 	var errs []error
 	names := map[string]bool{}
-	for _, c := range defaultClasses() {
-		names[c.Name] = true
-	}
 	for i := range declared {
 		c := declared[i]
 		c.Actions = slices.Clone(c.Actions)

@@ -109,8 +109,9 @@ func (l *Log) sumOutside(ctx context.Context, db *tenancy.DB, f Filter, to *Tabl
 		}
 		for verb, rows := range e.Attrs {
 			var n int64
-			if err := json.Unmarshal(rows, &n); err != nil {
-				return ErrPayload
+			if json.Unmarshal(rows, &n) != nil { // an event of the application's that bears the name
+				to.Unread++
+				break
 			}
 			to.Outside[verb] += n
 		}

@@ -150,16 +150,21 @@ func OCSF(b []byte, e *SealedEntry) ([]byte, error) {
 	if e.Entry.Outcome != tenancy.Done {
 		o.Status, o.StatusName = 2, "Failure"
 	}
-	if id, ok := strings.CutPrefix(e.Entry.Actor, "person:"); ok {
+	acts, behalf, _ := strings.Cut(e.Entry.Actor, " for ")
+	if id, ok := strings.CutPrefix(acts, "person:"); ok {
 		o.Actor.User = &ocsfUser{id}
 	} else {
-		o.Actor.App = strings.TrimPrefix(e.Entry.Actor, "service:")
+		o.Actor.App = strings.TrimPrefix(strings.TrimPrefix(acts, "service:"), "system:")
 	}
 	if l.Session != "" {
 		o.Actor.Session = &ocsfUser{l.Session}
 	}
+	o.Unmapped = map[string]any{}
+	if behalf != "" {
+		o.Unmapped["on_behalf_of"] = behalf
+	}
 	if l.Payload != nil {
-		o.Unmapped = map[string]any{"payload": l.Payload}
+		o.Unmapped["payload"] = l.Payload
 	}
 	return appendLine(b, o)
 }

@@ -20,7 +20,8 @@ const (
 // Hold keeps all that the log of the context's tenant holds from being dropped,
 // as for the establishment, exercise or defence of legal claims, until [Release]
 // ends it with the id that it returns. Actor and reason stand in the log: without
-// them it returns [tenancy.ErrNoActor] or [tenancy.ErrNoReason]. A data subject can still be
+// them it returns [tenancy.ErrNoActor] or [tenancy.ErrNoReason]. It commits by itself,
+// also for a tenant that is closed. A data subject can still be
 // erased: whether a claim stands against that is not for the log to decide.
 func (l *Log) Hold(ctx context.Context, db *tenancy.DB) (uuid.UUID, error) {
 	id := uuid.New()
@@ -50,21 +51,31 @@ func (l *Log) holding(
 	if tenancy.ReasonFrom(ctx) == "" {
 		return fmt.Errorf("%s: %w", action, tenancy.ErrNoReason)
 	}
-	err := db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
-		tenant := tx.Tenant().UUID()
-		e, err := l.recorded(ctx, tenant, action, nil)
-		if err != nil {
-			return err
-		}
-		e.leaf.Object = hold
-		t := tx.Engine(engine.Library)
-		t.Queue(stmt(t.Dialect(), tenant))
-		return l.queueIn(ctx, tx, e)
-	})
-	if overtaken(err) {
-		return fmt.Errorf("audit: hold: %w", tenancy.ErrNotFound)
+	if tenancy.TxFrom(ctx) != nil {
+		return fmt.Errorf("audit: hold: it commits by itself: %w", tenancy.ErrTxInUse)
 	}
-	return err
+	id, err := tenancy.TenantFrom(ctx)
+	if err != nil {
+		return err
+	}
+	tenant := id.UUID()
+	e, err := l.recorded(ctx, tenant, action, nil)
+	if err != nil {
+		return err
+	}
+	e.leaf.Object = hold
+	scope := engine.Scope{Tenant: tenant, Actor: e.leaf.Actor, Session: e.leaf.Session, Closed: true} // claims outlive a contract
+	err = inTx(ctx, db, scope, func(t engine.Tx) error {
+		t.Queue(stmt(t.Dialect(), tenant))
+		return l.queue(ctx, t, e)
+	})
+	switch {
+	case overtaken(err):
+		return fmt.Errorf("audit: hold: %w", tenancy.ErrNotFound)
+	case err != nil || !l.classOf(action).Sealed:
+		return err
+	}
+	return l.hold(ctx, db, tenant, e.leaf.Event)
 }
 
 // noHold returns a row unless the tenant is held; with rows 1 it fails a transaction

@@ -88,7 +88,7 @@ func (l *Log) export(ctx context.Context, db *tenancy.DB, w io.Writer, f Filter,
 // recordExport commits the entry that tells of the export.
 func (l *Log) recordExport(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, f Filter, x payloadExport) error {
 	attrs := []slog.Attr{slog.String("format", x.name), slog.Int64("from", x.from)}
-	for name, value := range map[string]string{"actor": f.Actor, "action": f.Action} {
+	for name, value := range map[string]string{"actor": f.Actor, "for": f.For, "action": f.Action} {
 		if value != "" {
 			attrs = append(attrs, slog.String(name, value))
 		}
@@ -102,7 +102,11 @@ func (l *Log) recordExport(ctx context.Context, db *tenancy.DB, tenant uuid.UUID
 	if !f.Until.IsZero() {
 		attrs = append(attrs, slog.Time("until", f.Until))
 	}
-	e, err := l.recorded(ctx, tenant, actionExport, attrs)
+	ev := Event{Action: actionExport, Attrs: attrs}
+	if f.Subject != uuid.Nil {
+		ev.Parts = []Part{{Subject: f.Subject}} // that it was about the person is erased with the person
+	}
+	e, err := l.written(ctx, tenant, ev)
 	if err != nil {
 		return err
 	}

@@ -61,11 +61,14 @@ type Page struct {
 // It finds the place of a page by the last event and not by its number, so that the
 // last page costs what the first does. It returns [tenancy.ErrNoTenant],
 // [tenancy.ErrNoActor], [tenancy.ErrBadCursor] for a cursor of another tenant, filter
-// or order or one that was changed, and [tenancy.ErrBadValue] for a query without
-// sense.
+// or order or one that was changed, [tenancy.ErrBadValue] for a query without sense,
+// and [tenancy.ErrTxInUse] inside a transaction.
 func (l *Log) Query(ctx context.Context, db *tenancy.DB, q Query) (Page, error) {
 	if db == nil {
 		return Page{}, errors.New("audit: query: database must not be nil")
+	}
+	if tenancy.TxFrom(ctx) != nil {
+		return Page{}, fmt.Errorf("audit: query: its own entry commits by itself, so that it cannot be part of a transaction: %w", tenancy.ErrTxInUse)
 	}
 	if err := q.check(); err != nil {
 		return Page{}, err

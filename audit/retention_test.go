@@ -237,6 +237,33 @@ func TestReservedActions(t *testing.T) {
 	})
 }
 
+// A hold can be set and ended when the tenant is closed, not inside a transaction; nor
+// can a page of the log be read there.
+func TestHoldOfClosedTenant(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		ctx := w.in(t.Context(), w.a)
+		w.sealed(t, 2)
+		must(t, w.db.In(ctx, func(ctx context.Context, _ *tenancy.Tx) error {
+			_, err := w.log.Hold(ctx, w.db)
+			wantErr(t, err, tenancy.ErrTxInUse)
+			_, err = w.log.Query(ctx, w.db, audit.Query{})
+			wantErr(t, err, tenancy.ErrTxInUse)
+			return nil
+		}))
+		must(t, w.db.EraseTenant(ctx))
+		w.seal(t)
+		w.renew(t, w.a, rotation)
+		r := w.retention(t, nil)
+		_, err := r.RunDue(t.Context())
+		must(t, err)
+		report, err := audit.Verify(t.Context(), w.db, w.a, &audit.VerifyOptions{Log: w.log, MaxPending: time.Hour})
+		must(t, err)
+		if !report.OK() || len(report.Earlier) != 1 {
+			t.Errorf("got %+v", report)
+		}
+	})
+}
+
 // A drop that is stopped anywhere leaves a log that verifies, and goes on.
 func TestRetentionStopped(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {

@@ -105,7 +105,10 @@ func (tx *SQLTx) settle(ctx context.Context, e engine.SQLTx) error {
 func (tx *Tx) left(written []engine.Written) (left []engine.Written) {
 	for _, w := range written {
 		w.Table = tx.declaredName(w.Table)
-		about := func(action string) bool { return strings.HasPrefix(action, w.Table+".") }
+		about := func(action string) bool {
+			verb, ok := strings.CutPrefix(action, w.Table+".")
+			return ok && !strings.Contains(verb, ".") // that of another table, whose name goes on
+		}
 		if !slices.ContainsFunc(tx.actions, about) {
 			left = engine.AddWritten(left, w)
 		}
