@@ -119,7 +119,7 @@ func (r *Retention) dropPage(ctx context.Context, tenant uuid.UUID, first, last 
 		return dbError("begin", err)
 	}
 	d := t.Dialect()
-	on := " WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < $3"
+	on := " WHERE e.tenant_id = $1 AND e.leaf >= $2 AND e.leaf < $3 AND e.leaf >= 0"
 	args := []any{tenant, first, last}
 	t.Queue(noHold(d, tenant, 1))
 	parts, err := t.Run(ctx, engine.Stmt{

@@ -182,7 +182,7 @@ func intact(ctx context.Context, t engine.Tx, tenant uuid.UUID, rows []*row) (se
 	}
 	parts := make(map[uuid.UUID][]readPart)
 	_, err = t.Run(ctx, engine.Stmt{
-		SQL:  partSelect(d) + " WHERE e.tenant_id = $1 AND p.ciphertext IS NOT NULL AND e.seq IN " + numbers(d),
+		SQL:  partSelect(d) + " AND e.tenant_id = $1 AND p.ciphertext IS NOT NULL AND e.seq IN " + numbers(d),
 		Args: []any{tenant, list(d, all)},
 	}, engine.Continue, func(x engine.Row) error {
 		p, err := scanPart(d, x)

@@ -99,7 +99,7 @@ func readLeaves(ctx context.Context, db *tenancy.DB, tenant uuid.UUID, h *head, 
 	d := db.Engine(engine.Library).Dialect()
 	err := read(ctx, db, tenant, engine.Stmt{
 		SQL: "SELECT " + eventColumns + " FROM " + engine.Table(d, "events") +
-			" e WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < $3 ORDER BY e.leaf, e.seq",
+			" e WHERE e.tenant_id = $1 AND e.leaf >= $2 AND e.leaf < $3 AND e.leaf >= 0 ORDER BY e.leaf, e.seq",
 		Args: []any{tenant, h.base + first, h.base + last},
 	}, func(r engine.Row) error {
 		row, err := scanEvent(d, r)

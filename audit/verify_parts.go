@@ -30,14 +30,15 @@ func (v *verifier) readParts(ctx context.Context, from, to int64) (map[partKey][
 	d := v.db.Engine(engine.Library).Dialect()
 	return v.parts(ctx, engine.Stmt{
 		SQL: partSelect(d) +
-			" WHERE e.tenant_id = $1 AND e.leaf >= 0 AND e.leaf >= $2 AND e.leaf < $3",
+			" AND e.tenant_id = $1 AND e.leaf >= $2 AND e.leaf < $3 AND e.leaf >= 0",
 		Args: []any{v.tenant, v.head.base + from, v.head.base + to},
 	})
 }
 
 func partSelect(d migrate.Dialect) string {
 	return "SELECT p.event_id, p.part, p.subject, p.ciphertext, e.action FROM " +
-		engine.Table(d, "events") + " e JOIN " + engine.Table(d, "event_parts") + " p ON p.tenant_id = e.tenant_id AND p.event_id = e.id"
+		engine.Table(d, "events") + " e CROSS JOIN " + engine.Table(d, "event_parts") + // SQLite keeps the order of a CROSS JOIN
+		" p WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id"
 }
 
 // readPart is a part as it was read, with the action of its event. Odd is one that

@@ -147,7 +147,7 @@ func (v *verifier) excuse(ctx context.Context, erasures map[*row]bool) error {
 	}
 	d := v.db.Engine(engine.Library).Dialect()
 	digests, manifests, err := v.parts(ctx, engine.Stmt{
-		SQL: partSelect(d) + " WHERE e.tenant_id = $1 AND e.action = '" + actionErase + "'" +
+		SQL: partSelect(d) + " AND e.tenant_id = $1 AND e.action = '" + actionErase + "'" +
 			" AND (e.leaf IS NULL OR e.leaf >= $2)",
 		Args: []any{v.tenant, v.head.base + v.size},
 	})
