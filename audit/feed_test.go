@@ -28,12 +28,14 @@ type taker struct {
 	mu      sync.Mutex
 	batches [][]byte
 	failing bool
+	refused int
 }
 
 func (s *taker) Send(_ context.Context, lines []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failing {
+		s.refused++
 		return errors.New("the collector is away")
 	}
 	s.batches = append(s.batches, bytes.Clone(lines))
@@ -44,6 +46,12 @@ func (s *taker) fail(yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing = yes
+}
+
+func (s *taker) refusals() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
 }
 
 func (s *taker) count() int {
@@ -145,7 +153,7 @@ func TestFeedFailing(t *testing.T) {
 			}
 		}
 		stop := running(t, f.Run)
-		time.Sleep(20 * time.Millisecond)
+		await(t, func() bool { return sink.refusals() >= 4 }) // the running feed has met it too
 		sink.fail(false)
 		await(t, func() bool { return sink.count() > 0 })
 		stop()

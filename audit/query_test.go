@@ -94,9 +94,8 @@ func TestQueryFilters(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		c := w.customers(t, 3)
 		ctx := w.in(t.Context(), w.a)
-		time.Sleep(2 * time.Millisecond)
-		middle := time.Now()
-		time.Sleep(2 * time.Millisecond)
+		before := w.entries(ctx, t, audit.Filter{})
+		middle := before[len(before)-1].At.Add(time.Microsecond)
 		agent, user := tenancy.Person(uuid.New()), tenancy.Person(uuid.New())
 		must(t, customers.Edit(tenancy.WithActor(ctx, agent.For(user)), w.db, c[1].ID, func(c *customer) error { c.Plan = "pro"; return nil }))
 		must(t, w.db.In(ctx, func(ctx context.Context, tx *tenancy.Tx) error {
