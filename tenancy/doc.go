@@ -100,9 +100,10 @@
 // Without a tenant in the context every verb fails with [ErrNoTenant]. A row of
 // another tenant is [ErrNotFound]. A change whose audit event cannot be written
 // does not happen. Refusals are recorded even though their transaction rolls
-// back. No write of callers' SQL goes unrecorded. No error text holds a value of a row. Who was erased stays erased, also
-// where the keystore is an older copy: its keys are destroyed again before anybody
-// is served.
+// back. What callers' SQL writes and nobody recorded is recorded by table and number of
+// rows, or refused: a net against forgetting, past which who wants to can get. No error
+// text holds a value of a row. Who was erased stays erased, also where the keystore is
+// an older copy: its keys are destroyed again before anybody is served.
 //
 // # Not covered
 //
